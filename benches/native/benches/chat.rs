@@ -1,0 +1,47 @@
+//! What every chat request costs before its call: read and rendered, screened, bounded.
+#![allow(missing_docs, clippy::unwrap_used)]
+
+use std::hint::black_box;
+
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use tollway_core::chat::{ChatAnswer, ChatRequest};
+use tollway_core::pii::{Entities, Scanner};
+
+fn body(turns: usize) -> String {
+    let turn = r#"{"role":"user","content":"The quick brown fox\njumps over the lazy dog, twice on Sundays."},"#;
+    let messages = turn.repeat(turns);
+    let messages = messages.trim_end_matches(',');
+    format!(r#"{{"model":"gpt-4o-mini","messages":[{messages}],"stream":true,"max_tokens":256,"temperature":0.7}}"#)
+}
+
+fn requests(bench: &mut Criterion) {
+    let scanner = Scanner::new(Entities::ALL);
+    for turns in [3, 1_000] {
+        let body = body(turns);
+        let mut group = bench.benchmark_group("chat");
+        group.throughput(Throughput::Bytes(body.len() as u64));
+        group.bench_function(BenchmarkId::new("read+render", turns), |run| {
+            run.iter(|| {
+                let request = ChatRequest::read(black_box(body.as_bytes())).unwrap();
+                request.render("upstream-model", true).into_owned()
+            });
+        });
+        let request = ChatRequest::read(body.as_bytes()).unwrap();
+        group.bench_function(BenchmarkId::new("screen", turns), |run| {
+            run.iter(|| request.screen(black_box(&scanner)));
+        });
+        group.finish();
+    }
+}
+
+fn answers(bench: &mut Criterion) {
+    let body = r#"{"id":"chatcmpl-1","object":"chat.completion","created":1,"model":"gpt-4o-mini-2024-07-18","choices":[{"index":0,
+        "message":{"role":"assistant","content":"Hello! How can I help you today?","refusal":null},"finish_reason":"stop"}],
+        "usage":{"prompt_tokens":8,"completion_tokens":9,"total_tokens":17,"prompt_tokens_details":{"cached_tokens":0}}}"#;
+    bench.bench_function("chat/read_answer", |run| {
+        run.iter(|| *ChatAnswer::read(black_box(body.as_bytes())).unwrap().usage());
+    });
+}
+
+criterion_group!(benches, requests, answers);
+criterion_main!(benches);

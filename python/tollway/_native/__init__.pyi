@@ -1,0 +1,8 @@
+"""The Rust extension: one module for each module of the core."""
+
+from tollway._native import chat as chat
+from tollway._native import keys as keys
+from tollway._native import limits as limits
+from tollway._native import pii as pii
+from tollway._native import sse as sse
+from tollway._native import tokens as tokens

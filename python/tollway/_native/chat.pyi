@@ -1,0 +1,120 @@
+"""Chat requests and answers as bytes: read, rewritten and counted without building the messages (stations 1 to 8).
+
+A request's fields that Tollway does not know pass through untouched, byte for byte. Encodings are `cl100k_base` and
+`o200k_base`; another raises ValueError.
+"""
+
+from typing import final
+
+from tollway._native.pii import Scanner
+
+__all__ = ["ChatAnswer", "ChatRequest", "InvalidRequest", "read_answer", "read_request"]
+
+class InvalidRequest(ValueError):
+    """A request that is refused with status 400; its text is for the client and quotes nothing of the body."""
+
+    param: str | None
+    """The parameter at fault; None when the body is not JSON."""
+    code: str | None
+    """OpenAI's code where it has one: `invalid_type`, `missing_required_parameter`…"""
+
+@final
+class ChatRequest:
+    """A checked request. Holds the body it was read from, and nothing of it twice but the names."""
+
+    @property
+    def body(self) -> bytes:
+        """The very object it was read from."""
+
+    @property
+    def model(self) -> str: ...
+    @property
+    def stream(self) -> bool: ...
+    @property
+    def include_usage(self) -> bool:
+        """Whether the client asked for usage in its stream."""
+
+    @property
+    def n(self) -> int:
+        """How many choices are asked for: 1 to 128."""
+
+    @property
+    def max_tokens(self) -> int | None:
+        """The bound on each choice: `max_completion_tokens`, else `max_tokens`."""
+
+    @property
+    def user(self) -> str | None: ...
+    @property
+    def messages(self) -> int:
+        """The number of messages."""
+
+    @property
+    def text_bytes(self) -> int:
+        """Bytes of all text a model reads, escapes undone."""
+
+    def render(self, model: str, ask_usage: bool) -> bytes:
+        """The body for an upstream: `model` replaced and, with `ask_usage` in a stream, `stream_options.include_usage`
+        set. Every other byte is the client's; with nothing to change it is `body` itself."""
+
+    def screen(self, scanner: Scanner) -> dict[str, int]:
+        """How often each entity occurs in the texts a model reads; empty when they are clean. From 16 KiB on it works
+        without the interpreter, as do `redacted` and `count_prompt`: then call it from a thread."""
+
+    def redacted(self, scanner: Scanner) -> tuple[ChatRequest, dict[str, int]]:
+        """A request with `[EMAIL]`, `[CREDIT_CARD]`… in place of every finding, and the counts; itself when clean.
+
+        JSON stays JSON, also inside tool arguments, where a bare number becomes a quoted placeholder."""
+
+    def prompt_upper_bound(self) -> int:
+        """A bound from above on `count_prompt`, in tokens, that costs nothing to know."""
+
+    def count_prompt(self, encoding: str) -> int:
+        """The prompt's tokens: texts and chat overhead exactly, tool definitions as their JSON text and images as
+        765 each, which are approximations."""
+
+def read_request(body: bytes) -> ChatRequest:
+    """Checks a request: strict JSON, at most 128 levels deep. Raises InvalidRequest in OpenAI's words."""
+
+@final
+class ChatAnswer:
+    """A whole answer of an OpenAI-compatible upstream, or its error envelope. Counts not told are None."""
+
+    @property
+    def model(self) -> str | None: ...
+    @property
+    def choices(self) -> int:
+        """The number of choices."""
+
+    @property
+    def finish_reasons(self) -> list[str]: ...
+    @property
+    def error(self) -> bool:
+        """Whether it is an error envelope, in any of the shapes upstreams give it."""
+
+    @property
+    def prompt_tokens(self) -> int | None: ...
+    @property
+    def completion_tokens(self) -> int | None:
+        """The tokens to bill: with reasoning, also from those who leave it out of the completion (xAI)."""
+
+    @property
+    def total_tokens(self) -> int | None:
+        """The total as told."""
+
+    @property
+    def cached_tokens(self) -> int | None:
+        """Prompt tokens read from the provider's cache. Upstreams have told more than the whole prompt."""
+
+    @property
+    def cache_write_tokens(self) -> int | None: ...
+    @property
+    def reasoning_tokens(self) -> int | None: ...
+    @property
+    def audio_prompt_tokens(self) -> int | None: ...
+    @property
+    def audio_completion_tokens(self) -> int | None: ...
+    def count_completion(self, encoding: str) -> int:
+        """The tokens of everything the choices say, for when no usage was told. Works without the interpreter."""
+
+def read_answer(body: bytes) -> ChatAnswer:
+    """Reads an answer. Raises ValueError for what is not a JSON object."""

@@ -1,0 +1,77 @@
+"""Server-sent events of a chat stream, relayed in whole events as they arrive (stations 7 to 9)."""
+
+from typing import final
+
+__all__ = ["EventTooLarge", "Relay"]
+
+class EventTooLarge(ValueError):
+    """The upstream sent an event beyond the relay's bound. The stream has failed."""
+
+@final
+class Relay:
+    """Relays one upstream's stream to one client, and learns on the way what settlement needs.
+
+    Events leave as `data: <payload>` and a blank line, the payload's bytes as they were, however the upstream cut and
+    framed them. Three things do not pass: `[DONE]`, which the caller sends once it has settled; with `hide_usage` the
+    chunk that holds nothing but usage; everything behind an error.
+
+    `keep_bytes` bounds the text kept for `count_completion`, `max_event_bytes` an event.
+    """
+
+    def __new__(cls, hide_usage: bool, keep_bytes: int = ..., max_event_bytes: int = ...) -> Relay: ...
+    def feed(self, chunk: bytes) -> bytes:
+        """What may go to the client now; `chunk` itself when all of it may. Raises EventTooLarge."""
+
+    def finish(self) -> bytes:
+        """The upstream has ended: its last event, if only the blank line behind it was missing."""
+
+    @property
+    def done(self) -> bool:
+        """Whether the upstream's `[DONE]` has come."""
+
+    @property
+    def failed(self) -> bool:
+        """Whether an error came in the stream, or an event too large."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is missing: no error, and `[DONE]` or a finish reason for every choice seen. A stream that
+        ends otherwise was cut."""
+
+    @property
+    def has_content(self) -> bool:
+        """Whether a choice has said something beyond its role: the first token."""
+
+    @property
+    def events(self) -> int:
+        """How many events have passed to the client."""
+
+    @property
+    def finish_reasons(self) -> list[str]: ...
+    @property
+    def error(self) -> bytes | None:
+        """The payload of the error event."""
+
+    @property
+    def prompt_tokens(self) -> int | None:
+        """As told, like all counts here: of each the last word. Zeros behind an error tell nothing."""
+
+    @property
+    def completion_tokens(self) -> int | None:
+        """The tokens to bill: with reasoning, also from those who leave it out of the completion (xAI)."""
+
+    @property
+    def total_tokens(self) -> int | None: ...
+    @property
+    def cached_tokens(self) -> int | None: ...
+    @property
+    def cache_write_tokens(self) -> int | None: ...
+    @property
+    def reasoning_tokens(self) -> int | None: ...
+    @property
+    def audio_prompt_tokens(self) -> int | None: ...
+    @property
+    def audio_completion_tokens(self) -> int | None: ...
+    def count_completion(self, encoding: str) -> int:
+        """The tokens of what was said: exact for the text kept, one for 4 bytes of what went beyond. Works without the
+        interpreter; ValueError for an encoding other than `cl100k_base` and `o200k_base`."""

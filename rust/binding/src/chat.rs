@@ -1,0 +1,231 @@
+//! `tollway._native.chat`: chat requests and answers as bytes.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use pyo3::create_exception;
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedBytes;
+use pyo3::types::PyBytes;
+use tollway_core::chat as core;
+
+use crate::errors::NativeError;
+use crate::pii::Scanner;
+use crate::tokens::encoding_named;
+
+create_exception!(tollway._native.chat, InvalidRequest, PyValueError);
+
+/// Bodies from this size on are scanned and counted without the interpreter; see `tokens` for why not all.
+const DETACH_FROM_BYTES: usize = 16 * 1024;
+
+/// Keeps the Python object that holds the body alive; nothing is copied.
+#[pyclass(frozen, module = "tollway._native.chat")]
+pub(crate) struct ChatRequest {
+    inner: core::ChatRequest<PyBackedBytes>,
+}
+
+#[pymethods]
+impl ChatRequest {
+    #[getter]
+    const fn body(&self) -> &PyBackedBytes {
+        self.inner.body()
+    }
+
+    #[getter]
+    fn model(&self) -> &str {
+        self.inner.model()
+    }
+
+    #[getter]
+    const fn stream(&self) -> bool {
+        self.inner.stream()
+    }
+
+    #[getter]
+    const fn include_usage(&self) -> bool {
+        self.inner.include_usage()
+    }
+
+    #[getter]
+    const fn n(&self) -> u32 {
+        self.inner.n()
+    }
+
+    #[getter]
+    const fn max_tokens(&self) -> Option<u64> {
+        self.inner.max_tokens()
+    }
+
+    #[getter]
+    fn user(&self) -> Option<&str> {
+        self.inner.user()
+    }
+
+    #[getter]
+    const fn messages(&self) -> usize {
+        self.inner.messages()
+    }
+
+    #[getter]
+    const fn text_bytes(&self) -> usize {
+        self.inner.text_bytes()
+    }
+
+    /// With nothing to change, the client's own object goes back.
+    fn render<'py>(&self, py: Python<'py>, model: &str, ask_usage: bool) -> Bound<'py, PyBytes> {
+        match self.inner.render(model, ask_usage) {
+            Cow::Borrowed(_) => {
+                let Ok(same) = self.inner.body().into_pyobject(py);
+                same
+            }
+            Cow::Owned(rendered) => PyBytes::new(py, &rendered),
+        }
+    }
+
+    fn screen(&self, py: Python<'_>, scanner: &Scanner) -> BTreeMap<&'static str, usize> {
+        counts(&self.off_loop(py, |request| request.screen(&scanner.inner)))
+    }
+
+    fn redacted<'py>(
+        slf: Bound<'py, Self>,
+        scanner: &Scanner,
+    ) -> Result<(Bound<'py, Self>, BTreeMap<&'static str, usize>), PyErr> {
+        let py = slf.py();
+        let Some((body, tally)) = slf.get().off_loop(py, |request| request.redacted(&scanner.inner)) else {
+            return Ok((slf, BTreeMap::new()));
+        };
+        let inner = core::ChatRequest::read(PyBytes::new(py, &body).into()).map_err(NativeError::from)?;
+        Ok((Bound::new(py, Self { inner })?, counts(&tally)))
+    }
+
+    fn prompt_upper_bound(&self) -> usize {
+        self.inner.prompt_upper_bound()
+    }
+
+    fn count_prompt(&self, py: Python<'_>, encoding: &str) -> Result<usize, NativeError> {
+        let encoding = encoding_named(encoding)?;
+        Ok(self.off_loop(py, |request| request.count_prompt(encoding)))
+    }
+}
+
+impl ChatRequest {
+    fn off_loop<T: Send>(&self, py: Python<'_>, work: impl Send + FnOnce(&core::ChatRequest<PyBackedBytes>) -> T) -> T {
+        if self.inner.body().len() < DETACH_FROM_BYTES {
+            work(&self.inner)
+        } else {
+            py.detach(|| work(&self.inner))
+        }
+    }
+}
+
+fn counts(tally: &core::Tally) -> BTreeMap<&'static str, usize> {
+    tally.iter().map(|(entity, count)| (entity.name(), count)).collect()
+}
+
+#[pyclass(frozen, module = "tollway._native.chat")]
+struct ChatAnswer {
+    inner: core::ChatAnswer<PyBackedBytes>,
+}
+
+#[pymethods]
+impl ChatAnswer {
+    #[getter]
+    fn model(&self) -> Option<&str> {
+        self.inner.model()
+    }
+
+    #[getter]
+    const fn choices(&self) -> usize {
+        self.inner.choices()
+    }
+
+    #[getter]
+    fn finish_reasons(&self) -> Vec<String> {
+        self.inner.finish_reasons().to_vec()
+    }
+
+    #[getter]
+    const fn error(&self) -> bool {
+        self.inner.error()
+    }
+
+    #[getter]
+    const fn prompt_tokens(&self) -> Option<u64> {
+        self.inner.usage().prompt
+    }
+
+    #[getter]
+    fn completion_tokens(&self) -> Option<u64> {
+        self.inner.usage().billed_completion()
+    }
+
+    #[getter]
+    const fn total_tokens(&self) -> Option<u64> {
+        self.inner.usage().total
+    }
+
+    #[getter]
+    const fn cached_tokens(&self) -> Option<u64> {
+        self.inner.usage().cached
+    }
+
+    #[getter]
+    const fn cache_write_tokens(&self) -> Option<u64> {
+        self.inner.usage().cache_write
+    }
+
+    #[getter]
+    const fn reasoning_tokens(&self) -> Option<u64> {
+        self.inner.usage().reasoning
+    }
+
+    #[getter]
+    const fn audio_prompt_tokens(&self) -> Option<u64> {
+        self.inner.usage().audio_prompt
+    }
+
+    #[getter]
+    const fn audio_completion_tokens(&self) -> Option<u64> {
+        self.inner.usage().audio_completion
+    }
+
+    fn count_completion(&self, py: Python<'_>, encoding: &str) -> Result<usize, NativeError> {
+        let encoding = encoding_named(encoding)?;
+        Ok(py.detach(|| self.inner.count_completion(encoding)))
+    }
+}
+
+#[pyfunction]
+fn read_request(body: PyBackedBytes) -> Result<ChatRequest, NativeError> {
+    Ok(ChatRequest {
+        inner: core::ChatRequest::read(body)?,
+    })
+}
+
+#[pyfunction]
+fn read_answer(body: PyBackedBytes) -> Result<ChatAnswer, NativeError> {
+    Ok(ChatAnswer {
+        inner: core::ChatAnswer::read(body)?,
+    })
+}
+
+/// The Python exception, with what it carries beside its message.
+pub(crate) fn refused(refusal: &core::InvalidRequest) -> PyErr {
+    Python::attach(|py| {
+        let error = InvalidRequest::new_err(refusal.message.clone());
+        let value = error.value(py);
+        let carried = value
+            .setattr("param", &refusal.param)
+            .and_then(|()| value.setattr("code", refusal.code));
+        carried.err().unwrap_or(error)
+    })
+}
+
+pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add("InvalidRequest", module.py().get_type::<InvalidRequest>())?;
+    module.add_class::<ChatRequest>()?;
+    module.add_class::<ChatAnswer>()?;
+    module.add_function(wrap_pyfunction!(read_request, module)?)?;
+    module.add_function(wrap_pyfunction!(read_answer, module)?)
+}

@@ -1,0 +1,129 @@
+//! `tollway._native.sse`: the relay of a chat stream.
+
+use std::borrow::Cow;
+
+use pyo3::create_exception;
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+use tollway_core::sse as core;
+
+use crate::errors::NativeError;
+use crate::tokens::encoding_named;
+
+create_exception!(tollway._native.sse, EventTooLarge, PyValueError);
+
+#[pyclass(module = "tollway._native.sse")]
+struct Relay {
+    inner: core::Relay,
+}
+
+#[pymethods]
+impl Relay {
+    #[new]
+    #[pyo3(signature = (hide_usage, keep_bytes = 1 << 20, max_event_bytes = 4 << 20))]
+    fn new(hide_usage: bool, keep_bytes: usize, max_event_bytes: usize) -> Self {
+        Self {
+            inner: core::Relay::new(hide_usage, keep_bytes, max_event_bytes),
+        }
+    }
+
+    /// A chunk that passes as it is goes back as the same object.
+    fn feed<'py>(&mut self, chunk: Bound<'py, PyBytes>) -> Result<Bound<'py, PyBytes>, NativeError> {
+        let py = chunk.py();
+        let relayed = match self.inner.feed(chunk.as_bytes())? {
+            Cow::Borrowed(same) if same.len() == chunk.as_bytes().len() => None,
+            other => Some(PyBytes::new(py, &other)),
+        };
+        Ok(relayed.unwrap_or(chunk))
+    }
+
+    fn finish<'py>(&mut self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, &self.inner.finish())
+    }
+
+    #[getter]
+    const fn done(&self) -> bool {
+        self.inner.done()
+    }
+
+    #[getter]
+    const fn failed(&self) -> bool {
+        self.inner.failed()
+    }
+
+    #[getter]
+    fn complete(&self) -> bool {
+        self.inner.complete()
+    }
+
+    #[getter]
+    const fn has_content(&self) -> bool {
+        self.inner.has_content()
+    }
+
+    #[getter]
+    const fn events(&self) -> u64 {
+        self.inner.events()
+    }
+
+    #[getter]
+    fn finish_reasons(&self) -> Vec<String> {
+        self.inner.finish_reasons().map(str::to_owned).collect()
+    }
+
+    #[getter]
+    fn error<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyBytes>> {
+        self.inner.error().map(|payload| PyBytes::new(py, payload))
+    }
+
+    #[getter]
+    const fn prompt_tokens(&self) -> Option<u64> {
+        self.inner.usage().prompt
+    }
+
+    #[getter]
+    fn completion_tokens(&self) -> Option<u64> {
+        self.inner.usage().billed_completion()
+    }
+
+    #[getter]
+    const fn total_tokens(&self) -> Option<u64> {
+        self.inner.usage().total
+    }
+
+    #[getter]
+    const fn cached_tokens(&self) -> Option<u64> {
+        self.inner.usage().cached
+    }
+
+    #[getter]
+    const fn cache_write_tokens(&self) -> Option<u64> {
+        self.inner.usage().cache_write
+    }
+
+    #[getter]
+    const fn reasoning_tokens(&self) -> Option<u64> {
+        self.inner.usage().reasoning
+    }
+
+    #[getter]
+    const fn audio_prompt_tokens(&self) -> Option<u64> {
+        self.inner.usage().audio_prompt
+    }
+
+    #[getter]
+    const fn audio_completion_tokens(&self) -> Option<u64> {
+        self.inner.usage().audio_completion
+    }
+
+    fn count_completion(&self, py: Python<'_>, encoding: &str) -> Result<usize, NativeError> {
+        let encoding = encoding_named(encoding)?;
+        Ok(py.detach(|| self.inner.count_completion(encoding)))
+    }
+}
+
+pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add("EventTooLarge", module.py().get_type::<EventTooLarge>())?;
+    module.add_class::<Relay>()
+}

@@ -1,0 +1,28 @@
+//! A chat request or answer, read out of its bytes.
+//!
+//! The hot path never builds objects of the messages. A request is checked once as strict JSON, a few top-level
+//! fields are taken out, and the places of the rest are remembered; what is sent upstream are the client's own bytes
+//! with a few spans replaced, so that every field Tollway does not know passes through untouched, byte for byte.
+//!
+//! - [`ChatRequest`]: check, render for an upstream, screen and redact, bound and count its tokens.
+//! - [`ChatAnswer`]: usage, finish reasons and the completion's tokens out of a whole answer.
+//! - [`Usage`]: the numbers of a `usage` object, with the providers' oddities smoothed.
+
+mod answer;
+mod fields;
+pub(crate) mod json;
+mod pieces;
+mod redaction;
+mod request;
+mod usage;
+
+pub use answer::{ChatAnswer, InvalidAnswer};
+pub use fields::InvalidRequest;
+pub use redaction::Tally;
+pub use request::ChatRequest;
+pub use usage::Usage;
+
+pub(crate) use answer::{is_error, spoken, usage_within, words};
+
+#[cfg(test)]
+mod tests;

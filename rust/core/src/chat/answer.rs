@@ -1,0 +1,170 @@
+//! A whole chat answer, read out of its bytes.
+
+use std::borrow::Cow;
+
+use super::Usage;
+use super::json::{self, Member, Span};
+use super::pieces::{Kind, Pieces};
+use crate::tokens::Encoding;
+
+/// The body is not a JSON object. Says where, never what.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the answer is not a JSON object: {0}")]
+pub struct InvalidAnswer(String);
+
+/// A chat answer over its own bytes `B`.
+#[derive(Clone, Debug)]
+pub struct ChatAnswer<B> {
+    body: B,
+    usage: Usage,
+    model: Option<String>,
+    choices: usize,
+    finish_reasons: Vec<String>,
+    error: bool,
+}
+
+impl<B: AsRef<[u8]>> ChatAnswer<B> {
+    /// Reads an answer of any OpenAI-compatible provider: white space in front (sent as keep-alive) is fine, content
+    /// may be a string, `null`, missing or a list of parts. An error envelope is an answer too.
+    pub fn read(body: B) -> Result<Self, InvalidAnswer> {
+        let text = body.as_ref();
+        json::check(text).map_err(InvalidAnswer)?;
+        if text.get(json::skip_space(text, 0)) != Some(&b'{') {
+            return Err(InvalidAnswer("something else at the top level".to_owned()));
+        }
+        let (mut usage, mut groq) = (Usage::default(), Usage::default());
+        let (mut model, mut choices, mut finish_reasons, mut error) = (None, 0, Vec::new(), false);
+        for Member { key, value } in json::members(text, 0) {
+            match &*key {
+                b"usage" => usage = Usage::read(text, value),
+                b"x_groq" => {
+                    groq = usage_within(text, value)
+                        .map(|value| Usage::read(text, value))
+                        .unwrap_or_default();
+                }
+                b"model" => model = words(text, value).map(Cow::into_owned),
+                b"choices" => {
+                    for choice in json::elements(text, value.start) {
+                        choices += 1;
+                        finish_reasons.extend(finish_reason(text, choice));
+                    }
+                }
+                _ => error |= is_error(&key, value.of(text)),
+            }
+        }
+        // Groq's own object is heard first: what the answer's `usage` tells has the last word.
+        groq.merge(usage);
+        Ok(Self {
+            body,
+            usage: groq,
+            model,
+            choices,
+            finish_reasons,
+            error,
+        })
+    }
+
+    /// The usage as told.
+    pub const fn usage(&self) -> &Usage {
+        &self.usage
+    }
+
+    /// The model that answered.
+    pub fn model(&self) -> Option<&str> {
+        self.model.as_deref()
+    }
+
+    /// The number of choices.
+    pub const fn choices(&self) -> usize {
+        self.choices
+    }
+
+    /// The finish reasons given, in the order of the choices.
+    pub fn finish_reasons(&self) -> &[String] {
+        &self.finish_reasons
+    }
+
+    /// Whether it is an error envelope.
+    pub const fn error(&self) -> bool {
+        self.error
+    }
+
+    /// The tokens of everything the choices say: contents, reasoning, refusals, names and arguments of tool calls.
+    /// For when the upstream told no usage; reasoning that was not shown cannot be counted.
+    pub fn count_completion(&self, encoding: Encoding) -> usize {
+        let text = self.body.as_ref();
+        let mut tokens = 0;
+        for choices in json::members(text, 0).filter(|member| &*member.key == b"choices") {
+            for choice in json::elements(text, choices.value.start) {
+                for message in json::members(text, choice.start).filter(|member| &*member.key == b"message") {
+                    spoken(text, message.value, |raw| {
+                        tokens += encoding.count(&json::unescape(raw));
+                    });
+                }
+            }
+        }
+        tokens
+    }
+}
+
+/// Whether a top-level member says that this is an error: `error` that is an object or a message (xAI), or the flat
+/// `{"object": "error", …}` (Mistral, older vLLM).
+pub(crate) fn is_error(key: &[u8], value: &[u8]) -> bool {
+    match key {
+        b"error" => matches!(value.first(), Some(b'{' | b'"')) && value != b"\"\"",
+        b"object" => value == b"\"error\"",
+        _ => false,
+    }
+}
+
+/// Gives `say` the content of every JSON string that `message` (or a stream's `delta`) says to the client. Reasoning
+/// is taken once, under whichever name it goes; `reasoning_details` and citations repeat what was said.
+pub(crate) fn spoken(text: &[u8], message: Span, mut say: impl FnMut(&[u8])) {
+    let (mut reasoning, mut reasoned) = (None, false);
+    for Member { key, value } in json::members(text, message.start) {
+        match &*key {
+            b"content" | b"refusal" | b"tool_calls" | b"function_call" => each_text(text, value, &mut say),
+            b"reasoning_content" => each_text(text, value, |raw| {
+                reasoned |= !raw.is_empty();
+                say(raw);
+            }),
+            b"reasoning" => reasoning = Some(value),
+            b"audio" => {
+                let transcript = json::members(text, value.start).find(|member| &*member.key == b"transcript");
+                if let Some(content) = transcript.and_then(|member| json::string(text, member.value)) {
+                    say(content.of(text));
+                }
+            }
+            _ => {}
+        }
+    }
+    if let Some(value) = reasoning.filter(|_| !reasoned) {
+        each_text(text, value, &mut say);
+    }
+}
+
+fn each_text(text: &[u8], value: Span, mut say: impl FnMut(&[u8])) {
+    for piece in Pieces::of_field(text, value) {
+        if matches!(piece.kind, Kind::Text | Kind::Name | Kind::Json) {
+            say(piece.span.of(text));
+        }
+    }
+}
+
+fn finish_reason(text: &[u8], choice: Span) -> Option<String> {
+    let reason = json::members(text, choice.start).find(|member| &*member.key == b"finish_reason")?;
+    words(text, reason.value).map(Cow::into_owned)
+}
+
+/// What the string at `value` says, unless it is empty or no string.
+pub(crate) fn words(text: &[u8], value: Span) -> Option<Cow<'_, str>> {
+    let content = json::string(text, value).filter(|content| content.len() > 0)?;
+    Some(json::unescape(content.of(text)))
+}
+
+/// Groq's `x_groq` holds a usage object of its own.
+pub(crate) fn usage_within(text: &[u8], value: Span) -> Option<Span> {
+    json::members(text, value.start)
+        .find(|member| &*member.key == b"usage")
+        .map(|member| member.value)
+}

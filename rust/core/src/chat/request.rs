@@ -1,0 +1,316 @@
+//! A chat request, checked and indexed.
+
+use std::borrow::Cow;
+
+use super::fields::{Fields, InvalidRequest, Steering};
+use super::json::{self, Edit, Span};
+use super::pieces::{Kind, Piece, Pieces};
+use super::redaction::{self, Tally};
+use crate::pii::Scanner;
+use crate::tokens::{self, Encoding};
+
+/// A message's role is one token in both vocabularies. It comes on top of what [`tokens::chat_overhead`] adds.
+const ROLE_TOKENS: usize = 1;
+/// An image at high detail is 85 + 170 for each tile of 512 pixels, once it is scaled into 768 × 2,048: at most 8 tiles.
+const IMAGE_TOKENS_MAX: usize = 85 + 170 * 8;
+/// A square image at high detail has 4 tiles. The size of an image is not known here: a count is an estimate.
+const IMAGE_TOKENS: usize = 85 + 170 * 4;
+/// Sound and files: bytes of base64 for each token. An estimate for both, since the coding decides.
+const ATTACHMENT_BYTES_PER_TOKEN: usize = 4;
+
+/// A chat request over its own bytes `B`.
+#[derive(Clone, Debug)]
+pub struct ChatRequest<B> {
+    body: B,
+    steering: Steering,
+    places: Places,
+    measure: Measure,
+}
+
+/// Where the values stand that are rewritten or read again.
+#[derive(Clone, Debug)]
+struct Places {
+    model: Span,
+    stream_options: Option<Span>,
+    messages: Span,
+    /// `prediction` and `documents`: read by the model beside the messages.
+    beside: [Option<Span>; 2],
+    /// `tools`, `functions`, `response_format`: definitions, counted but not screened.
+    definitions: [Option<Span>; 3],
+}
+
+/// What was counted on the way.
+#[derive(Clone, Copy, Debug, Default)]
+struct Measure {
+    messages: usize,
+    names: usize,
+    images: usize,
+    text_bytes: usize,
+    attachment_bytes: usize,
+}
+
+impl<B: AsRef<[u8]>> ChatRequest<B> {
+    /// Checks `body` and indexes it.
+    ///
+    /// Strict JSON of at most 128 levels; of the fields read here none may come twice. Fields not known here are
+    /// not judged.
+    pub fn read(body: B) -> Result<Self, InvalidRequest> {
+        let text = body.as_ref();
+        json::check(text).map_err(InvalidRequest::unparsable)?;
+        let fields = Fields::read(text)?;
+        let steering = fields.steering(text)?;
+        let places = Places {
+            model: fields.model.ok_or_else(|| InvalidRequest::missing("model"))?,
+            stream_options: fields.stream_options,
+            messages: fields.messages.ok_or_else(|| InvalidRequest::missing("messages"))?,
+            beside: [fields.prediction, fields.documents],
+            definitions: [fields.tools, fields.functions, fields.response_format],
+        };
+        let measure = measure(text, &places)?;
+        Ok(Self {
+            body,
+            steering,
+            places,
+            measure,
+        })
+    }
+
+    /// The bytes as they came.
+    pub const fn body(&self) -> &B {
+        &self.body
+    }
+
+    /// The model's name as the client gave it.
+    pub fn model(&self) -> &str {
+        &self.steering.model
+    }
+
+    /// Whether the answer shall be a stream.
+    pub const fn stream(&self) -> bool {
+        self.steering.stream
+    }
+
+    /// Whether the client asked for usage in its stream.
+    pub const fn include_usage(&self) -> bool {
+        self.steering.include_usage
+    }
+
+    /// How many choices are asked for.
+    pub const fn n(&self) -> u32 {
+        self.steering.n
+    }
+
+    /// The bound on each choice's tokens: `max_completion_tokens`, else `max_tokens`.
+    pub const fn max_tokens(&self) -> Option<u64> {
+        self.steering.max_tokens
+    }
+
+    /// The client's own name for its end user.
+    pub fn user(&self) -> Option<&str> {
+        self.steering.user.as_deref()
+    }
+
+    /// The number of messages.
+    pub const fn messages(&self) -> usize {
+        self.measure.messages
+    }
+
+    /// The bytes of all text a model reads, escapes undone.
+    pub const fn text_bytes(&self) -> usize {
+        self.measure.text_bytes
+    }
+
+    /// The body for an upstream: `model` replaced and, with `ask_usage` in a stream that does not ask already,
+    /// `stream_options.include_usage` set. Every other byte is the client's; with nothing to change, all of them are.
+    pub fn render(&self, model: &str, ask_usage: bool) -> Cow<'_, [u8]> {
+        let mut edits = Vec::with_capacity(2);
+        if model != self.steering.model {
+            let text = Cow::Owned(format!("\"{}\"", json::escape(model)));
+            edits.push(Edit {
+                span: self.places.model,
+                text,
+            });
+        }
+        if ask_usage && self.steering.stream && !self.steering.include_usage {
+            self.ask_usage(&mut edits);
+        }
+        if edits.is_empty() {
+            return Cow::Borrowed(self.body.as_ref());
+        }
+        edits.sort_by_key(|edit| edit.span.start);
+        Cow::Owned(json::splice(self.body.as_ref(), &edits))
+    }
+
+    /// The edits that make a stream without usage ask for it.
+    fn ask_usage(&self, edits: &mut Vec<Edit>) {
+        let text = self.body.as_ref();
+        let Some(options) = self.places.stream_options else {
+            // Behind the model, since that value always stands in the object.
+            let behind = Span {
+                start: self.places.model.end,
+                end: self.places.model.end,
+            };
+            edits.push(Edit {
+                span: behind,
+                text: Cow::Borrowed(r#","stream_options":{"include_usage":true}"#),
+            });
+            return;
+        };
+        if text[options.start] != b'{' {
+            edits.push(Edit {
+                span: options,
+                text: Cow::Borrowed(r#"{"include_usage":true}"#),
+            });
+            return;
+        }
+        let mut members = json::members(text, options.start).peekable();
+        let comma = members.peek().is_some();
+        if let Some(member) = members.find(|member| &*member.key == b"include_usage") {
+            edits.push(Edit {
+                span: member.value,
+                text: Cow::Borrowed("true"),
+            });
+            return;
+        }
+        let inside = Span {
+            start: options.start + 1,
+            end: options.start + 1,
+        };
+        let text = if comma {
+            r#""include_usage":true,"#
+        } else {
+            r#""include_usage":true"#
+        };
+        edits.push(Edit {
+            span: inside,
+            text: Cow::Borrowed(text),
+        });
+    }
+
+    fn pieces(&self) -> impl Iterator<Item = Piece> {
+        pieces(self.body.as_ref(), &self.places)
+    }
+
+    /// Every text a model reads, escapes undone, in the order of the body: contents, parts, refusals, names,
+    /// tool calls and results, whatever the role. Tool definitions, roles, types, ids and media are not among them.
+    pub fn texts(&self) -> impl Iterator<Item = Cow<'_, str>> {
+        let text = self.body.as_ref();
+        self.pieces().filter_map(move |Piece { kind, span }| match kind {
+            Kind::Text | Kind::Name => Some(json::unescape(span.of(text))),
+            Kind::Json => Some(String::from_utf8_lossy(span.of(text))),
+            Kind::Image | Kind::Attachment => None,
+        })
+    }
+
+    /// What `scanner` finds in the texts.
+    pub fn screen(&self, scanner: &Scanner) -> Tally {
+        let mut tally = Tally::default();
+        for piece in self.pieces() {
+            tally.add(&redaction::inspect_piece(self.body.as_ref(), piece, scanner));
+        }
+        tally
+    }
+
+    /// The body with every finding replaced by its placeholder, and what was found; `None` when it is clean.
+    /// The new body is valid JSON, and so is every JSON text inside it that was.
+    pub fn redacted(&self, scanner: &Scanner) -> Option<(Vec<u8>, Tally)> {
+        let (mut edits, mut tally) = (Vec::new(), Tally::default());
+        for piece in self.pieces() {
+            let hits = redaction::inspect_piece(self.body.as_ref(), piece, scanner);
+            tally.add(&hits);
+            edits.extend(hits.into_iter().map(Edit::from));
+        }
+        edits.sort_by_key(|edit| edit.span.start);
+        (!tally.is_empty()).then(|| (json::splice(self.body.as_ref(), &edits), tally))
+    }
+
+    /// A bound from above on the prompt's tokens, without counting: a token of text is at least one byte. Images count
+    /// as the largest, 1,445 (gpt-4o-mini bills 33 times that, at a 33rd of the price). Sound and files are an estimate:
+    /// one token for 4 bytes of base64, and not less than an image.
+    pub fn prompt_upper_bound(&self) -> usize {
+        self.measure.text_bytes
+            + self.definition_texts().map(<[u8]>::len).sum::<usize>()
+            + self.overhead(IMAGE_TOKENS_MAX)
+    }
+
+    /// The prompt's tokens: texts exactly, and `OpenAI`'s chat overhead. Two parts are approximations: definitions
+    /// of tools count as their JSON text (`OpenAI` rewrites them in a form it does not publish), an image as 765.
+    pub fn count_prompt(&self, encoding: Encoding) -> usize {
+        let texts: usize = self.texts().map(|text| encoding.count(&text)).sum();
+        let definitions: usize = self
+            .definition_texts()
+            .map(|text| encoding.count(&String::from_utf8_lossy(text)))
+            .sum();
+        texts + definitions + self.overhead(IMAGE_TOKENS)
+    }
+
+    fn definition_texts(&self) -> impl Iterator<Item = &[u8]> {
+        self.places
+            .definitions
+            .iter()
+            .flatten()
+            .map(|span| span.of(self.body.as_ref()))
+            .filter(|text| *text != b"null")
+    }
+
+    fn overhead(&self, image_tokens: usize) -> usize {
+        let Measure {
+            messages,
+            names,
+            images,
+            attachment_bytes,
+            ..
+        } = self.measure;
+        let media = images * image_tokens + attachment_bytes.div_ceil(ATTACHMENT_BYTES_PER_TOKEN);
+        tokens::chat_overhead(messages, names) + messages * ROLE_TOKENS + media
+    }
+}
+
+fn pieces<'a>(text: &'a [u8], places: &Places) -> impl Iterator<Item = Piece> + use<'a> {
+    let beside = places
+        .beside
+        .into_iter()
+        .flatten()
+        .flat_map(|value| Pieces::of_field(text, value));
+    Pieces::of_messages(text, places.messages).chain(beside)
+}
+
+/// Counts, and refuses `messages` that are none.
+fn measure(text: &[u8], places: &Places) -> Result<Measure, InvalidRequest> {
+    let value = places.messages;
+    if text.get(value.start) != Some(&b'[') {
+        return Err(InvalidRequest::mistyped(
+            "messages",
+            "an array of objects",
+            value.of(text),
+        ));
+    }
+    let mut measure = Measure::default();
+    for message in json::elements(text, value.start) {
+        if text.get(message.start) != Some(&b'{') {
+            let param = format!("messages[{}]", measure.messages);
+            return Err(InvalidRequest::mistyped(&param, "an object", message.of(text)));
+        }
+        measure.messages += 1;
+    }
+    if measure.messages == 0 {
+        let message = "Invalid 'messages': empty array. Expected an array with minimum length 1, \
+                       but got an empty array instead.";
+        return Err(InvalidRequest::new("messages", "empty_array", message.to_owned()));
+    }
+    for Piece { kind, span } in pieces(text, places) {
+        match kind {
+            Kind::Name => {
+                measure.names += 1;
+                measure.text_bytes += json::unescaped_len(span.of(text));
+            }
+            Kind::Text => measure.text_bytes += json::unescaped_len(span.of(text)),
+            Kind::Json => measure.text_bytes += span.len(),
+            Kind::Image => measure.images += 1,
+            Kind::Attachment => {
+                measure.attachment_bytes += span.len().max(IMAGE_TOKENS_MAX * ATTACHMENT_BYTES_PER_TOKEN);
+            }
+        }
+    }
+    Ok(measure)
+}

@@ -1,0 +1,128 @@
+//! The `usage` object of an answer or of a stream's chunk.
+//!
+//! Read off recorded answers of a dozen providers: the same number has several names, details may be `null`, and one
+//! family leaves reasoning out of the completion. The prices live elsewhere; here are only counts.
+
+use super::json::{self, Span};
+
+/// No call has more tokens than this; a larger number is a fault of the upstream and counts as absent.
+const TOKENS_MAX: u64 = i32::MAX as u64;
+
+/// Token counts as the upstream told them; `None` is "not told".
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Tokens of the prompt, cached ones included.
+    pub prompt: Option<u64>,
+    /// Tokens of the completion as told; see [`Usage::billed_completion`].
+    pub completion: Option<u64>,
+    /// The total as told.
+    pub total: Option<u64>,
+    /// Prompt tokens read from the provider's cache. Azure has been seen to tell more than the whole prompt.
+    pub cached: Option<u64>,
+    /// Prompt tokens written to the provider's cache.
+    pub cache_write: Option<u64>,
+    /// Tokens spent on reasoning.
+    pub reasoning: Option<u64>,
+    /// Prompt tokens that are sound.
+    pub audio_prompt: Option<u64>,
+    /// Completion tokens that are sound.
+    pub audio_completion: Option<u64>,
+}
+
+impl Usage {
+    /// Reads the object at `value`; anything else yields nothing told.
+    pub(crate) fn read(text: &[u8], value: Span) -> Self {
+        let mut usage = Self::default();
+        for json::Member { key, value } in json::members(text, value.start) {
+            match &*key {
+                b"prompt_tokens" => usage.prompt = count(value.of(text)),
+                b"completion_tokens" => usage.completion = count(value.of(text)),
+                b"total_tokens" => usage.total = count(value.of(text)),
+                b"prompt_tokens_details" => usage.read_prompt_details(text, value),
+                b"completion_tokens_details" => usage.read_completion_details(text, value),
+                // DeepSeek, Together and Mistral, in this order; the details, where given, say the same.
+                b"prompt_cache_hit_tokens" | b"cached_tokens" | b"num_cached_tokens" => {
+                    usage.cached = usage.cached.or(count(value.of(text)));
+                }
+                // Grok on Azure.
+                b"reasoning_tokens" => usage.reasoning = usage.reasoning.or(count(value.of(text))),
+                b"audio_prompt_tokens" => usage.audio_prompt = usage.audio_prompt.or(count(value.of(text))),
+                _ => {}
+            }
+        }
+        usage
+    }
+
+    fn read_prompt_details(&mut self, text: &[u8], details: Span) {
+        for json::Member { key, value } in json::members(text, details.start) {
+            match &*key {
+                b"cached_tokens" => self.cached = count(value.of(text)).or(self.cached),
+                b"cache_write_tokens" => self.cache_write = count(value.of(text)),
+                b"audio_tokens" => self.audio_prompt = count(value.of(text)).or(self.audio_prompt),
+                _ => {}
+            }
+        }
+    }
+
+    fn read_completion_details(&mut self, text: &[u8], details: Span) {
+        for json::Member { key, value } in json::members(text, details.start) {
+            match &*key {
+                b"reasoning_tokens" => self.reasoning = count(value.of(text)).or(self.reasoning),
+                b"audio_tokens" => self.audio_completion = count(value.of(text)),
+                _ => {}
+            }
+        }
+    }
+
+    /// Takes over what `later` tells; usage in a stream is cumulative, so the last word on each number counts.
+    pub(crate) fn merge(&mut self, later: Self) {
+        self.prompt = later.prompt.or(self.prompt);
+        self.completion = later.completion.or(self.completion);
+        self.total = later.total.or(self.total);
+        self.cached = later.cached.or(self.cached);
+        self.cache_write = later.cache_write.or(self.cache_write);
+        self.reasoning = later.reasoning.or(self.reasoning);
+        self.audio_prompt = later.audio_prompt.or(self.audio_prompt);
+        self.audio_completion = later.audio_completion.or(self.audio_completion);
+    }
+
+    /// Whether it tells of no work: `OpenAI` sends zeros behind an error in the stream.
+    pub(crate) fn is_zero(&self) -> bool {
+        [self.prompt, self.completion, self.total]
+            .iter()
+            .all(|count| count.unwrap_or(0) == 0)
+    }
+
+    /// The completion tokens to bill.
+    ///
+    /// xAI, and Grok on Azure, leave reasoning out of `completion_tokens` and add it to the total only:
+    /// `total = prompt + completion + reasoning`. Everyone else counts reasoning inside. A completion that
+    /// was not told follows from the total.
+    #[must_use]
+    pub fn billed_completion(&self) -> Option<u64> {
+        let (Some(prompt), Some(total)) = (self.prompt, self.total) else {
+            return self.completion;
+        };
+        match (self.completion, self.reasoning) {
+            (None, _) => total.checked_sub(prompt),
+            (Some(completion), Some(reasoning)) if reasoning > 0 && total == prompt + completion + reasoning => {
+                Some(completion + reasoning)
+            }
+            (completion, _) => completion,
+        }
+    }
+}
+
+/// A count: a non-negative integer, or a float that is one (`12.0`). Anything else is not a count.
+fn count(raw: &[u8]) -> Option<u64> {
+    let text = std::str::from_utf8(raw).ok()?;
+    if !text.bytes().next()?.is_ascii_digit() {
+        return None;
+    }
+    let whole = match text.split_once('.') {
+        Some((whole, fraction)) if fraction.bytes().all(|digit| digit == b'0') => whole,
+        Some(_) => return None,
+        None => text,
+    };
+    whole.parse().ok().filter(|&count| count <= TOKENS_MAX)
+}

@@ -1,0 +1,18 @@
+//! Tollway's hot work, without Python, I/O or a clock.
+//!
+//! In the order in which a request meets them:
+//!
+//! 1. [`keys`]: generate, check and digest API keys; the bounded table of known keys (L1).
+//! 2. [`chat`]: read a chat request or answer out of its bytes, and write it anew with a few fields touched.
+//! 3. [`limits`]: windows and concurrency slots over a flat piece of memory.
+//! 4. [`pii`]: find and redact personal data in linear time.
+//! 5. [`tokens`]: exact token counts for `OpenAI`'s vocabularies.
+//! 6. [`sse`]: server-sent events from any chunking; usage and finish reasons found on the way.
+#![forbid(unsafe_code)]
+
+pub mod chat;
+pub mod keys;
+pub mod limits;
+pub mod pii;
+pub mod sse;
+pub mod tokens;

@@ -1,0 +1,223 @@
+//! The ledger's memory as a table of counters: making it, finding a counter, claiming one, reclaiming idle ones.
+//!
+//! A counter may lie in one of two groups of sixteen, both named by its identity. So a look-up reads at most four cache
+//! lines of tags, nothing is ever moved or left as a tombstone, and the table takes counters until it is about 95 % full
+//! of busy ones. Open addressing with chains was the alternative: it needs rebuilding once enough tenants have come and
+//! gone, under the lock.
+
+use std::sync::atomic::AtomicU64;
+
+use super::journal::roll_back;
+use super::layout::{Fault, Host, LAYOUT_VERSION, MAGIC, TAGS, WAYS, Words, barrier, counter, header, rounded};
+use super::rule::{Identity, Rule};
+use super::slots::Slots;
+use super::window::{Window, width_ms};
+
+/// What a refusal for concurrency says: nobody knows when a slot comes free.
+pub const CONCURRENCY_RETRY_MS: u64 = 1_000;
+
+/// How often at most a refusal for concurrency sends someone to look for dead workers.
+pub const SWEEP_EVERY_MS: u64 = 1_000;
+
+/// A ledger's memory, for as long as its lock is held.
+pub struct Table<'a> {
+    pub(super) words: Words<'a>,
+    pub(super) capacity: usize,
+}
+
+impl<'a> Table<'a> {
+    /// Makes an empty ledger, whatever the memory held. `words` is [`super::words_for`] some capacity long.
+    pub fn format(words: &'a [AtomicU64], host: Host) -> Self {
+        let table = Self::over(words);
+        table.words.set(header::MAGIC, 0);
+        barrier();
+        for at in 1..table.words.len() {
+            table.words.set(at, 0);
+        }
+        table.words.set(header::VERSION, LAYOUT_VERSION);
+        table.words.set(header::CAPACITY, table.capacity as u64);
+        table.set_host(host);
+        barrier();
+        table.words.set(header::MAGIC, MAGIC);
+        table
+    }
+
+    /// Whether memory that starts with these words is a ledger of the capacity asked for; `is_whole` says that its length
+    /// is that of one.
+    pub fn check(start: &[AtomicU64], capacity: usize, is_whole: bool) -> Result<(), Fault> {
+        let words = Words::new(start);
+        match if words.len() == 0 { 0 } else { words.get(header::MAGIC) } {
+            0 => return Err(Fault::Unfinished),
+            MAGIC if words.len() < header::WORDS => return Err(Fault::Unfinished),
+            MAGIC => {}
+            _ => return Err(Fault::Foreign),
+        }
+        let (version, found) = (words.get(header::VERSION), words.get(header::CAPACITY));
+        if version != LAYOUT_VERSION {
+            Err(Fault::Version(version))
+        } else if found != rounded(capacity) as u64 {
+            Err(Fault::Capacity(found))
+        } else if !is_whole {
+            Err(Fault::Unfinished)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// The table of memory that was checked when it was opened, with what a killed holder of the lock left undone.
+    #[inline]
+    #[must_use]
+    pub fn resume(words: &'a [AtomicU64]) -> Self {
+        let table = Self::over(words);
+        roll_back(table.words);
+        table
+    }
+
+    fn over(words: &'a [AtomicU64]) -> Self {
+        let capacity = (words.len() - TAGS) / (1 + counter::WORDS);
+        Self {
+            words: Words::new(words),
+            capacity,
+        }
+    }
+
+    /// How many counters there are.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// Whose process numbers the worker table holds.
+    #[must_use]
+    pub fn host(&self) -> Host {
+        let word = |at| self.words.get(header::HOST + at);
+        Host {
+            boot_id: u128::from(word(0)) | u128::from(word(1)) << 64,
+            pid_namespace: word(2),
+        }
+    }
+
+    fn set_host(&self, host: Host) {
+        self.words.set(header::HOST, host.boot_id as u64);
+        self.words.set(header::HOST + 1, (host.boot_id >> 64) as u64);
+        self.words.set(header::HOST + 2, host.pid_namespace);
+    }
+
+    /// Starts over on `host` with nobody seated: what the windows counted stays, every slot is free. For the first
+    /// process to open a ledger that nobody uses.
+    pub fn vacate(&mut self, host: Host) {
+        let seats: Vec<_> = self.seats().map(|(seat, _)| seat).collect();
+        for seat in seats {
+            self.bury(seat);
+        }
+        let waiting = self.to_clean();
+        self.clean(waiting, 0, self.capacity);
+        self.free(waiting);
+        self.set_host(host);
+    }
+
+    /// Whether a refusal at `now_ms` should look for dead workers; if so, nobody else does for [`SWEEP_EVERY_MS`].
+    pub fn claim_sweep(&mut self, now_ms: u64) -> bool {
+        let due = now_ms.abs_diff(self.words.get(header::SWEPT_MS)) >= SWEEP_EVERY_MS;
+        if due {
+            self.words.set(header::SWEPT_MS, now_ms);
+        }
+        due
+    }
+
+    /// Admissions refused so far because no counter was free.
+    #[must_use]
+    pub fn full_refusals(&self) -> u64 {
+        self.words.get(header::FULL_REFUSALS)
+    }
+
+    pub(super) fn count_full_refusal(&mut self) {
+        self.words
+            .set(header::FULL_REFUSALS, self.full_refusals().saturating_add(1));
+    }
+
+    fn tag(index: usize) -> usize {
+        TAGS + index
+    }
+
+    fn base(&self, index: usize) -> usize {
+        TAGS + self.capacity + index * counter::WORDS
+    }
+
+    pub(super) fn window_at(&self, index: usize, now_ms: u64) -> Window<'a> {
+        Window::new(self.words, self.base(index), now_ms)
+    }
+
+    /// The counter at `index`, if it is one of concurrency.
+    pub(super) fn slots_at(&self, index: usize) -> Option<Slots<'a>> {
+        let base = self.base(index);
+        let is_concurrency = self.words.get(Self::tag(index)) != 0 && self.words.get(base + counter::WINDOW_MS) == 0;
+        is_concurrency.then(|| Slots::new(self.words, base))
+    }
+
+    /// The indices at which a counter of that identity may lie.
+    fn groups(&self, identity: Identity) -> [std::ops::Range<usize>; 2] {
+        let count = (self.capacity / WAYS) as u64;
+        [identity.rest & 0xFFFF_FFFF, identity.rest >> 32].map(|half| {
+            // A 32-bit fraction of the groups; u128 only so that no capacity can overflow it.
+            let first = ((u128::from(half) * u128::from(count)) >> 32) as usize * WAYS;
+            first..first + WAYS
+        })
+    }
+
+    /// The index of the counter of that identity.
+    #[inline]
+    pub(super) fn find(&self, identity: Identity) -> Option<usize> {
+        self.groups(identity).into_iter().flatten().find(|index| {
+            self.words.get(Self::tag(*index)) == identity.tag
+                && self.words.get(self.base(*index) + counter::IDENTITY) == identity.rest
+        })
+    }
+
+    /// Makes a counter for a rule that has none; none when both its groups are full of busy counters.
+    ///
+    /// The caller has moved its other counters on to now, so none of them is idle and taken from under it.
+    pub(super) fn claim(&mut self, rule: &Rule, identity: Identity, now_ms: u64) -> Option<usize> {
+        let groups = self.groups(identity);
+        let index = self.emptiest(&groups).or_else(|| self.idle(&groups, now_ms))?;
+        let (tag, base) = (Self::tag(index), self.base(index));
+        // Untagged while it is made: killed half-way, it is an empty way.
+        self.words.set(tag, 0);
+        barrier();
+        for at in 0..counter::WORDS {
+            self.words.set(base + at, 0);
+        }
+        let head = if rule.window_ms == 0 {
+            now_ms
+        } else {
+            now_ms / width_ms(rule.window_ms)
+        };
+        self.words.set(base + counter::IDENTITY, identity.rest);
+        self.words.set(base + counter::WINDOW_MS, rule.window_ms);
+        self.words.set(base + counter::HEAD, head);
+        barrier();
+        self.words.set(tag, identity.tag);
+        Some(index)
+    }
+
+    /// A free way of the emptier group: choosing between two fills the table evenly.
+    fn emptiest(&self, groups: &[std::ops::Range<usize>; 2]) -> Option<usize> {
+        let is_empty = |index: &usize| self.words.get(Self::tag(*index)) == 0;
+        let emptier = groups
+            .iter()
+            .max_by_key(|group| (*group).clone().filter(is_empty).count())?;
+        emptier.clone().find(is_empty)
+    }
+
+    fn idle(&self, groups: &[std::ops::Range<usize>; 2], now_ms: u64) -> Option<usize> {
+        let live = self.live();
+        groups
+            .iter()
+            .cloned()
+            .flatten()
+            .find(|index| match self.slots_at(*index) {
+                Some(slots) => slots.is_idle(live, now_ms),
+                None => self.window_at(*index, now_ms).is_idle(),
+            })
+    }
+}
