@@ -1,0 +1,1 @@
+"""The public dialects: what clients read and write."""

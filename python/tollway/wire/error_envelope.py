@@ -1,0 +1,48 @@
+"""The one renderer of errors: a cause becomes OpenAI's envelope, with the right status and headers."""
+
+import math
+
+import msgspec
+
+from tollway.errors import GatewayError, InternalError
+
+
+class _Detail(msgspec.Struct):
+    message: str
+    type: str
+    param: str | None
+    code: str
+
+
+class _Envelope(msgspec.Struct):
+    error: _Detail
+
+
+class Rendered(msgspec.Struct, frozen=True):
+    """An error as it goes out: HTTP status, extra headers (lower-case names) and a JSON body."""
+
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    body: bytes
+
+
+def render(error: Exception, request_id: str) -> Rendered:
+    """What the client sees of an error; anything outside the tree is an :class:`InternalError`.
+
+    ``x-should-retry: false`` tells OpenAI's SDKs not to repeat a 429 that waiting can't mend.
+    """
+    if not isinstance(error, GatewayError):
+        error = InternalError(f"Something went wrong here. Give the operator this request id: {request_id}")
+    headers = [(b"content-type", b"application/json"), (b"x-request-id", request_id.encode("latin-1", "replace"))]
+    if error.retry_after_s is not None:
+        headers.append((b"retry-after", str(max(1, math.ceil(error.retry_after_s))).encode()))
+    elif error.status == 429 and not error.retryable:
+        headers.append((b"x-should-retry", b"false"))
+    if error.status == 401:
+        headers.append((b"www-authenticate", b'Bearer realm="tollway"'))
+    return Rendered(error.status, headers, envelope(error))
+
+
+def envelope(error: GatewayError) -> bytes:
+    """OpenAI's ``{"error": {message, type, param, code}}`` as JSON; also the payload of an error event in a stream."""
+    return msgspec.json.encode(_Envelope(_Detail(error.outside, error.type, error.param, error.code)))
