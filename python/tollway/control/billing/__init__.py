@@ -1,0 +1,1 @@
+"""Money: what a token costs, and what was used."""

@@ -1,0 +1,137 @@
+"""Publishing: settings and prices in, one immutable snapshot for the data plane out.
+
+All irregularity of the file form ends here: names are resolved, defaults filled in, unconfigured targets dropped,
+addresses completed, and keys reduced to digests. It decides and does no I/O.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from tollway.contract.keys import GATEWAY_USE, KeyRecord
+from tollway.contract.limits import LimitValues
+from tollway.contract.snapshot import (
+    PiiCheck,
+    Policy,
+    Price,
+    ProviderAccess,
+    ProviderKind,
+    Route,
+    Snapshot,
+    Target,
+    Timeouts,
+)
+from tollway.control.billing.prices import Prices, configured_price
+from tollway.settings import (
+    GuardrailSettings,
+    KeySettings,
+    LimitSettings,
+    ModelSettings,
+    ProviderSettings,
+    Settings,
+    TargetSettings,
+    TenantSettings,
+    TimeoutSettings,
+)
+
+DEFAULT: Final = "default"
+"""The limits and the policy of tenants that name none."""
+
+BASE_URLS: Final[Mapping[ProviderKind, str]] = {
+    "openai": "https://api.openai.com/v1",
+    "xai": "https://api.x.ai/v1",
+}
+"""Where the kinds live that have one home."""
+
+AZURE_API_VERSION: Final = "2024-10-21"
+"""A generally available version of Azure OpenAI's data plane (learn.microsoft.com, Azure OpenAI REST API reference)."""
+
+
+def publish(settings: Settings, prices: Prices, version: int) -> Snapshot:
+    """The snapshot that ``settings`` ask for. ``version`` grows with every publication."""
+    providers = {name: _access(name, provider) for name, provider in settings.providers.items()}
+    return Snapshot(
+        version=version,
+        routes={alias: _route(alias, model, settings, providers, prices) for alias, model in settings.models.items()},
+        policies={name: _policy(name, policy) for name, policy in settings.guardrails.items()},
+        default_limits=_limits(None, settings) or LimitValues(),
+        file_keys=tuple(_keys(settings)),
+    )
+
+
+def _access(name: str, provider: ProviderSettings) -> ProviderAccess:
+    base_url = provider.base_url or BASE_URLS.get(provider.kind, "")
+    return ProviderAccess(
+        name=name,
+        kind=provider.kind,
+        base_url=base_url.rstrip("/"),
+        api_key=provider.api_key.reveal() if provider.api_key else None,
+        api_version=provider.api_version or (AZURE_API_VERSION if provider.kind == "azure" else None),
+    )
+
+
+def _route(
+    alias: str, model: ModelSettings, settings: Settings, providers: Mapping[str, ProviderAccess], prices: Prices
+) -> Route:
+    own_price = configured_price(model.price, alias) if model.price else None
+    targets = (
+        _target(alias, target, providers[target.provider], own_price, prices)
+        for target in settings.answering(model.targets)
+    )
+    return Route(alias=alias, targets=tuple(targets), timeouts=_timeouts(model.timeouts))
+
+
+def _target(
+    alias: str, target: TargetSettings, provider: ProviderAccess, own_price: Price | None, prices: Prices
+) -> Target:
+    return Target(
+        provider=provider,
+        model=target.model,
+        weight=target.weight,
+        price=own_price or prices.find(provider.kind, provider.base_url, target.model, alias),
+    )
+
+
+def _timeouts(timeouts: TimeoutSettings) -> Timeouts:
+    return Timeouts(
+        connect_s=timeouts.connect_s,
+        first_token_s=timeouts.first_token_s,
+        idle_s=timeouts.idle_s,
+        total_s=timeouts.total_s,
+    )
+
+
+def _policy(name: str, policy: GuardrailSettings) -> Policy:
+    return Policy(name=name, input=tuple(PiiCheck(check.entities, check.action) for check in policy.input))
+
+
+def _keys(settings: Settings) -> Iterator[tuple[bytes, KeyRecord]]:
+    for tenant_name, tenant in settings.tenants.items():
+        for key_name, key in tenant.keys.items():
+            digest = hashlib.sha256(key.key.reveal().encode()).digest()
+            yield digest, _record(tenant_name, tenant, key_name, key, settings)
+
+
+def _record(tenant_name: str, tenant: TenantSettings, key_name: str, key: KeySettings, settings: Settings) -> KeyRecord:
+    has_default_policy = DEFAULT in settings.guardrails
+    return KeyRecord(
+        key_id=f"{tenant_name}/{key_name}",
+        key_name=key_name,
+        tenant_id=tenant_name,
+        tenant_name=tenant_name,
+        scopes=frozenset({GATEWAY_USE}),
+        is_active=True,
+        environment=key.environment,
+        expires_at_ms=key.expires_at_ms,
+        tenant_limits=_limits(tenant.limits, settings),
+        # A key that names no limits has only its tenant's: the default is not laid on every key again.
+        key_limits=_limits(key.limits, settings) if key.limits is not None else None,
+        allowed_models=None if "*" in tenant.allowed_models else frozenset(tenant.allowed_models),
+        policy=tenant.guardrails or (DEFAULT if has_default_policy else None),
+    )
+
+
+def _limits(limits: LimitSettings | str | None, settings: Settings) -> LimitValues | None:
+    """Inline limits, or those of a name; ``None`` names the default."""
+    found = limits if isinstance(limits, LimitSettings) else settings.limits.get(limits or DEFAULT)
+    return LimitValues(rpm=found.rpm, tpm=found.tpm, concurrency=found.concurrency) if found else None

@@ -1,0 +1,44 @@
+"""What the configuration language knows but this version does not do yet.
+
+A part is accepted only once it works, and a file that asks for it is told so plainly, instead of hearing that the
+key is unknown or, worse, nothing. Whoever builds a part deletes its line here. Paths are those of ``conversion.Place``:
+``*`` stands for any name, ``[]`` for any item.
+"""
+
+from collections.abc import Mapping
+
+KEYS: Mapping[str, str] = {
+    "server.trusted_proxies": "trusting proxies",
+    "storage.redis": "Redis",
+    "storage.objects": "object storage",
+    "models.*.fallbacks": "fallbacks",
+    "models.*.retries": "retries",
+    "guardrails.*.output": "screening of output",
+    "guardrails.*.input[].restore": "restoring redacted values",
+    "guardrails.*.input[].threshold": "a threshold of a check",
+    "guardrails.*.input[].deny": "the content check",
+    "guardrails.*.input[].url": "the webhook check",
+    "guardrails.*.input[].timeout": "the webhook check",
+    "guardrails.*.input[].on_error": "the webhook check",
+    "cache": "caching",
+    "telemetry.otlp": "OpenTelemetry export",
+    "telemetry.trace_sample": "tracing",
+    "alerts": "alerts",
+    "tenants.*.monthly_budget_usd": "budgets",
+    "tenants.*.logging_policy": "logging of payloads",
+}
+"""Keys; they may stand in a file as long as they are off."""
+
+CHOICES: Mapping[str, frozenset[str]] = {
+    "providers.*.kind": frozenset(
+        {"anthropic", "google", "bedrock", "vertex", "mistral", "deepseek", "groq", "cohere", "ollama", "openrouter"}
+    ),
+    "models.*.strategy": frozenset({"round_robin", "least_busy", "latency", "cost", "priority", "sticky"}),
+    "guardrails.*.input[].check": frozenset({"secrets", "injection", "content", "webhook"}),
+}
+"""Values of a choice."""
+
+
+def sentence(what: str) -> str:
+    """What a file is told that asks for an absent part."""
+    return f"{what} is not part of this version; remove it"

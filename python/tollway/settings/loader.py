@@ -1,0 +1,63 @@
+"""A file and an environment in, checked settings out; or everything that is wrong with them, at once."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from tollway.settings import checks, document
+from tollway.settings.conversion import Struct, convert
+from tollway.settings.faults import BadConfiguration, Fault
+from tollway.settings.structs import Settings
+
+Check = Callable[[Struct, document.Document], list[Fault]]
+"""What looks for faults between fields, once each of them has been read."""
+
+
+def load(path: str | Path, environ: Mapping[str, str]) -> Settings:
+    """The settings in the file at ``path``, its variables taken from ``environ``.
+
+    Raises:
+        BadConfiguration: the file can't be read or has faults.
+    """
+    return read(_text(path), environ, name=str(path))
+
+
+def read(text: str, environ: Mapping[str, str], *, name: str = "tollway.yaml") -> Settings:
+    """``load`` for a text at hand; ``name`` is what faults call it.
+
+    Raises:
+        BadConfiguration: the text has faults.
+    """
+    return _parse(text, environ, name, Settings, checks.check)
+
+
+def load_struct(path: str | Path, struct: type[Struct], check: Check[Struct]) -> Struct:
+    """Another YAML file, read by the same rules but without variables: ``prices.yaml``.
+
+    Raises:
+        BadConfiguration: the file can't be read or has faults.
+    """
+    return _parse(_text(path), None, str(path), struct, check)
+
+
+def _parse(
+    text: str, environ: Mapping[str, str] | None, name: str, struct: type[Struct], check: Check[Struct]
+) -> Struct:
+    parsed = document.read(text, environ)
+    value, faults = convert(parsed, struct)
+    if value is not None:
+        faults += check(value, parsed)
+    if value is None or faults:
+        raise BadConfiguration(name, faults)
+    return value
+
+
+def _text(path: str | Path) -> str:
+    try:
+        with open(path, "rb") as file:
+            data = file.read(document.TEXT_LIMIT_BYTES + 1)
+        return data.decode("utf-8-sig")
+    except OSError as error:
+        raise BadConfiguration(str(path), [Fault("", 1, 1, f"can't be read: {error.strerror}")]) from None
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise BadConfiguration(str(path), [Fault("", line, 1, "is not UTF-8")]) from None

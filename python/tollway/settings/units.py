@@ -1,0 +1,71 @@
+"""Quantities as people write them: ``20MiB``, ``500ms``, ``2027-01-31``, ``0.15`` dollars per million tokens.
+
+Each function takes the written text, returns the quantity in the unit of its name, and raises ``ValueError`` whose
+message says what would have been right. None of them goes through a binary float where exactness is owed.
+"""
+
+import re
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+SIZE_PATTERN = r"^[0-9]{1,12}(\.[0-9]{1,6})?(B|KB|MB|GB|KiB|MiB|GiB)?$"
+DURATION_PATTERN = r"^[0-9]{1,9}(\.[0-9]{1,6})?(ms|s|m|h|d)$"
+PRICE_PATTERN = r"^[0-9]{1,9}(\.[0-9]{1,12})?$"
+
+_BYTES = {
+    "": 1,
+    "B": 1,
+    "KB": 10**3,
+    "MB": 10**6,
+    "GB": 10**9,
+    "KiB": 2**10,
+    "MiB": 2**20,
+    "GiB": 2**30,
+}
+_SECONDS = {"ms": Decimal("0.001"), "s": Decimal(1), "m": Decimal(60), "h": Decimal(3600), "d": Decimal(86400)}
+_QUANTITY = re.compile(r"([0-9.]+)([A-Za-z]*)")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_PICOUSD_PER_TOKEN = 1_000_000
+"""Pico-dollars per token for one dollar per million tokens."""
+
+
+def size_bytes(text: str) -> int:
+    """``20MiB`` (powers of 1024), ``1GB`` (powers of 1000) or a number of bytes."""
+    number, unit = _split(text, SIZE_PATTERN, "a size such as 20MiB, 1GB or a number of bytes")
+    size = number * _BYTES[unit]
+    if size != int(size):
+        raise ValueError("is not a whole number of bytes")
+    return int(size)
+
+
+def duration_s(text: str) -> float:
+    """``500ms``, ``2s``, ``10m``, ``1h`` or ``30d``, in seconds. A bare number has no unit and is refused."""
+    number, unit = _split(text, DURATION_PATTERN, "a duration with its unit, such as 500ms, 2s, 10m, 1h or 30d")
+    return float(number * _SECONDS[unit])
+
+
+def picousd_per_token(text: str) -> int:
+    """US dollars per million tokens as whole pico-dollars per token; a finer price is refused, not rounded."""
+    if not re.fullmatch(PRICE_PATTERN, text):
+        raise ValueError("should be a price in US dollars per million tokens, such as 0.15")
+    price = Decimal(text) * _PICOUSD_PER_TOKEN
+    if price != int(price):
+        raise ValueError("is finer than a millionth of a dollar per million tokens, which can't be kept exactly")
+    return int(price)
+
+
+def instant_ms(text: str) -> int:
+    """An ISO 8601 date (its first moment) or date and time, as Unix time in milliseconds; UTC unless it says other."""
+    try:
+        instant = datetime.fromisoformat(text)
+        instant = instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+        return (instant - _EPOCH) // timedelta(milliseconds=1)
+    except (ValueError, OverflowError):
+        raise ValueError("should be a date such as 2027-01-31 or a time such as 2027-01-31T12:00:00Z") from None
+
+
+def _split(text: str, pattern: str, wanted: str) -> tuple[Decimal, str]:
+    match = _QUANTITY.fullmatch(text) if re.fullmatch(pattern, text) else None
+    if match is None:
+        raise ValueError(f"should be {wanted}")
+    return Decimal(match[1]), match[2]
