@@ -1,0 +1,1 @@
+"""The trail of what was changed through the control plane, and by whom."""
