@@ -1,0 +1,266 @@
+"""Where ASGI ends: one connection's head, body and answer, and the one place where errors become answers.
+
+In: an ASGI scope. Out: an :class:`~tollway.proxy.exchange.Arrival` for the hallway, and whatever the client reads.
+It never looks into a body.
+"""
+
+import asyncio
+import os
+import re
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from tollway.contract.snapshot import Snapshot
+from tollway.errors import BodyTooLarge, GatewayError, InvalidRequest, MethodNotAllowed, label_of
+from tollway.proxy.exchange import Arrival, Timing
+from tollway.telemetry.logs import Log
+from tollway.telemetry.metrics import Metrics
+from tollway.wire.error_envelope import render
+
+Message = MutableMapping[str, Any]
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Headers = list[tuple[bytes, bytes]]
+
+WATCH_AFTER_S = 0.05
+"""A client is watched for hanging up from here on; most calls to a fast provider never pay for the watch."""
+
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:\-]{1,128}")
+
+
+def new_id() -> str:
+    """A UUIDv7 (RFC 9562, section 5.7): unique, and in the order of time, which keeps the rows' index compact."""
+    random = int.from_bytes(os.urandom(10), "big")
+    milliseconds = time.time_ns() // 1_000_000
+    value = (milliseconds << 80) | (0x7 << 76) | ((random >> 68) << 64) | (0b10 << 62) | (random & ((1 << 62) - 1))
+    text = f"{value:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+class ClientGone(Exception):
+    """The client hung up before its answer was complete."""
+
+
+class Connection:
+    """One request's two directions.
+
+    ``committed`` tells that a status line is out, ``gone`` that the client left, ``settled`` that station 8 has
+    counted the call. Stations add to ``answer_headers``
+    what any answer, also a refusal, is to carry.
+    """
+
+    __slots__ = (
+        "_receive",
+        "_send",
+        "_task",
+        "_timer",
+        "_watch",
+        "answer_headers",
+        "committed",
+        "gone",
+        "headers",
+        "settled",
+    )
+
+    def __init__(self, headers: dict[bytes, bytes], receive: Receive, send: Send) -> None:
+        self.headers = headers
+        self.answer_headers: Headers = []
+        self._receive = receive
+        self._send = send
+        self._task: asyncio.Task[Any] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._watch: asyncio.Task[None] | None = None
+        self.committed = False
+        self.settled = False
+        self.gone = False
+
+    async def body(self, limit_bytes: int) -> bytes:
+        """The whole request body.
+
+        Raises:
+            BodyTooLarge: it is longer than ``limit_bytes``; no more than that is ever held.
+            ClientGone: the client left in the middle of it.
+        """
+        declared = self.declared_length(limit_bytes)
+        pieces: list[bytes] = []
+        held = 0
+        while True:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                self.gone = True
+                raise ClientGone
+            piece: bytes = message.get("body", b"")
+            held += len(piece)
+            if held > limit_bytes:
+                raise BodyTooLarge(_too_large(limit_bytes))
+            if not message.get("more_body"):
+                return piece if not pieces else b"".join([*pieces, piece])
+            if held == declared:
+                return piece if not pieces else b"".join([*pieces, piece])
+            pieces.append(piece)
+
+    def declared_length(self, limit_bytes: int) -> int | None:
+        """``content-length``, checked before anything is read or paid for; ``None`` for a chunked body.
+
+        Raises:
+            BodyTooLarge: it says more than ``limit_bytes``.
+            InvalidRequest: it is no number.
+        """
+        text = self.headers.get(b"content-length")
+        if text is None:
+            return None
+        if not text.isdigit():
+            raise InvalidRequest("The content-length header must be a whole number of bytes.")
+        if len(text) > 18 or int(text) > limit_bytes:
+            raise BodyTooLarge(_too_large(limit_bytes))
+        return int(text)
+
+    def watch(self, after_s: float = WATCH_AFTER_S) -> None:
+        """From ``after_s`` on, a client that hangs up cancels the current task: the upstream is dropped with it."""
+        self._task = asyncio.current_task()
+        self._timer = asyncio.get_running_loop().call_later(after_s, self._start_watch)
+
+    def _start_watch(self) -> None:
+        self._watch = asyncio.get_running_loop().create_task(self._await_hang_up())
+
+    async def _await_hang_up(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self.gone = True
+        if self._task is not None:
+            self._task.cancel()
+
+    def unwatch(self) -> None:
+        """Ends the watch; the answer is complete or nobody reads it."""
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._watch is not None:
+            self._watch.cancel()
+        self._task = None
+
+    async def start(self, status: int, headers: Headers) -> None:
+        """Sends the head: from here on no other status is possible."""
+        self.committed = True
+        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+
+    async def piece(self, body: bytes) -> None:
+        """Sends a part of the body at once."""
+        await self._send({"type": "http.response.body", "body": body, "more_body": True})
+
+    async def end(self, body: bytes = b"") -> None:
+        """Sends the last part of the body."""
+        await self._send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+def _too_large(limit_bytes: int) -> str:
+    return f"The body is larger than the {limit_bytes} bytes that this gateway takes."
+
+
+class Boundary:
+    """A raw ASGI endpoint that runs one function of the data plane per request and renders what it raises."""
+
+    def __init__(
+        self,
+        serve: Callable[[Arrival], Awaitable[None]],
+        snapshot: Callable[[], Snapshot],
+        in_flight: "InFlight",
+        *,
+        methods: frozenset[str],
+        log: Log,
+        metrics: Metrics,
+    ) -> None:
+        self._serve = serve
+        self._snapshot = snapshot
+        self._in_flight = in_flight
+        self._methods = methods
+        self._log = log
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serves one request; never raises but for cancellation from outside."""
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        connection = Connection(headers, receive, send)
+        identity = new_id()
+        asked = headers.get(b"x-request-id")
+        request_id = asked.decode("ascii") if asked is not None and _REQUEST_ID.fullmatch(asked) else identity
+        arrival = Arrival(identity, request_id, headers, connection, Timing(), self._snapshot())
+        self._in_flight.add()
+        self._metrics.entered()
+        try:
+            if scope["method"] not in self._methods:
+                await self._refuse(arrival, method_not_allowed(scope["method"], self._methods))
+                return
+            await self._serve(arrival)
+        except ClientGone:
+            pass  # nobody is left to be answered
+        except asyncio.CancelledError:
+            if not connection.gone:
+                raise
+            task = asyncio.current_task()
+            if task is not None:
+                task.uncancel()
+        except Exception as error:  # noqa: BLE001 -- the boundary: every fault becomes an answer here, and a log line
+            await self._refuse(arrival, error)
+        finally:
+            connection.unwatch()
+            self._metrics.left()
+            self._in_flight.remove()
+
+    async def _refuse(self, arrival: Arrival, error: Exception) -> None:
+        if not isinstance(error, GatewayError):
+            self._log.error("defect", error=error, request_id=arrival.request_id)
+        elif error.status >= 500:
+            self._log.warning("failed", code=error.code, cause=error.inside, request_id=arrival.request_id)
+        rendered = render(error, arrival.request_id)
+        connection = arrival.connection
+        if not connection.settled:
+            self._metrics.refused(label_of(error))
+        if connection.committed:
+            await connection.end()  # the relay has said what went wrong as far as the protocol allows
+            return
+        await connection.start(rendered.status, [*rendered.headers, *connection.answer_headers])
+        await connection.end(rendered.body)
+
+
+def method_not_allowed(method: str, allowed: frozenset[str]) -> GatewayError:
+    """The error for a path that exists but not for this method."""
+    shown = method if method.isalpha() and len(method) <= 16 else "This method"
+    return MethodNotAllowed(f"{shown} is not allowed here; use {' or '.join(sorted(allowed))}.")
+
+
+class InFlight:
+    """How many requests this worker is serving; a drain waits until there are none."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    def add(self) -> None:
+        """One more, run by the current task."""
+        self.count += 1
+        self._idle.clear()
+        task = asyncio.current_task()
+        if task is not None:
+            self._tasks.add(task)
+
+    def remove(self) -> None:
+        """The current task's request has ended."""
+        self.count -= 1
+        task = asyncio.current_task()
+        if task is not None:
+            self._tasks.discard(task)
+        if self.count == 0:
+            self._idle.set()
+
+    async def idle(self) -> None:
+        """Returns when nothing is being served."""
+        await self._idle.wait()
+
+    def cancel_all(self) -> None:
+        """Ends everything now; each call still settles on its way out."""
+        for task in tuple(self._tasks):
+            task.cancel()

@@ -1,0 +1,1 @@
+"""Stations 3 (and later 7): what may be said."""

@@ -1,0 +1,66 @@
+"""Station 3, screen input: personal data is found in every text of a request, and redacted or refused.
+
+In: an admitted request. Out: one that may leave the house. Texts are content, parts, names, tool arguments and
+tool results, of every role; the native scanner walks the body's bytes and builds nothing when it finds nothing.
+Findings are kept as types and counts, never as values.
+"""
+
+import asyncio
+
+from tollway._native import pii
+from tollway._native.chat import ChatRequest
+from tollway.contract.snapshot import PiiCheck, Policy, Snapshot
+from tollway.errors import ContentBlocked, InternalError
+from tollway.proxy.exchange import Admitted, Screened
+from tollway.telemetry.metrics import Metrics
+
+DEFAULT_POLICY = "default"
+INLINE_BYTES = 128 * 1024
+"""Larger bodies are scanned off the event loop, which nothing may hold for 2 ms."""
+
+
+class Screener:
+    """The compiled policies of one snapshot."""
+
+    def __init__(self, snapshot: Snapshot, metrics: Metrics) -> None:
+        self._policies = {name: _compile(policy) for name, policy in snapshot.policies.items()}
+        self._metrics = metrics
+
+    async def screen(self, admitted: Admitted) -> Screened:
+        """Applies the caller's policy (its own, else ``default``, else none).
+
+        Raises:
+            ContentBlocked: a check with ``action: block`` found something.
+        """
+        request = admitted.request
+        for check, scanner in self._checks(admitted.principal.record.policy):
+            if len(request.body) <= INLINE_BYTES:
+                request = self._apply(check, scanner, request)
+            else:
+                request = await asyncio.to_thread(self._apply, check, scanner, request)
+        admitted.arrival.timing.mark("screen")
+        return Screened(admitted.arrival, admitted.principal, request)
+
+    def _checks(self, name: str | None) -> list[tuple[PiiCheck, pii.Scanner]]:
+        if name is None:
+            return self._policies.get(DEFAULT_POLICY, [])
+        checks = self._policies.get(name)
+        if checks is None:  # closed: a policy that is gone must not let texts through unscreened
+            raise InternalError("This key's guardrail policy is not known here.", inside=f"unknown policy {name!r}")
+        return checks
+
+    def _apply(self, check: PiiCheck, scanner: pii.Scanner, request: ChatRequest) -> ChatRequest:
+        found = request.screen(scanner)
+        if not found:
+            return request
+        for entity, count in found.items():
+            self._metrics.found(entity, check.action, count)
+        if check.action == "block":
+            kinds = ", ".join(sorted(found))
+            raise ContentBlocked(f"The request holds personal data that may not be sent: {kinds}.", param="messages")
+        redacted, _ = request.redacted(scanner)
+        return redacted
+
+
+def _compile(policy: Policy) -> list[tuple[PiiCheck, pii.Scanner]]:
+    return [(check, pii.Scanner(check.entities)) for check in policy.input]

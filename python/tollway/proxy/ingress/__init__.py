@@ -1,0 +1,1 @@
+"""Between stations 1 and 2: the body comes in."""

@@ -1,0 +1,1 @@
+"""Station 2: may this call pass now."""

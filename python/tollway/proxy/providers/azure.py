@@ -1,0 +1,35 @@
+"""Azure OpenAI: the deployment is in the path, the key in ``api-key``.
+
+With an ``api_version`` the classic path ``/openai/deployments/<deployment>/chat/completions?api-version=…`` is used,
+without one the v1 path, which takes the deployment as the body's ``model``.
+Source: learn.microsoft.com, "Azure OpenAI REST API reference" and "API version lifecycle".
+"""
+
+from urllib.parse import quote
+
+from tollway.contract.snapshot import ProviderAccess
+from tollway.proxy.exchange import UpstreamAnswer
+from tollway.proxy.providers.port import Transport, UpstreamCall, UpstreamRequest
+
+
+class AzureProvider:
+    """One Azure resource."""
+
+    asks_usage = True
+
+    def __init__(self, access: ProviderAccess, transport: Transport) -> None:
+        self._transport = transport
+        self._base_url = access.base_url
+        self._api_version = access.api_version
+        self._headers = [("content-type", "application/json"), ("api-key", access.api_key or "")]
+
+    async def send(self, call: UpstreamCall) -> UpstreamAnswer:
+        """As the port says."""
+        headers = self._headers + call.headers
+        return await self._transport.post(UpstreamRequest(self._url(call.model), headers, call.body, call.connect_s))
+
+    def _url(self, deployment: str) -> str:
+        if self._api_version is None:
+            return f"{self._base_url}/openai/v1/chat/completions"
+        path = f"{self._base_url}/openai/deployments/{quote(deployment, safe='')}/chat/completions"
+        return f"{path}?api-version={quote(self._api_version, safe='')}"

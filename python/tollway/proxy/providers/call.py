@@ -1,0 +1,101 @@
+"""Station 6, call: the planned target is asked, within the route's timeouts.
+
+In: a plan. Out: an answer that has begun: its head and its first piece are in. From here on the call counts as
+having reached a provider. A client that hangs up cancels the call, and the provider sees it.
+"""
+
+import asyncio
+from collections.abc import Mapping
+
+from tollway.contract.snapshot import Timeouts
+from tollway.errors import UpstreamError, UpstreamTimeout, UpstreamUnreachable
+from tollway.proxy.exchange import Called, Planned, Progress, UpstreamAnswer
+from tollway.proxy.providers.port import Provider, UpstreamCall
+
+STREAM_FIRST_TOKEN_S = 60.0
+"""How long a stream's first piece may take where the route does not say."""
+
+PASSED_ON = (b"openai-beta", b"idempotency-key", b"traceparent", b"tracestate")
+"""The client's headers that a provider gets to see; all others end here, its key first of all."""
+
+
+class Caller:
+    """Calls providers by their configured names."""
+
+    def __init__(self, providers: Mapping[str, Provider]) -> None:
+        self._providers = providers
+
+    async def call(self, planned: Planned, progress: Progress) -> Called:
+        """Sends the request.
+
+        Raises:
+            UpstreamError: no answer has begun, and why.
+        """
+        arrival, request, target = planned.arrival, planned.request, planned.target
+        provider = self._providers[target.provider.name]
+        timeouts = planned.route.timeouts
+        outgoing = UpstreamCall(
+            target.model,
+            request.render(target.model, provider.asks_usage),
+            [(name.decode(), text.decode("latin-1")) for name in PASSED_ON if (text := arrival.headers.get(name))],
+            timeouts.connect_s,
+        )
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeouts.total_s
+        arrival.connection.watch()
+        progress.dispatched(planned.route, target)
+        try:
+            async with asyncio.timeout(first_token_s(timeouts, stream=request.stream)):
+                answer = await self._begin(provider, outgoing, progress)
+        except TimeoutError:
+            message = "The provider did not begin to answer in time."
+            raise UpstreamTimeout(message, inside=f"{target.provider.name}: no first byte") from None
+        except UpstreamUnreachable:
+            progress.dispatched_at_us = None  # nothing was sent: no usage row, and the reservation goes back whole
+            raise
+        arrival.timing.mark("call")
+        return Called(arrival, request, planned.route, target, answer, deadline)
+
+    async def _begin(self, provider: Provider, outgoing: UpstreamCall, progress: Progress) -> "BegunAnswer":
+        answer = await provider.send(outgoing)
+        progress.http_status = answer.status
+        try:
+            return BegunAnswer(answer, await answer.piece())
+        except (UpstreamError, asyncio.CancelledError):
+            await answer.close()
+            raise
+
+
+def first_token_s(timeouts: Timeouts, *, stream: bool) -> float:
+    """The wait for an answer's first byte.
+
+    A whole answer is generated before its first byte comes, so it has its total time unless the route sets
+    ``first_token`` itself.
+    """
+    if timeouts.first_token_s is not None:
+        return min(timeouts.first_token_s, timeouts.total_s)
+    return min(STREAM_FIRST_TOKEN_S, timeouts.total_s) if stream else timeouts.total_s
+
+
+class BegunAnswer:
+    """An answer whose first piece has been read already, to know that it has begun."""
+
+    __slots__ = ("_answer", "_first", "status")
+
+    def __init__(self, answer: UpstreamAnswer, first: bytes | None) -> None:
+        self._answer = answer
+        self._first = first
+        self.status = answer.status
+
+    def header(self, name: str) -> str | None:
+        """The first value of a header."""
+        return self._answer.header(name)
+
+    async def piece(self) -> bytes | None:
+        """The piece in hand, then those that follow."""
+        first, self._first = self._first, None
+        return first if first is not None else await self._answer.piece()
+
+    async def close(self) -> None:
+        """As the answer's own."""
+        await self._answer.close()

@@ -1,0 +1,50 @@
+"""The port: what the gateway needs of a provider, and what an HTTP transport does for most of them."""
+
+from typing import Protocol
+
+import msgspec
+
+from tollway.proxy.exchange import UpstreamAnswer
+
+
+class UpstreamCall(msgspec.Struct, frozen=True):
+    """One call as a provider gets it: its own model name, the final body, and the client's headers to pass on."""
+
+    model: str
+    body: bytes
+    headers: list[tuple[str, str]]
+    connect_s: float
+
+
+class Provider(Protocol):
+    """One configured provider."""
+
+    asks_usage: bool
+    """Whether it takes ``stream_options.include_usage``."""
+
+    async def send(self, call: UpstreamCall) -> UpstreamAnswer:
+        """Sends the call; returns when the answer's head is in.
+
+        Raises:
+            tollway.errors.UpstreamUnreachable: nothing was sent.
+            tollway.errors.UpstreamTimeout: no connection within ``connect_s``.
+            tollway.errors.UpstreamBroken: the connection died before the answer's head.
+        """
+        ...
+
+
+class UpstreamRequest(msgspec.Struct, frozen=True):
+    """A POST over HTTP; the body is JSON."""
+
+    url: str
+    headers: list[tuple[str, str]]
+    body: bytes
+    connect_s: float
+
+
+class Transport(Protocol):
+    """Sends requests over HTTP."""
+
+    async def post(self, request: UpstreamRequest) -> UpstreamAnswer:
+        """As :meth:`Provider.send`, with the same errors."""
+        ...

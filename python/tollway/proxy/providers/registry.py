@@ -1,0 +1,28 @@
+"""Which class speaks to which kind of provider: the one table to extend when a provider is added."""
+
+from collections.abc import Iterable
+
+from tollway.contract.snapshot import ProviderAccess, Snapshot
+from tollway.proxy.providers.azure import AzureProvider
+from tollway.proxy.providers.openai import OpenAIProvider
+from tollway.proxy.providers.port import Provider, Transport
+from tollway.proxy.providers.simulator import SimulatorProvider
+
+
+def open_providers(snapshot: Snapshot, transport: Transport) -> dict[str, Provider]:
+    """A provider for each that a route of the snapshot names, by its configured name."""
+    return {access.name: _open(access, transport) for access in _named(snapshot)}
+
+
+def _named(snapshot: Snapshot) -> Iterable[ProviderAccess]:
+    return (target.provider for route in snapshot.routes.values() for target in route.targets)
+
+
+def _open(access: ProviderAccess, transport: Transport) -> Provider:
+    match access.kind:
+        case "openai" | "xai" | "vllm" | "openai_compatible":
+            return OpenAIProvider(access, transport)
+        case "azure":
+            return AzureProvider(access, transport)
+        case "simulator":
+            return SimulatorProvider()

@@ -1,0 +1,44 @@
+"""The built-in provider: answers from within the process, without a network or a key."""
+
+from collections.abc import AsyncIterator
+
+from tollway.errors import UpstreamBroken
+from tollway.proxy.exchange import UpstreamAnswer
+from tollway.proxy.providers.port import UpstreamCall
+from tollway.simulation.behaviour import Behaviour
+from tollway.simulation.respond import ConnectionCut, respond
+
+
+class SimulatorProvider:
+    """The simulation behind the port; its model names choose its behaviour, see ``simulation.behaviour``."""
+
+    asks_usage = True
+
+    async def send(self, call: UpstreamCall) -> UpstreamAnswer:
+        """As the port says; a simulated connection never fails to open."""
+        try:
+            simulated = await respond(call.body, Behaviour())
+        except ConnectionCut:
+            raise UpstreamBroken("The provider closed the connection without an answer.") from None
+        return _SimulatedAnswer(simulated.status, simulated.headers, simulated.chunks)
+
+
+class _SimulatedAnswer:
+    def __init__(self, status: int, headers: list[tuple[str, str]], chunks: AsyncIterator[bytes]) -> None:
+        self.status = status
+        self._headers = dict(headers)
+        self._chunks = chunks
+
+    def header(self, name: str) -> str | None:
+        return self._headers.get(name)
+
+    async def piece(self) -> bytes | None:
+        try:
+            return await anext(self._chunks, None)
+        except ConnectionCut:
+            raise UpstreamBroken("The provider's answer was cut before its end.") from None
+
+    async def close(self) -> None:
+        close = getattr(self._chunks, "aclose", None)
+        if close is not None:
+            await close()

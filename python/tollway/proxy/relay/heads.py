@@ -1,0 +1,64 @@
+"""The heads of answers: what the gateway adds, what of the provider's it passes on, and errors that are no JSON."""
+
+import msgspec
+
+from tollway.errors import UpstreamError
+from tollway.proxy.exchange import Called, Timing
+from tollway.wire.error_envelope import envelope
+
+PASSED_ON = (
+    "openai-processing-ms",
+    "openai-version",
+    "openai-model",
+    "retry-after",
+    "retry-after-ms",
+    "x-should-retry",
+)
+"""The provider's headers that a client gets to see. Its rate-limit headers are not among them: that quota is the
+gateway's, shared by all tenants."""
+
+SHOWN_CHARACTERS = 500
+
+
+def head(called: Called) -> list[tuple[bytes, bytes]]:
+    """The answer's headers, in the order in which they leave."""
+    arrival, answer = called.arrival, called.answer
+    content_type = answer.header("content-type") or ("text/event-stream" if called.request.stream else "")
+    if answer.status >= 400 or not content_type:
+        content_type = "application/json"
+    headers = [
+        (b"content-type", content_type.encode("latin-1")),
+        (b"x-request-id", arrival.request_id.encode("ascii")),
+        (b"x-tollway-provider", called.target.provider.name.encode()),
+        (b"x-tollway-model", called.target.model.encode()),
+        (b"x-tollway-attempts", b"1"),
+        (b"server-timing", server_timing(arrival.timing)),
+        *arrival.connection.answer_headers,
+    ]
+    for name in PASSED_ON:
+        value = answer.header(name)
+        if value is not None:
+            headers.append((name.encode(), value.encode("latin-1", "replace")))
+    return headers
+
+
+def server_timing(timing: Timing) -> bytes:
+    """A span per station, in milliseconds (W3C Server Timing)."""
+    return ", ".join([f"{name};dur={ns / 1e6:.3f}" for name, ns in timing.spans]).encode()
+
+
+def error_body(called: Called, body: bytes) -> bytes:
+    """A provider's error as the client gets it: its own JSON object, else its text inside the envelope.
+
+    The provider's key is cut out, should the provider repeat it.
+    """
+    key = called.target.provider.api_key
+    if key:
+        body = body.replace(key.encode(), b"[secret]")
+    try:
+        if isinstance(msgspec.json.decode(body), dict):
+            return body
+    except ValueError:
+        pass  # plain text or HTML, as some providers' front ends send
+    text = body.decode("utf-8", "replace").strip()[:SHOWN_CHARACTERS]
+    return envelope(UpstreamError(text or f"The provider answered {called.answer.status} without a body."))

@@ -1,0 +1,29 @@
+"""Station 9, respond: the rest of the answer leaves, now that its row is safe.
+
+In: a settled answer. Out: nothing; the client has it. A whole answer carries what it cost.
+"""
+
+from tollway.proxy.exchange import Settled
+
+
+async def respond(settled: Settled) -> None:
+    """Sends a whole answer, or a stream's last bytes."""
+    relayed = settled.relayed
+    connection = relayed.arrival.connection
+    connection.unwatch()
+    if relayed.headers is None:
+        await connection.end(relayed.body)
+        return
+    headers = [*relayed.headers, (b"content-length", str(len(relayed.body)).encode())]
+    if settled.row.cost_picousd is not None:
+        headers.append((b"x-tollway-cost-usd", dollars(settled.row.cost_picousd).encode()))
+    else:
+        headers.append((b"x-tollway-warnings", b"unpriced-model"))
+    await connection.start(relayed.status, headers)
+    await connection.end(relayed.body)
+
+
+def dollars(picousd: int) -> str:
+    """An exact decimal number of US dollars, without trailing zeros."""
+    whole, rest = divmod(picousd, 10**12)
+    return f"{whole}.{rest:012d}".rstrip("0").rstrip(".")

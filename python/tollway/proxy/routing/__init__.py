@@ -1,0 +1,1 @@
+"""Station 5: where a call goes. Knows no provider."""

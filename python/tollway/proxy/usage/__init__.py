@@ -1,0 +1,1 @@
+"""Station 8: what a call used and cost, written down before its answer is complete."""

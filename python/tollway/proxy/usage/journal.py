@@ -1,0 +1,88 @@
+"""The usage journal: rows go to local disk first, in memory-mapped segments that outlive a killed process.
+
+Appending is a copy in memory. The next segment is made ready in a thread before the current one is full. The
+journal is bounded: when :data:`MAX_BYTES` of rows wait for PostgreSQL, new calls are refused with a 503 rather than
+served unrecorded.
+"""
+
+import asyncio
+import os
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import msgspec
+
+from tollway.contract.usage import UsageRow
+from tollway.errors import DependencyUnavailable
+from tollway.storage.segments import SUFFIX, SegmentFull, SegmentWriter, disk_bytes
+
+MAX_BYTES = 1024 * 1024 * 1024
+"""Bound on the journal of one host: about four million rows."""
+
+MEASURE_EVERY_S = 2.0
+_READY_AT = 0.5
+
+
+class Journal:
+    """One worker's end of the journal."""
+
+    def __init__(self, directory: Path, max_bytes: int = MAX_BYTES) -> None:
+        self._directory = directory
+        self._max_bytes = max_bytes
+        self._serial = 0
+        self._encoder = msgspec.msgpack.Encoder()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="journal")
+        self._current = self._make(0)
+        self._next: Future[SegmentWriter] | None = None
+        self.full = False
+
+    def _make(self, serial: int) -> SegmentWriter:
+        # The name sorts by time, so that rows reach PostgreSQL in the order in which they were written.
+        name = f"{time.time_ns():020d}-{os.getpid()}-{serial}{SUFFIX}"
+        return SegmentWriter(self._directory / name)
+
+    def append(self, row: UsageRow) -> None:
+        """Writes a row down: from here on a killed process does not lose it."""
+        payload = self._encoder.encode(row)
+        try:
+            self._current.append(payload)
+        except SegmentFull:
+            self._rotate()
+            self._current.append(payload)
+        if self._next is None and self._current.used > _READY_AT:
+            self._serial += 1
+            self._next = self._thread.submit(self._make, self._serial)
+
+    def _rotate(self) -> None:
+        following = self._next
+        self._next = None
+        self._current.close()
+        if following is None:
+            self._serial += 1
+            self._current = self._make(self._serial)
+        else:
+            self._current = following.result()
+
+    def check_room(self) -> None:
+        """Refuses new calls while the journal is full.
+
+        Raises:
+            DependencyUnavailable: too many rows wait for PostgreSQL.
+        """
+        if self.full:
+            message = "Usage can't be recorded now, so no call is taken. Try again shortly."
+            raise DependencyUnavailable(message, inside="the usage journal is full", retry_after_s=5.0)
+
+    async def measure(self) -> None:
+        """Keeps :attr:`full` true to the disk, for as long as the worker runs."""
+        while True:
+            self.full = await asyncio.to_thread(disk_bytes, self._directory) > self._max_bytes
+            await asyncio.sleep(MEASURE_EVERY_S)
+
+    def close(self) -> None:
+        """Hands everything over to the shipper."""
+        self._thread.shutdown()
+        if self._next is not None:
+            self._next.result().close()
+        self._current.close()

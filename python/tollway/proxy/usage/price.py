@@ -1,0 +1,28 @@
+"""What a call costs: whole pico-dollars, so that no sum is ever off by a rounding."""
+
+from tollway.contract.snapshot import Price
+
+
+def cost_picousd(
+    price: Price,
+    prompt_tokens: int,
+    completion_tokens: int,
+    cached_tokens: int,
+    cache_write_tokens: int,
+    reasoning_tokens: int,
+) -> int:
+    """The cost of one call.
+
+    ``prompt_tokens`` holds the cached and cache-write tokens, ``completion_tokens`` the reasoning tokens, as in
+    OpenAI's usage; numbers that contradict this are cut to fit rather than billed below zero.
+    """
+    cached = min(cached_tokens, prompt_tokens)
+    written = min(cache_write_tokens, prompt_tokens - cached)
+    reasoning = min(reasoning_tokens, completion_tokens)
+    return (
+        (prompt_tokens - cached - written) * price.input
+        + cached * (price.input if price.cached_input is None else price.cached_input)
+        + written * (price.input if price.cache_write is None else price.cache_write)
+        + (completion_tokens - reasoning) * price.output
+        + reasoning * (price.output if price.reasoning is None else price.reasoning)
+    )

@@ -1,0 +1,252 @@
+"""Station 8, settle: once per call, on every exit path: tokens, cost, reservation, journal, metrics, log.
+
+In: a relayed answer, or whatever cut the call short. Out: its usage row, in the journal. A call that never reached
+a provider leaves no row and gives back all it had reserved. It never waits for PostgreSQL.
+"""
+
+import asyncio
+import time
+from types import TracebackType
+from typing import Self
+
+import msgspec
+
+from tollway._native import tokens
+from tollway._native.chat import ChatAnswer
+from tollway._native.sse import Relay
+from tollway.contract.snapshot import Price
+from tollway.contract.usage import Outcome, UsageRow, UsageSource
+from tollway.errors import UpstreamTimeout, label_of
+from tollway.proxy.exchange import Admitted, Progress, Relayed, Settled
+from tollway.proxy.usage.journal import Journal
+from tollway.proxy.usage.price import cost_picousd
+from tollway.telemetry.logs import Log
+from tollway.telemetry.metrics import Metrics
+
+INLINE_COUNT_BYTES = 16 * 1024
+"""More text than this is counted off the event loop."""
+
+
+class Tokens(msgspec.Struct, frozen=True):
+    """The tokens of a call, by kind, and how they are known."""
+
+    prompt: int = 0
+    completion: int = 0
+    cached: int = 0
+    cache_write: int = 0
+    reasoning: int = 0
+    source: UsageSource = "told"
+
+
+class Bookkeeper:
+    """Opens an account per call; knows where rows and figures go."""
+
+    def __init__(self, journal: Journal, log: Log, metrics: Metrics) -> None:
+        self.journal = journal
+        self.log = log
+        self.metrics = metrics
+        self._late: set[asyncio.Task[None]] = set()
+
+    def account(self, admitted: Admitted) -> "Account":
+        """The account of an admitted call; leaving its ``with`` block settles it.
+
+        Raises:
+            DependencyUnavailable: rows can't be written down now. The reservation goes back.
+        """
+        try:
+            self.journal.check_room()
+        except Exception:
+            if admitted.reservation is not None:
+                admitted.reservation.cancel(_now_ms())
+            raise
+        return Account(self, admitted)
+
+    def later(self, account: "Account", outcome: Outcome) -> None:
+        """Settles an interrupted call whose tokens take long to count, without holding up the event loop."""
+        task = asyncio.get_running_loop().create_task(account.write_counted(outcome))
+        self._late.add(task)
+        task.add_done_callback(self._late.discard)
+
+    async def finish(self) -> None:
+        """Returns when every interrupted call is written down."""
+        while self._late:
+            await asyncio.gather(*self._late, return_exceptions=True)
+
+
+class Account:
+    """One call's account. ``progress`` is filled by the stations on the way."""
+
+    def __init__(self, bookkeeper: Bookkeeper, admitted: Admitted) -> None:
+        self._bookkeeper = bookkeeper
+        self._admitted = admitted
+        self._settled = False
+        self._code: str | None = None
+        self.progress = Progress()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Settles what was not settled on the way."""
+        if self._settled:
+            return
+        self._settled = True
+        reservation = self._admitted.reservation
+        if self.progress.dispatched_at_us is None:
+            if reservation is not None:
+                reservation.cancel(_now_ms())
+            return
+        if reservation is not None:
+            reservation.release()
+        outcome = self._interrupted(error)
+        self._admitted.arrival.connection.settled = True
+        self._code = label_of(error) if isinstance(error, Exception) else outcome
+        if self._costly():
+            self._bookkeeper.later(self, outcome)
+        else:
+            self._write(self._tokens(outcome), outcome)
+
+    async def settle(self, relayed: Relayed) -> Settled:
+        """Writes the row of an answer that came to its end."""
+        used = await self._count(relayed.outcome)
+        self._settled = True
+        if self._admitted.reservation is not None:
+            self._admitted.reservation.release()
+        row = self._write(used, relayed.outcome)
+        return Settled(relayed, row)
+
+    async def write_counted(self, outcome: Outcome) -> None:
+        """Counts in a thread, then writes the row."""
+        self._write(await asyncio.to_thread(self._tokens, outcome), outcome)
+
+    def _interrupted(self, error: BaseException | None) -> Outcome:
+        if self._admitted.arrival.connection.gone:
+            return "client_gone"
+        if isinstance(error, UpstreamTimeout):
+            return "timeout"
+        return "cut" if isinstance(error, asyncio.CancelledError) else "error"
+
+    async def _count(self, outcome: Outcome) -> Tokens:
+        if self._costly():
+            return await asyncio.to_thread(self._tokens, outcome)
+        return self._tokens(outcome)
+
+    def _costly(self) -> bool:
+        reader = self.progress.answer or self.progress.reader
+        told = reader is not None and reader.prompt_tokens is not None and reader.completion_tokens is not None
+        return not told and self._admitted.request.text_bytes + self._kept_bytes() > INLINE_COUNT_BYTES
+
+    def _kept_bytes(self) -> int:
+        # A delta of a stream is about 16 bytes of text; only the order of magnitude matters here.
+        return self.progress.reader.events * 16 if self.progress.reader is not None else 0
+
+    def _tokens(self, outcome: Outcome) -> Tokens:
+        """As the provider told, else counted (the answer is whole) or estimated (it is not)."""
+        reader: ChatAnswer | Relay | None = self.progress.answer or self.progress.reader
+        if reader is not None and reader.prompt_tokens is not None and reader.completion_tokens is not None:
+            return Tokens(
+                reader.prompt_tokens,
+                reader.completion_tokens,
+                reader.cached_tokens or 0,
+                reader.cache_write_tokens or 0,
+                reader.reasoning_tokens or 0,
+            )
+        if outcome == "error" and not self._anything_delivered():
+            return Tokens()  # refused or failed before any of the answer: providers bill nothing for it
+        target = self.progress.target
+        encoding = tokens.encoding_of(target.model if target is not None else self._admitted.request.model)
+        prompt = self._admitted.request.count_prompt(encoding)
+        completion = reader.count_completion(encoding) if reader is not None else 0
+        return Tokens(prompt, completion, source="counted" if outcome == "ok" else "estimated")
+
+    def _anything_delivered(self) -> bool:
+        return self.progress.reader is not None and self.progress.reader.has_content
+
+    def _write(self, used: Tokens, outcome: Outcome) -> UsageRow:
+        reservation = self._admitted.reservation
+        if reservation is not None:
+            reservation.settle(used.prompt + used.completion, _now_ms())
+        row = self._row(used, outcome)
+        self._bookkeeper.journal.append(row)
+        self._report(row)
+        return row
+
+    def _row(self, used: Tokens, outcome: Outcome) -> UsageRow:
+        arrival, record, progress = self._admitted.arrival, self._admitted.principal.record, self.progress
+        # Filled before the call left, and a call that did not leave gets no row: for the type checker.
+        assert progress.target is not None  # noqa: S101
+        assert progress.route is not None  # noqa: S101
+        assert progress.dispatched_at_us is not None  # noqa: S101
+        price: Price | None = progress.target.price
+        return UsageRow(
+            id=arrival.id,
+            request_id=arrival.request_id,
+            at_us=progress.dispatched_at_us,
+            tenant_id=record.tenant_id,
+            api_key_id=record.key_id,
+            user_id=record.user_id,
+            model=progress.route.alias,
+            provider=progress.target.provider.name,
+            provider_model=progress.target.model,
+            prompt_tokens=used.prompt,
+            completion_tokens=used.completion,
+            cached_tokens=used.cached,
+            cache_write_tokens=used.cache_write,
+            reasoning_tokens=used.reasoning,
+            cost_picousd=None if price is None else _cost(price, used),
+            price_version=None if price is None else price.version,
+            usage_source=used.source,
+            outcome=outcome,
+            http_status=progress.http_status,
+            stream=self._admitted.request.stream,
+            latency_ms=arrival.timing.elapsed_ns() // 1_000_000,
+            first_token_ms=None if progress.first_piece_ns is None else progress.first_piece_ns // 1_000_000,
+            attempts=1,
+        )
+
+    def _report(self, row: UsageRow) -> None:
+        timing = self._admitted.arrival.timing
+        upstream_ns = sum(ns for station, ns in timing.spans if station in ("call", "relay"))
+        metrics, elapsed_ns = self._bookkeeper.metrics, timing.elapsed_ns()
+        metrics.answered(
+            row.model,
+            row.provider,
+            row.outcome,
+            self._code or ("none" if row.outcome == "ok" else row.outcome),
+            elapsed_ns / 1e9,
+            max(0, elapsed_ns - upstream_ns) / 1e9,
+            None if self.progress.first_piece_ns is None else self.progress.first_piece_ns / 1e9,
+        )
+        metrics.settled(
+            row.model,
+            row.provider,
+            prompt_tokens=row.prompt_tokens,
+            completion_tokens=row.completion_tokens,
+            cached_tokens=row.cached_tokens,
+            reasoning_tokens=row.reasoning_tokens,
+            cost_picousd=row.cost_picousd,
+        )
+        self._bookkeeper.log.info(
+            "request",
+            request_id=row.request_id,
+            tenant=row.tenant_id,
+            key_id=row.api_key_id,
+            model=row.model,
+            provider=row.provider,
+            outcome=row.outcome,
+            status=row.http_status,
+            stream=row.stream,
+            prompt_tokens=row.prompt_tokens,
+            completion_tokens=row.completion_tokens,
+            latency_ms=row.latency_ms,
+        )
+
+
+def _cost(price: Price, used: Tokens) -> int:
+    return cost_picousd(price, used.prompt, used.completion, used.cached, used.cache_write, used.reasoning)
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,268 @@
+"""The supervisor: the process behind ``tollway serve``. It runs workers and PostgreSQL and ships usage rows.
+
+In: settings. Out: an exit code. It serves no request itself, so nothing it does can delay one. Order at the start:
+lock the data directory, start PostgreSQL when it is ours, migrate, start workers. Order at the end: drain the
+workers, ship what they wrote, stop PostgreSQL.
+"""
+
+import asyncio
+import fcntl
+import os
+import random
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any
+
+import asyncpg
+
+from tollway.app import Places
+from tollway.contract.snapshot import Snapshot
+from tollway.settings import Settings
+from tollway.storage import partitions
+from tollway.storage.embedded import EmbeddedPostgres
+from tollway.storage.migrate import MigrationRefused, migrate
+from tollway.storage.pool import OUT_OF_REACH, connect
+from tollway.storage.shipper import Shipper
+from tollway.telemetry.logs import Log
+from tollway.telemetry.metrics import Metrics, forget, prepare
+from tollway.worker import Charge, encode_charge
+
+SHIP_AT_END_S = 10.0
+"""How long the last rows may take to reach PostgreSQL at the end; what is left is shipped by the next start."""
+
+KILL_AFTER_S = 10.0
+"""A worker that does not end this long after it was told twice is killed."""
+
+PARTITIONS_EVERY_S = 3600.0
+RESPAWN_CAP_S = 5.0
+STEADY_S = 10.0
+"""A worker that lived this long is started again at once; one that did not waits, a little longer each time."""
+
+
+class CannotStart(Exception):
+    """The gateway can't start; the message says why and what to do."""
+
+
+class Supervisor:
+    """One gateway on one host."""
+
+    def __init__(
+        self, settings: Settings, snapshot: Snapshot, log: Log, *, on_ready: Callable[[str], Coroutine[Any, Any, None]]
+    ) -> None:
+        self._settings = settings
+        self._snapshot = snapshot
+        self._log = log
+        self._on_ready = on_ready
+        self._places = Places(Path(settings.storage.data_dir).absolute())
+        self._workers: dict[int, asyncio.subprocess.Process] = {}
+        self._ending = asyncio.Event()
+        self._signals = 0
+        self._ask = signal.SIGTERM
+
+    async def run(self) -> None:
+        """Serves until SIGTERM or SIGINT.
+
+        Raises:
+            CannotStart: something it needs is not there, is taken, or does not fit.
+        """
+        self._places.make()
+        held = hold(self._places.lock)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._signalled, number)
+        metrics = self._prepare_metrics()
+        embedded = self._embedded()
+        try:
+            dsn = await asyncio.to_thread(embedded.start) if embedded else self._settings.storage.postgres.reveal()
+            _check_port(self._settings.server.host, self._settings.server.port)
+            await self._serve(dsn, metrics)
+        finally:
+            if embedded:
+                await asyncio.to_thread(embedded.stop)
+            metrics.close()
+            held.close()
+
+    def _prepare_metrics(self) -> Metrics:
+        prepare(self._places.metrics)
+        return Metrics(self._places.metrics, "supervisor")
+
+    def _embedded(self) -> EmbeddedPostgres | None:
+        if not self._settings.storage.is_embedded:
+            return None
+        return EmbeddedPostgres(
+            self._places.data_dir, tell=lambda sentence: self._log.info("postgres", message=sentence)
+        )
+
+    async def _serve(self, dsn: str, metrics: Metrics) -> None:
+        migrated = await self._try_to_migrate(dsn)
+        pool = await connect(dsn, application_name="tollway shipper", max_size=2, statement_timeout_s=60.0)
+        shipper = Shipper(self._places.journal, pool, self._log, metrics)
+        count = self._settings.server.worker_count
+        tasks = [asyncio.create_task(self._keep_worker(index, dsn, metrics)) for index in range(count)]
+        side = [
+            asyncio.create_task(self._keep_schema(dsn, migrated=migrated)),
+            asyncio.create_task(shipper.run()),
+        ]
+        self._log.info(
+            "gateway_started", workers=count, host=self._settings.server.host, port=self._settings.server.port
+        )
+        try:
+            ready = asyncio.create_task(self._on_ready(dsn)) if migrated else None
+            await asyncio.wait(
+                [*tasks, *side, asyncio.create_task(self._ending.wait())], return_when=asyncio.FIRST_COMPLETED
+            )
+            if ready is not None and not ready.done():
+                ready.cancel()
+            for task in side:
+                if task.done():
+                    task.result()  # a defect: end loudly rather than serve without it
+        finally:
+            await self._end(tasks)
+            for task in side:
+                task.cancel()
+            await asyncio.gather(*side, return_exceptions=True)
+            await self._ship_the_rest(shipper)
+            await pool.close()
+
+    async def _try_to_migrate(self, dsn: str) -> bool:
+        try:
+            applied = await migrate(dsn)
+        except MigrationRefused as error:
+            raise CannotStart(str(error)) from error
+        except OUT_OF_REACH as error:
+            self._log.warning("database_unreachable", cause=type(error).__name__)
+            return False
+        for migration in applied:
+            self._log.info("migrated", version=migration.version, name=migration.name)
+        return True
+
+    async def _keep_schema(self, dsn: str, *, migrated: bool) -> None:
+        """Migrates as soon as the database can be reached; then keeps partitions ready ahead of time."""
+        while not migrated:
+            await asyncio.sleep(1.0)
+            migrated = await self._try_to_migrate(dsn)
+        while True:
+            try:
+                connection = await asyncpg.connect(dsn, timeout=5.0)
+                try:
+                    await partitions.ensure(connection, datetime.now(UTC))
+                finally:
+                    await connection.close(timeout=2.0)
+            except OUT_OF_REACH as error:
+                self._log.warning("partitions_wait", cause=type(error).__name__)
+                await asyncio.sleep(5.0)
+                continue
+            await asyncio.sleep(PARTITIONS_EVERY_S)
+
+    async def _keep_worker(self, index: int, dsn: str, metrics: Metrics) -> None:
+        """Runs one worker, again and again until the gateway ends."""
+        failures = 0
+        while not self._ending.is_set():
+            began = time.monotonic()
+            process = await self._start_worker(index, dsn)
+            self._workers[index] = process
+            code = await process.wait()
+            del self._workers[index]
+            if self._ending.is_set():
+                return
+            failures = 0 if time.monotonic() - began > STEADY_S else failures + 1
+            forget(self._places.metrics, f"worker-{index}")
+            metrics.worker_restarted()
+            self._log.error("worker_died", worker=index, pid=process.pid, exit_code=code, failures=failures)
+            if failures > 1:
+                await asyncio.sleep(random.uniform(0.5, 1.0) * min(RESPAWN_CAP_S, 0.2 * 2 ** min(failures, 6)))  # noqa: S311 -- jitter
+
+    async def _start_worker(self, index: int, dsn: str) -> asyncio.subprocess.Process:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "tollway.worker", stdin=asyncio.subprocess.PIPE
+        )
+        charge = Charge(index, self._settings, self._snapshot, dsn, self._settings.server.drain_s)
+        assert process.stdin is not None  # noqa: S101 -- for the type checker: PIPE above
+        process.stdin.write(encode_charge(charge))
+        try:
+            await process.stdin.drain()
+        except ConnectionError:
+            pass  # it died before it had read all: `wait` tells
+        return process
+
+    def _signalled(self, number: signal.Signals) -> None:
+        self._signals += 1
+        self._ask = number
+        self._ending.set()
+        if self._signals > 1:
+            self._tell_workers(signal.SIGQUIT)
+
+    def _tell_workers(self, number: signal.Signals) -> None:
+        for process in tuple(self._workers.values()):
+            try:
+                process.send_signal(number)
+            except ProcessLookupError:
+                continue
+
+    async def _end(self, tasks: list[asyncio.Task[None]]) -> None:
+        """Drains the workers, within the configured time; then presses on."""
+        self._ending.set()
+        self._log.info("gateway_draining", seconds=self._settings.server.drain_s)
+        self._tell_workers(self._ask)
+        waiting = asyncio.gather(*tasks, return_exceptions=True)
+        for patience_s, then in (
+            (self._settings.server.drain_s + 2.0, signal.SIGQUIT),
+            (KILL_AFTER_S, signal.SIGKILL),
+            (KILL_AFTER_S, None),
+        ):
+            if self._signals > 1 and then is signal.SIGQUIT:
+                patience_s = 0.0
+            done, _ = await asyncio.wait([waiting], timeout=patience_s)
+            if done:
+                return
+            if then is not None:
+                self._tell_workers(then)
+
+    async def _ship_the_rest(self, shipper: Shipper) -> None:
+        try:
+            async with asyncio.timeout(SHIP_AT_END_S):
+                await shipper.ship()
+        except OUT_OF_REACH as error:  # TimeoutError is one, as an OSError
+            self._log.warning("usage_waits", cause=type(error).__name__, until="the next start")
+
+
+def hold(path: Path) -> IO[str]:
+    """Takes the data directory (its ``Places.lock``) for this process alone, until the returned file is closed.
+
+    A killed gateway's lock is free again at once.
+
+    Raises:
+        CannotStart: another process has it.
+    """
+    file = path.open("a+")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        raise CannotStart(
+            f"Another gateway is using {path.parent.parent}. Stop it, or give this one its own directory: --data-dir."
+        ) from None
+    os.set_inheritable(file.fileno(), False)
+    return file
+
+
+def _check_port(host: str, port: int) -> None:
+    """Workers share the port among themselves, so a stranger on it would go unnoticed: look before.
+
+    Raises:
+        CannotStart: the address is not of this machine, or something listens there.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise CannotStart(
+                f"Can't listen on {host}:{port}: {error.strerror}. Choose another with --host and --port."
+            ) from error
