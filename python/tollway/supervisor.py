@@ -12,6 +12,7 @@ import random
 import signal
 import socket
 import sys
+import threading
 import time
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
@@ -24,7 +25,7 @@ from tollway.app import Places
 from tollway.contract.snapshot import Snapshot
 from tollway.settings import Settings
 from tollway.storage import partitions
-from tollway.storage.embedded import EmbeddedPostgres
+from tollway.storage.embedded import NICENESS, EmbeddedPostgres
 from tollway.storage.migrate import MigrationRefused, migrate
 from tollway.storage.pool import OUT_OF_REACH, connect
 from tollway.storage.shipper import Shipper
@@ -100,13 +101,12 @@ class Supervisor:
 
     async def _serve(self, dsn: str, metrics: Metrics) -> None:
         migrated = await self._try_to_migrate(dsn)
-        pool = await connect(dsn, application_name="tollway shipper", max_size=2, statement_timeout_s=60.0)
-        shipper = Shipper(self._places.journal, pool, self._log, metrics)
+        shipping = Shipping(self._places.journal, dsn, self._log, metrics)
         count = self._settings.server.worker_count
         tasks = [asyncio.create_task(self._keep_worker(index, dsn, metrics)) for index in range(count)]
         side = [
             asyncio.create_task(self._keep_schema(dsn, migrated=migrated)),
-            asyncio.create_task(shipper.run()),
+            asyncio.create_task(asyncio.to_thread(shipping.run)),
         ]
         self._log.info(
             "gateway_started", workers=count, host=self._settings.server.host, port=self._settings.server.port
@@ -123,11 +123,9 @@ class Supervisor:
                     task.result()  # a defect: end loudly rather than serve without it
         finally:
             await self._end(tasks)
-            for task in side:
-                task.cancel()
+            side[0].cancel()
+            shipping.end()
             await asyncio.gather(*side, return_exceptions=True)
-            await self._ship_the_rest(shipper)
-            await pool.close()
 
     async def _try_to_migrate(self, dsn: str) -> bool:
         try:
@@ -223,12 +221,45 @@ class Supervisor:
             if then is not None:
                 self._tell_workers(then)
 
-    async def _ship_the_rest(self, shipper: Shipper) -> None:
+
+class Shipping:
+    """The shipper on a thread of its own, which gives way to the workers wherever the system can be told so."""
+
+    def __init__(self, directory: Path, dsn: str, log: Log, metrics: Metrics) -> None:
+        self._directory = directory
+        self._dsn = dsn
+        self._log = log
+        self._metrics = metrics
+        self._loop = asyncio.new_event_loop()
+        self._ending = asyncio.Event()
+
+    def run(self) -> None:
+        """Ships until :meth:`end`, then what is left, for a bounded time."""
+        if sys.platform == "linux":  # where a priority can be a thread's own
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+            runner.run(self._ship())
+
+    def end(self) -> None:
+        """From another thread: no more rows will come."""
+        self._loop.call_soon_threadsafe(self._ending.set)
+
+    async def _ship(self) -> None:
+        pool = await connect(self._dsn, application_name="tollway shipper", max_size=2, statement_timeout_s=60.0)
+        shipper = Shipper(self._directory, pool, self._log, self._metrics)
+        working = asyncio.create_task(shipper.run())
+        ending = asyncio.create_task(self._ending.wait())
+        await asyncio.wait({working, ending}, return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            working.result()  # a defect: the supervisor ends loudly rather than serve without shipping
+        working.cancel()
+        await asyncio.gather(working, return_exceptions=True)
         try:
             async with asyncio.timeout(SHIP_AT_END_S):
                 await shipper.ship()
         except OUT_OF_REACH as error:  # TimeoutError is one, as an OSError
             self._log.warning("usage_waits", cause=type(error).__name__, until="the next start")
+        pool.terminate()
 
 
 def hold(path: Path) -> IO[str]:

@@ -21,6 +21,7 @@ from tollway.telemetry.scrubber import SECRET, Scrubber
 
 Level = Literal["debug", "info", "warning", "error"]
 
+Fact = str | int | bool | None
 STDOUT = 1
 
 _LEVELS: tuple[str, ...] = get_args(Level)
@@ -61,6 +62,15 @@ class Log:
         if self._threshold <= 0:
             self._put("debug", event, fields)
 
+    def facts(self, event: str, facts: Mapping[str, Fact]) -> None:
+        """As :meth:`info`, at half its cost: nothing is scrubbed.
+
+        Only for numbers, and for names out of the configuration and ids that are ours: never for a client's text.
+        """
+        if self._threshold <= 1:
+            line = {"at": self._now(), "level": "info", "event": event, **self._bound, **facts}
+            self._writer.put(self._encoder.encode(line) + b"\n")
+
     def info(self, event: str, **fields: object) -> None:
         """What happened."""
         if self._threshold <= 1:
@@ -74,6 +84,10 @@ class Log:
     def error(self, event: str, **fields: object) -> None:
         """What failed and needs someone: ``log.error("journal_write_failed", error=exc)``."""
         self._put("error", event, fields)
+
+    def shown(self, text: str) -> str:
+        """A client's text as the log may show it: scrubbed and cut."""
+        return cut(self._scrubber.scrub(text))
 
     def learn(self, secrets: Iterable[str]) -> None:
         """Scrub these too, from now on: the keys of a configuration that was just loaded."""

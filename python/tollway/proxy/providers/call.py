@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from tollway.contract.snapshot import Timeouts
 from tollway.errors import UpstreamError, UpstreamTimeout, UpstreamUnreachable
+from tollway.proxy.deadline import Deadline
 from tollway.proxy.exchange import Called, Planned, Progress, UpstreamAnswer
 from tollway.proxy.providers.port import Provider, UpstreamCall
 
@@ -40,12 +41,13 @@ class Caller:
             [(name.decode(), text.decode("latin-1")) for name in PASSED_ON if (text := arrival.headers.get(name))],
             timeouts.connect_s,
         )
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + timeouts.total_s
+        task = arrival.connection.task
+        now = task.get_loop().time()
+        deadline = now + timeouts.total_s
         arrival.connection.watch()
         progress.dispatched(planned.route, target)
         try:
-            async with asyncio.timeout(first_token_s(timeouts, stream=request.stream)):
+            with Deadline(task, now + first_token_s(timeouts, stream=request.stream)):
                 answer = await self._begin(provider, outgoing, progress)
         except TimeoutError:
             message = "The provider did not begin to answer in time."

@@ -37,6 +37,7 @@ class Connection(asyncio.Protocol):
         self._head_done = False
         self._has_length = False
         self._reading = True
+        self._kept = False
         self._fault: UpstreamBroken | None = None
         self._closed = False
         self.ended = False
@@ -52,6 +53,7 @@ class Connection(asyncio.Protocol):
         self._head_bytes = 0
         self._head_done = False
         self._has_length = False
+        self._kept = False
         self.ended = False
         self.status = 0
         self.headers = {}
@@ -94,7 +96,7 @@ class Connection(asyncio.Protocol):
     @property
     def is_reusable(self) -> bool:
         """Whether the answer has ended and the provider keeps the connection open."""
-        return self.ended and self.is_open and self._parser is not None and bool(self._parser.should_keep_alive())
+        return self.ended and self._kept and self.is_open
 
     def abort(self) -> None:
         """Cuts the connection: the provider sees it at once."""
@@ -185,3 +187,5 @@ class Connection(asyncio.Protocol):
         """From the parser: the body is whole, by its length or its last chunk."""
         if self._head_done:
             self.ended = True
+            # Asked here, because the parser forgets it with the next message (and a lost connection never gets here).
+            self._kept = cast(HttpResponseParser, self._parser).should_keep_alive()

@@ -11,6 +11,7 @@ from tollway._native import chat
 from tollway._native.sse import Relay
 from tollway.contract.usage import Outcome
 from tollway.errors import GatewayError, UpstreamBroken, UpstreamTimeout
+from tollway.proxy.deadline import Deadline
 from tollway.proxy.exchange import Called, Progress, Relayed
 from tollway.proxy.relay.heads import error_body, head
 from tollway.wire.error_envelope import envelope
@@ -68,7 +69,7 @@ async def _read_all(called: Called) -> bytes:
     pieces: list[bytes] = []
     held = 0
     try:
-        async with asyncio.timeout_at(called.deadline):
+        with Deadline(called.arrival.connection.task, called.deadline):
             while (piece := await called.answer.piece()) is not None:
                 held += len(piece)
                 if held > MAX_ANSWER_BYTES:
@@ -100,10 +101,10 @@ async def _stream(called: Called, progress: Progress) -> Relayed:
 async def _pass_on(called: Called, reader: Relay, progress: Progress) -> None:
     """Relays until the last event, the end or a fault; each piece leaves as soon as it holds a complete event."""
     connection, answer = called.arrival.connection, called.answer
-    loop = asyncio.get_running_loop()
+    loop = connection.task.get_loop()
     idle_s = called.route.timeouts.idle_s
     try:
-        async with asyncio.timeout_at(min(loop.time() + idle_s, called.deadline)) as limit:
+        with Deadline(connection.task, min(loop.time() + idle_s, called.deadline)) as limit:
             while (piece := await answer.piece()) is not None:
                 ready = reader.feed(piece)
                 if ready:
@@ -112,7 +113,7 @@ async def _pass_on(called: Called, reader: Relay, progress: Progress) -> None:
                     await connection.piece(ready)
                 if reader.done or reader.failed:
                     return await _linger(called)
-                limit.reschedule(min(loop.time() + idle_s, called.deadline))
+                limit.move(min(loop.time() + idle_s, called.deadline))
     except TimeoutError:
         stalled = loop.time() < called.deadline
         message = "The provider's stream stalled." if stalled else "The provider did not finish its answer in time."
@@ -124,7 +125,8 @@ async def _pass_on(called: Called, reader: Relay, progress: Progress) -> None:
 
 async def _linger(called: Called) -> None:
     try:
-        async with asyncio.timeout(LINGER_S):
+        task = called.arrival.connection.task
+        with Deadline(task, task.get_loop().time() + LINGER_S):
             while await called.answer.piece() is not None:
                 pass
     except (TimeoutError, UpstreamBroken):

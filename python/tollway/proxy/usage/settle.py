@@ -228,19 +228,23 @@ class Account:
             reasoning_tokens=row.reasoning_tokens,
             cost_picousd=row.cost_picousd,
         )
-        self._bookkeeper.log.info(
+        self._bookkeeper.log.facts(
             "request",
-            request_id=row.request_id,
-            tenant=row.tenant_id,
-            key_id=row.api_key_id,
-            model=row.model,
-            provider=row.provider,
-            outcome=row.outcome,
-            status=row.http_status,
-            stream=row.stream,
-            prompt_tokens=row.prompt_tokens,
-            completion_tokens=row.completion_tokens,
-            latency_ms=row.latency_ms,
+            {
+                "request_id": row.request_id
+                if row.request_id == row.id
+                else self._bookkeeper.log.shown(row.request_id),
+                "tenant": row.tenant_id,
+                "key_id": row.api_key_id,
+                "model": row.model,
+                "provider": row.provider,
+                "outcome": row.outcome,
+                "status": row.http_status,
+                "stream": row.stream,
+                "prompt_tokens": row.prompt_tokens,
+                "completion_tokens": row.completion_tokens,
+                "latency_ms": row.latency_ms,
+            },
         )
 
 
