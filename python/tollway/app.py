@@ -34,6 +34,7 @@ from tollway.proxy.providers.http import HttpTransport
 from tollway.proxy.providers.registry import open_providers
 from tollway.proxy.usage.journal import Journal
 from tollway.proxy.usage.settle import Bookkeeper
+from tollway.proxy.vocabularies import Vocabularies
 from tollway.settings import Settings
 from tollway.storage.changes import KeyChanges
 from tollway.storage.keys import PostgresKeySource
@@ -133,11 +134,12 @@ async def build(
     authenticator = Authenticator(PostgresKeySource(pool), principal, metrics)
     feed = Feed(snapshot, authenticator, metrics)
     changes = KeyChanges(dsn, feed.key_changed, feed.missed_changes)
-    bookkeeper = Bookkeeper(journal, log, metrics)
+    vocabularies = Vocabularies()
+    bookkeeper = Bookkeeper(journal, vocabularies, log, metrics)
     hallway = Hallway(
         authenticator,
         Receiver(settings.server.max_body_bytes),
-        Admitter(ledger, metrics),
+        Admitter(ledger, vocabularies, metrics),
         Screener(snapshot, metrics),
         Caller(open_providers(snapshot, transport)),
         bookkeeper,

@@ -17,6 +17,8 @@ from typing import Any, Self
 import asyncpg
 import yaml
 
+from tollway.storage.embedded import EmbeddedPostgres
+
 KEY = "test-key-of-tenant-acme-0001"
 """The API key that :func:`config` declares for the tenant ``acme``."""
 
@@ -154,7 +156,10 @@ class Gateway:
         """What PostgreSQL answers to a query."""
 
         async def ask() -> list[dict[str, Any]]:
-            connection = await asyncpg.connect(self.dsn)
+            dsn = self.dsn
+            if dsn == "embedded":
+                dsn = EmbeddedPostgres(self.directory / "data").running_dsn() or "not running"
+            connection = await asyncpg.connect(dsn)
             try:
                 return [dict(row) for row in await connection.fetch(query)]
             finally:

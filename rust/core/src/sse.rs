@@ -31,7 +31,10 @@ impl Relay {
     /// [`Relay::count_completion`], and refuses events of more than `max_event_bytes`.
     #[must_use]
     pub fn new(hide_usage: bool, keep_text_bytes: usize, max_event_bytes: usize) -> Self {
-        Self { frames: Frames::new(max_event_bytes), account: Account::new(hide_usage, keep_text_bytes) }
+        Self {
+            frames: Frames::new(max_event_bytes),
+            account: Account::new(hide_usage, keep_text_bytes),
+        }
     }
 
     /// Takes the next bytes of the upstream and returns what may go to the client now; often nothing, and when all
@@ -81,7 +84,9 @@ impl Relay {
         let mut at = 0;
         while self.frames.idle_before(chunk) && self.account.open() {
             let rest = &chunk[at..];
-            let Some(end) = memchr::memchr2(b'\n', b'\r', rest) else { break };
+            let Some(end) = memchr::memchr2(b'\n', b'\r', rest) else {
+                break;
+            };
             if rest.get(end..end + 2) != Some(b"\n\n") || end > self.frames.max_event_bytes() {
                 break;
             }

@@ -13,6 +13,7 @@ from tollway.contract.keys import KeyRecord
 from tollway.contract.limits import LimitValues
 from tollway.errors import DependencyUnavailable, GatewayError, RateLimited, RequestTooLargeForLimit
 from tollway.proxy.exchange import Admitted, Principal, Received
+from tollway.proxy.vocabularies import Vocabularies
 from tollway.telemetry.metrics import Metrics
 
 WINDOW_MS = 60_000
@@ -49,8 +50,9 @@ def _rules(scope: str, values: LimitValues) -> list[tuple[str, str, int, int]]:
 class Admitter:
     """Reserves in one host's ledger."""
 
-    def __init__(self, ledger: Ledger, metrics: Metrics) -> None:
+    def __init__(self, ledger: Ledger, vocabularies: Vocabularies, metrics: Metrics) -> None:
         self._ledger = ledger
+        self._vocabularies = vocabularies
         self._metrics = metrics
 
     async def admit(self, received: Received) -> Admitted:
@@ -100,6 +102,8 @@ class Admitter:
     async def _count(self, received: Received) -> int:
         request = received.request
         encoding = tokens.encoding_of(request.model)
+        if not self._vocabularies.has(encoding):
+            await asyncio.to_thread(self._vocabularies.load, encoding)
         if request.text_bytes <= INLINE_COUNT_BYTES:
             return request.count_prompt(encoding)
         return await asyncio.to_thread(request.count_prompt, encoding)

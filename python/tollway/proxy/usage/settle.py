@@ -20,6 +20,7 @@ from tollway.errors import UpstreamTimeout, label_of
 from tollway.proxy.exchange import Admitted, Progress, Relayed, Settled
 from tollway.proxy.usage.journal import Journal
 from tollway.proxy.usage.price import cost_picousd
+from tollway.proxy.vocabularies import Vocabularies
 from tollway.telemetry.logs import Log
 from tollway.telemetry.metrics import Metrics
 
@@ -41,8 +42,9 @@ class Tokens(msgspec.Struct, frozen=True):
 class Bookkeeper:
     """Opens an account per call; knows where rows and figures go."""
 
-    def __init__(self, journal: Journal, log: Log, metrics: Metrics) -> None:
+    def __init__(self, journal: Journal, vocabularies: Vocabularies, log: Log, metrics: Metrics) -> None:
         self.journal = journal
+        self.vocabularies = vocabularies
         self.log = log
         self.metrics = metrics
         self._late: set[asyncio.Task[None]] = set()
@@ -103,7 +105,7 @@ class Account:
         outcome = self._interrupted(error)
         self._admitted.arrival.connection.settled = True
         self._code = label_of(error) if isinstance(error, Exception) else outcome
-        if self._costly():
+        if self._costly(outcome):
             self._bookkeeper.later(self, outcome)
         else:
             self._write(self._tokens(outcome), outcome)
@@ -129,14 +131,21 @@ class Account:
         return "cut" if isinstance(error, asyncio.CancelledError) else "error"
 
     async def _count(self, outcome: Outcome) -> Tokens:
-        if self._costly():
+        if self._costly(outcome):
             return await asyncio.to_thread(self._tokens, outcome)
         return self._tokens(outcome)
 
-    def _costly(self) -> bool:
+    def _costly(self, outcome: Outcome) -> bool:
         reader = self.progress.answer or self.progress.reader
         told = reader is not None and reader.prompt_tokens is not None and reader.completion_tokens is not None
-        return not told and self._admitted.request.text_bytes + self._kept_bytes() > INLINE_COUNT_BYTES
+        if told or self._is_free(outcome):
+            return False
+        is_large = self._admitted.request.text_bytes + self._kept_bytes() > INLINE_COUNT_BYTES
+        return is_large or not self._bookkeeper.vocabularies.has(self._encoding())
+
+    def _encoding(self) -> str:
+        target = self.progress.target
+        return tokens.encoding_of(target.model if target is not None else self._admitted.request.model)
 
     def _kept_bytes(self) -> int:
         # A delta of a stream is about 16 bytes of text; only the order of magnitude matters here.
@@ -153,16 +162,19 @@ class Account:
                 reader.cache_write_tokens or 0,
                 reader.reasoning_tokens or 0,
             )
-        if outcome == "error" and not self._anything_delivered():
-            return Tokens()  # refused or failed before any of the answer: providers bill nothing for it
-        target = self.progress.target
-        encoding = tokens.encoding_of(target.model if target is not None else self._admitted.request.model)
+        if self._is_free(outcome):
+            return Tokens()
+        encoding = self._encoding()
+        if not self._bookkeeper.vocabularies.has(encoding):
+            self._bookkeeper.vocabularies.load(encoding)
         prompt = self._admitted.request.count_prompt(encoding)
         completion = reader.count_completion(encoding) if reader is not None else 0
         return Tokens(prompt, completion, source="counted" if outcome == "ok" else "estimated")
 
-    def _anything_delivered(self) -> bool:
-        return self.progress.reader is not None and self.progress.reader.has_content
+    def _is_free(self, outcome: Outcome) -> bool:
+        """Refused or failed before any of the answer: providers bill nothing for it."""
+        delivered = self.progress.reader is not None and self.progress.reader.has_content
+        return outcome == "error" and not delivered
 
     def _write(self, used: Tokens, outcome: Outcome) -> UsageRow:
         reservation = self._admitted.reservation
