@@ -215,6 +215,7 @@ class Boundary:
             self._log.warning("failed", code=error.code, cause=error.inside, request_id=arrival.request_id)
         rendered = render(error, arrival.request_id)
         connection = arrival.connection
+        connection.unwatch()  # nothing is left to be cut; a hang-up now must not cancel the refusal
         if not connection.settled:
             self._metrics.refused(label_of(error))
         if connection.committed:

@@ -105,6 +105,11 @@ class UpstreamAnswer(Protocol):
 
     status: int
 
+    @property
+    def ended(self) -> bool:
+        """Whether all of the body has been handed out: ``piece`` would return ``None`` at once."""
+        ...
+
     def header(self, name: str) -> str | None:
         """The first value of a header, by lower-case name."""
         ...

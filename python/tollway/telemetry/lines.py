@@ -8,6 +8,7 @@ It never raises into the caller and never holds more than its bounds.
 import atexit
 import os
 import select
+import stat
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -16,7 +17,8 @@ MOST_LINES = 10_000
 MOST_BYTES = 8 << 20
 
 _WRITE_BYTES = select.PIPE_BUF  # at most this much in one write: pipes don't mix such writes of several workers
-_GATHER_S = 0.01
+_GATHER_S = 0.05
+_FILE_WRITE_BYTES = 64 * 1024  # a file opened for appending takes any write whole
 _POLL_MS = 100
 
 
@@ -45,6 +47,7 @@ class LineWriter:
         self._most_bytes = most_bytes
         self._dropped_notice = dropped_notice
         self._on_drop = on_drop
+        self._write_bytes = _FILE_WRITE_BYTES if stat.S_ISREG(os.fstat(descriptor).st_mode) else _WRITE_BYTES
         self._lines: deque[bytes] = deque()
         self._bytes = 0
         self._lock = threading.Lock()
@@ -82,7 +85,7 @@ class LineWriter:
     def _drain(self) -> None:
         while True:
             self._filled.wait()
-            # One wake-up gathers the lines of 10 ms: waking for every line would cost each request a thread switch.
+            # One wake-up gathers the lines of 50 ms: waking for every line would cost each request a thread switch.
             self._closing.wait(_GATHER_S)
             self._filled.clear()
             while self._write_next():
@@ -115,7 +118,7 @@ class LineWriter:
         size = sum(map(len, piece))
         self._bytes += size
         self._untold -= told
-        while self._lines and (not piece or size + len(self._lines[0]) <= _WRITE_BYTES):
+        while self._lines and (not piece or size + len(self._lines[0]) <= self._write_bytes):
             line = self._lines.popleft()
             piece.append(line)
             size += len(line)

@@ -59,6 +59,7 @@ class Authenticator:
         self._compile = compile_principal
         self._metrics = metrics
         self._asking: dict[bytes, asyncio.Task[Principal | None]] = {}
+        self._changes = 0
 
     def pin(self, digest: bytes, record: KeyRecord) -> None:
         """Makes a key of the config file known for good."""
@@ -66,6 +67,7 @@ class Authenticator:
 
     def forget(self, change: KeyChange) -> None:
         """A key, or all keys of a tenant, must be asked anew."""
+        self._changes += 1
         if change.digest is not None:
             self._table.forget(change.digest)
         if change.tenant_id is not None:
@@ -73,6 +75,7 @@ class Authenticator:
 
     def forget_all(self) -> None:
         """Changes may have been missed: everything but the file's keys must be asked anew."""
+        self._changes += 1
         self._table.clear_unpinned()
 
     async def identify(self, arrival: Arrival, scope: str = GATEWAY_USE) -> Identified:
@@ -126,14 +129,19 @@ class Authenticator:
             task.exception()  # whoever awaited has it; a refresh that failed leaves the stale entry serving
 
     async def _learn(self, digest: bytes) -> Principal | None:
+        changes = self._changes
         record = await self._source.find(digest)
+        # A change announced meanwhile may be younger than the answer: it serves those who asked, and is not remembered.
+        is_last_word = changes == self._changes
         now_ms = time.time_ns() // 1_000_000
         expired = record is not None and record.expires_at_ms is not None and record.expires_at_ms <= now_ms
         if record is None or not record.is_active or expired:
             self._table.forget(digest)
-            self._table.refuse(digest, now_ms + int(NEGATIVE_S * 1000))
+            if is_last_word:
+                self._table.refuse(digest, now_ms + int(NEGATIVE_S * 1000))
             return None
         principal = self._compile(record)
         fresh_until_ms = now_ms + int(FRESH_S * 1000)
-        self._table.insert(digest, principal, group_of(record.tenant_id), fresh_until_ms, record.expires_at_ms)
+        if is_last_word:
+            self._table.insert(digest, principal, group_of(record.tenant_id), fresh_until_ms, record.expires_at_ms)
         return principal

@@ -93,6 +93,11 @@ class BegunAnswer:
         """The first value of a header."""
         return self._answer.header(name)
 
+    @property
+    def ended(self) -> bool:
+        """As the answer's own, once the first piece is handed out."""
+        return self._first is None and self._answer.ended
+
     async def piece(self) -> bytes | None:
         """The piece in hand, then those that follow."""
         first, self._first = self._first, None

@@ -89,6 +89,11 @@ class Connection(asyncio.Protocol):
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     @property
+    def is_drained(self) -> bool:
+        """Whether the answer has ended and all of its body was taken."""
+        return self.ended and not self._pieces
+
+    @property
     def is_open(self) -> bool:
         """Whether another call can be sent."""
         return not self._closed and self._fault is None and not self._open().is_closing()

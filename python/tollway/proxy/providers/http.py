@@ -67,6 +67,11 @@ class HttpAnswer:
         value = self._connection.headers.get(name.encode())
         return None if value is None else value.decode("latin-1")
 
+    @property
+    def ended(self) -> bool:
+        """Whether all of the body has been handed out."""
+        return self._connection.is_drained
+
     async def piece(self) -> bytes | None:
         """The next bytes as they came off the wire; ``None`` at the end."""
         return await self._connection.piece()

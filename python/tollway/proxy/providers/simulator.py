@@ -28,15 +28,18 @@ class _SimulatedAnswer:
         self.status = status
         self._headers = dict(headers)
         self._chunks = chunks
+        self.ended = False
 
     def header(self, name: str) -> str | None:
         return self._headers.get(name)
 
     async def piece(self) -> bytes | None:
         try:
-            return await anext(self._chunks, None)
+            piece = await anext(self._chunks, None)
         except ConnectionCut:
             raise UpstreamBroken("The provider's answer was cut before its end.") from None
+        self.ended = piece is None
+        return piece
 
     async def close(self) -> None:
         close = getattr(self._chunks, "aclose", None)

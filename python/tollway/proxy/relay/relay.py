@@ -66,8 +66,11 @@ async def _whole(called: Called, progress: Progress) -> Relayed:
 
 
 async def _read_all(called: Called) -> bytes:
-    pieces: list[bytes] = []
-    held = 0
+    first = await called.answer.piece()  # is in hand since the call began
+    if called.answer.ended:
+        return first or b""
+    pieces = [first or b""]
+    held = len(pieces[0])
     try:
         with Deadline(called.arrival.connection.task, called.deadline):
             while (piece := await called.answer.piece()) is not None:
@@ -77,7 +80,7 @@ async def _read_all(called: Called) -> bytes:
                 pieces.append(piece)
     except TimeoutError:
         raise UpstreamTimeout("The provider did not finish its answer in time.", inside="total timeout") from None
-    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+    return b"".join(pieces)
 
 
 async def _stream(called: Called, progress: Progress) -> Relayed:
