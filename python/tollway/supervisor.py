@@ -25,7 +25,7 @@ from tollway.app import Places
 from tollway.contract.snapshot import Snapshot
 from tollway.settings import Settings
 from tollway.storage import partitions
-from tollway.storage.embedded import NICENESS, EmbeddedPostgres
+from tollway.storage.embedded import NICENESS, EmbeddedPostgres, EmbeddedPostgresFailed
 from tollway.storage.migrate import MigrationRefused, migrate
 from tollway.storage.pool import OUT_OF_REACH, connect
 from tollway.storage.shipper import Shipper
@@ -40,6 +40,7 @@ KILL_AFTER_S = 10.0
 """A worker that does not end this long after it was told twice is killed."""
 
 PARTITIONS_EVERY_S = 3600.0
+POSTGRES_EVERY_S = 1.0
 RESPAWN_CAP_S = 5.0
 STEADY_S = 10.0
 """A worker that lived this long is started again at once; one that did not waits, a little longer each time."""
@@ -81,7 +82,7 @@ class Supervisor:
         try:
             dsn = await asyncio.to_thread(embedded.start) if embedded else self._settings.storage.postgres.reveal()
             _check_port(self._settings.server.host, self._settings.server.port)
-            await self._serve(dsn, metrics)
+            await self._serve(dsn, metrics, embedded)
         finally:
             if embedded:
                 await asyncio.to_thread(embedded.stop)
@@ -99,15 +100,17 @@ class Supervisor:
             self._places.data_dir, tell=lambda sentence: self._log.info("postgres", message=sentence)
         )
 
-    async def _serve(self, dsn: str, metrics: Metrics) -> None:
+    async def _serve(self, dsn: str, metrics: Metrics, embedded: EmbeddedPostgres | None) -> None:
         migrated = await self._try_to_migrate(dsn)
         shipping = Shipping(self._places.journal, dsn, self._log, metrics)
         count = self._settings.server.worker_count
         tasks = [asyncio.create_task(self._keep_worker(index, dsn, metrics)) for index in range(count)]
         side = [
-            asyncio.create_task(self._keep_schema(dsn, migrated=migrated)),
             asyncio.create_task(asyncio.to_thread(shipping.run)),
+            asyncio.create_task(self._keep_schema(dsn, migrated=migrated)),
         ]
+        if embedded is not None:
+            side.append(asyncio.create_task(self._keep_postgres(embedded)))
         self._log.info(
             "gateway_started", workers=count, host=self._settings.server.host, port=self._settings.server.port
         )
@@ -123,7 +126,8 @@ class Supervisor:
                     task.result()  # a defect: end loudly rather than serve without it
         finally:
             await self._end(tasks)
-            side[0].cancel()
+            for task in side[1:]:
+                task.cancel()
             shipping.end()
             await asyncio.gather(*side, return_exceptions=True)
 
@@ -156,6 +160,18 @@ class Supervisor:
                 await asyncio.sleep(5.0)
                 continue
             await asyncio.sleep(PARTITIONS_EVERY_S)
+
+    async def _keep_postgres(self, embedded: EmbeddedPostgres) -> None:
+        """Starts our PostgreSQL again when it died; its address stays the same, so everyone finds it again."""
+        while True:
+            await asyncio.sleep(POSTGRES_EVERY_S)
+            if embedded.is_alive:
+                continue
+            self._log.error("postgres_died")
+            try:
+                await asyncio.to_thread(embedded.start)
+            except EmbeddedPostgresFailed as error:
+                self._log.error("postgres_does_not_start", error=error)
 
     async def _keep_worker(self, index: int, dsn: str, metrics: Metrics) -> None:
         """Runs one worker, again and again until the gateway ends."""

@@ -4,6 +4,8 @@
 """
 
 import asyncio
+import os
+import signal
 import sys
 import tempfile
 import time
@@ -74,6 +76,24 @@ async def test_rows_equal_the_answers_that_clients_received_over_a_kill_of_every
     # A call whose row was written in the instant before the kill may not have reached its client any more.
     assert len(found) - len(answered) <= RATE // 10
     assert upstream.hits >= len(found)
+
+
+async def test_an_embedded_database_that_dies_is_started_again_and_no_row_is_lost(
+    upstream: FakeUpstream, tmp_path: Path
+) -> None:
+    upstream.default = answer
+    with Gateway(config("embedded", upstream.base_url), tmp_path) as gateway:
+        pid = int((tmp_path / "data" / "postgres" / "data" / "postmaster.pid").read_text().split()[0])
+        answered: set[str] = set()
+        loading = asyncio.create_task(load(gateway, answered, 50, 4.0))
+        await asyncio.sleep(1.0)
+        os.kill(pid, signal.SIGKILL)
+        await loading
+        assert len(answered) == 200, "a known key is served while the database is away"
+        await asyncio.to_thread(gateway.wait_until, lambda: gateway.ready()[1]["checks"]["database"] == "ok", "back")
+        rows = await asyncio.to_thread(gateway.wait_for_rows, 200)
+        assert {row["request_id"] for row in rows} == answered
+        assert len(rows) == 200
 
 
 def main(rate: int, seconds: int) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 from tollway.contract.snapshot import Snapshot
 from tollway.errors import BodyTooLarge, GatewayError, InvalidRequest, MethodNotAllowed, label_of
+from tollway.proxy.deadline import Deadline
 from tollway.proxy.exchange import Arrival, Timing
 from tollway.telemetry.logs import Log
 from tollway.telemetry.metrics import Metrics
@@ -27,6 +28,9 @@ Headers = list[tuple[bytes, bytes]]
 
 WATCH_AFTER_S = 0.05
 """A client is watched for hanging up from here on; most calls to a fast provider never pay for the watch."""
+
+BODY_S = 60.0
+"""A body must be in after this many seconds: a connection that sends nothing must not be held for ever."""
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:\-]{1,128}")
 
@@ -86,8 +90,16 @@ class Connection:
         Raises:
             BodyTooLarge: it is longer than ``limit_bytes``; no more than that is ever held.
             ClientGone: the client left in the middle of it.
+            InvalidRequest: it did not arrive within :data:`BODY_S`.
         """
         declared = self.declared_length(limit_bytes)
+        try:
+            with Deadline(self.task, self.task.get_loop().time() + BODY_S):
+                return await self._body(declared, limit_bytes)
+        except TimeoutError:
+            raise InvalidRequest(f"The body did not arrive within {BODY_S:.0f} s.") from None
+
+    async def _body(self, declared: int | None, limit_bytes: int) -> bytes:
         pieces: list[bytes] = []
         held = 0
         while True:

@@ -118,6 +118,11 @@ class EmbeddedPostgres:
                 "started the gateway first: start it as that user, or hand them over."
             ) from error
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether the server that :meth:`start` started or adopted still runs."""
+        return self._running is not None and self._alive(self._running.pid)
+
     def running_dsn(self) -> str | None:
         """The DSN of a server that somebody else started here, ``None`` while none takes sessions. Changes nothing.
 

@@ -52,7 +52,7 @@ class Caller:
         except TimeoutError:
             message = "The provider did not begin to answer in time."
             raise UpstreamTimeout(message, inside=f"{target.provider.name}: no first byte") from None
-        except UpstreamUnreachable:
+        except (UpstreamUnreachable, UpstreamTimeout):  # a provider's own timeout is the connection's, see the port
             progress.dispatched_at_us = None  # nothing was sent: no usage row, and the reservation goes back whole
             raise
         arrival.timing.mark("call")

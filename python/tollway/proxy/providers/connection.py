@@ -9,7 +9,7 @@ Parsing is llhttp's (httptools); TLS and sockets are uvloop's.
 import asyncio
 from typing import cast
 
-from httptools import HttpParserError, HttpResponseParser
+from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from tollway.errors import UpstreamBroken
 
@@ -142,7 +142,7 @@ class Connection(asyncio.Protocol):
             self._head_bytes += len(data)
         try:
             self._parser.feed_data(data)
-        except HttpParserError as error:
+        except (HttpParserError, HttpParserUpgrade) as error:  # nobody asked for another protocol, either
             self._fail(_CUT if self._head_done else _NOT_HTTP, f"{type(error).__name__}")
             return
         if not self._head_done and self._head_bytes > MAX_HEAD_BYTES:
@@ -166,6 +166,15 @@ class Connection(asyncio.Protocol):
             self._fault = UpstreamBroken(message, inside=f"connection lost: {type(error).__name__ if error else 'EOF'}")
         self._wake()
 
+    def on_message_begin(self) -> None:
+        """From the parser. Behind a whole answer nothing was asked for: refused, or it would mix with this or the next.
+
+        Raises:
+            ValueError: stops the parser, and so ends the connection.
+        """
+        if self.ended:
+            raise ValueError("bytes that nobody asked for")
+
     def on_header(self, name: bytes, value: bytes) -> None:
         """From the parser. Trailers come here too, and change nothing."""
         if self._head_done:
@@ -180,6 +189,7 @@ class Connection(asyncio.Protocol):
         self.status = cast(HttpResponseParser, self._parser).get_status_code()
         if self.status < 200:
             self.headers = {}
+            self._has_length = False
             return
         self._head_done = True
 

@@ -137,7 +137,7 @@ def _written(host: str, request: UpstreamRequest) -> bytes:
     Raises:
         ValueError: a header holds a line break; the configuration checks forbid it, this makes sure.
     """
-    path = request.url.split(host, 1)[1]
+    path = request.url.partition("://")[2].removeprefix(host)
     fields = "".join([f"{name}: {value}\r\n" for name, value in request.headers])
     if fields.count("\n") != len(request.headers) or fields.count("\r") != len(request.headers):
         raise ValueError("a header holds a line break")

@@ -53,6 +53,8 @@ async def _whole(called: Called, progress: Progress) -> Relayed:
     status = called.answer.status
     if status >= 400:
         return Relayed(called.arrival, status, head(called), error_body(called, body), "error")
+    if status >= 300:
+        raise UpstreamBroken("The provider answered with a redirect.", inside=f"status {status}")
     try:
         if len(body) <= INLINE_BYTES:
             answer = chat.read_answer(body)
@@ -138,7 +140,7 @@ async def _linger(called: Called) -> None:
 
 def _ending(reader: Relay, fault: GatewayError | None) -> tuple[Outcome, bytes]:
     """How the stream ended, and the bytes that say so to the client."""
-    if reader.failed:
+    if reader.error is not None:
         return "error", b""  # the provider's own error event is out already
     if reader.complete:
         return "ok", DONE  # also where the provider itself sends no [DONE], or died just after the finish

@@ -113,7 +113,7 @@ class Account:
     async def settle(self, relayed: Relayed) -> Settled:
         """Writes the row of an answer that came to its end."""
         used = await self._count(relayed.outcome)
-        self._settled = True
+        self._settled = self._admitted.arrival.connection.settled = True
         if self._admitted.reservation is not None:
             self._admitted.reservation.release()
         row = self._write(used, relayed.outcome)

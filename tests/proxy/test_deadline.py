@@ -1,0 +1,225 @@
+"""The deadline does what :func:`asyncio.timeout` does, case by case."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+import pytest
+
+from tollway.proxy.boundary import current_task
+from tollway.proxy.deadline import Deadline
+
+Move = Callable[[float], None]
+Limit = Callable[[float], AbstractAsyncContextManager[Move]]
+"""A limit at so many seconds from now; what it yields moves it, counted from now again."""
+
+SOON_S, LATER_S = 0.01, 3600.0
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+@asynccontextmanager
+async def ours(after_s: float) -> AsyncIterator[Move]:
+    with Deadline(current_task(), now() + after_s) as limit:
+        yield lambda moved_s: limit.move(now() + moved_s)
+
+
+@asynccontextmanager
+async def theirs(after_s: float) -> AsyncIterator[Move]:
+    async with asyncio.timeout_at(now() + after_s) as limit:
+        yield lambda moved_s: limit.reschedule(now() + moved_s)
+
+
+async def forever() -> None:
+    await asyncio.Event().wait()
+
+
+def cancel_soon() -> None:
+    asyncio.get_running_loop().call_soon(current_task().cancel)
+
+
+async def ends_in_time(limit: Limit) -> None:
+    async with limit(LATER_S):
+        await asyncio.sleep(0)
+
+
+async def expires(limit: Limit) -> None:
+    async with limit(SOON_S):
+        await forever()
+
+
+async def expired_before_it_began(limit: Limit) -> None:
+    async with limit(-1.0):
+        await forever()
+
+
+async def expired_but_never_waits(limit: Limit) -> None:
+    async with limit(-1.0):
+        pass
+    await asyncio.sleep(SOON_S)
+
+
+async def moved_away(limit: Limit) -> None:
+    async with limit(SOON_S) as move:
+        move(LATER_S)
+        await asyncio.sleep(3 * SOON_S)
+
+
+async def moved_and_then_expires(limit: Limit) -> None:
+    async with limit(SOON_S) as move:
+        await asyncio.sleep(0)
+        move(2 * SOON_S)
+        await asyncio.sleep(SOON_S)
+        move(2 * SOON_S)
+        await forever()
+
+
+async def cancelled_from_outside(limit: Limit) -> None:
+    async with limit(LATER_S):
+        cancel_soon()
+        await forever()
+
+
+async def cancelled_from_outside_before_it_expires_in_the_same_turn(limit: Limit) -> None:
+    async with limit(-1.0):
+        current_task().cancel()
+        await forever()
+
+
+async def cancelled_from_outside_as_it_expires(limit: Limit) -> None:
+    async with limit(-1.0):
+        cancel_soon()
+        await forever()
+
+
+async def entered_with_a_cancellation_already_asked_for(limit: Limit) -> None:
+    cancel_soon()
+    try:
+        await forever()
+    except asyncio.CancelledError:
+        async with limit(SOON_S):
+            await forever()
+
+
+async def no_effect_after_its_end(limit: Limit) -> None:
+    async with limit(SOON_S):
+        pass
+    await asyncio.sleep(3 * SOON_S)
+
+
+async def body_fails(limit: Limit) -> None:
+    async with limit(LATER_S):
+        raise ValueError
+
+
+async def body_fails_as_it_expires(limit: Limit) -> None:
+    async with limit(SOON_S):
+        try:
+            await forever()
+        except asyncio.CancelledError:
+            raise ValueError from None
+
+
+async def body_swallows_the_expiry(limit: Limit) -> None:
+    async with limit(SOON_S):
+        try:
+            await forever()
+        except asyncio.CancelledError:
+            pass
+    await asyncio.sleep(SOON_S)
+
+
+async def body_times_out_by_itself(limit: Limit) -> None:
+    async with limit(LATER_S):
+        raise TimeoutError
+
+
+async def inner_expires(limit: Limit) -> None:
+    async with limit(LATER_S):
+        async with limit(SOON_S):
+            await forever()
+
+
+async def inner_expires_and_is_caught(limit: Limit) -> None:
+    async with limit(LATER_S):
+        try:
+            async with limit(SOON_S):
+                await forever()
+        except TimeoutError:
+            await asyncio.sleep(0)
+
+
+async def outer_expires(limit: Limit) -> None:
+    async with limit(SOON_S):
+        try:
+            async with limit(LATER_S):
+                await forever()
+        except TimeoutError:
+            raise AssertionError("it is the outer one's") from None
+
+
+async def both_expire_at_once(limit: Limit) -> None:
+    async with limit(-1.0):
+        async with limit(-1.0):
+            await forever()
+
+
+async def expires_twice_in_a_row(limit: Limit) -> None:
+    try:
+        await expires(limit)
+    except TimeoutError:
+        await expires(limit)
+
+
+CASES: list[tuple[Callable[[Limit], Awaitable[None]], str, int]] = [
+    (ends_in_time, "done", 0),
+    (expires, "TimeoutError", 0),
+    (expired_before_it_began, "TimeoutError", 0),
+    (expired_but_never_waits, "done", 0),
+    (moved_away, "done", 0),
+    (moved_and_then_expires, "TimeoutError", 0),
+    (cancelled_from_outside, "CancelledError", 1),
+    (cancelled_from_outside_before_it_expires_in_the_same_turn, "CancelledError", 1),
+    (cancelled_from_outside_as_it_expires, "CancelledError", 1),
+    (entered_with_a_cancellation_already_asked_for, "TimeoutError", 1),
+    (no_effect_after_its_end, "done", 0),
+    (body_fails, "ValueError", 0),
+    (body_fails_as_it_expires, "ValueError", 0),
+    (body_swallows_the_expiry, "done", 0),
+    (body_times_out_by_itself, "TimeoutError", 0),
+    (inner_expires, "TimeoutError", 0),
+    (inner_expires_and_is_caught, "done", 0),
+    (outer_expires, "TimeoutError", 0),
+    (both_expire_at_once, "TimeoutError", 0),
+    (expires_twice_in_a_row, "TimeoutError", 0),
+]
+
+
+async def end_of(case: Callable[[Limit], Awaitable[None]], limit: Limit) -> tuple[str, int]:
+    """How it ends in a task of its own, and how many cancellations are still asked for then."""
+
+    async def run() -> tuple[str, int]:
+        try:
+            await case(limit)
+        except (asyncio.CancelledError, TimeoutError, ValueError) as error:
+            return type(error).__name__, current_task().cancelling()
+        return "done", current_task().cancelling()
+
+    return await asyncio.create_task(run())
+
+
+@pytest.mark.parametrize(("case", "end", "cancelling"), CASES, ids=[case.__name__ for case, _, _ in CASES])
+@pytest.mark.parametrize("limit", [ours, theirs])
+async def test_it_ends_as_asyncios_own_does(
+    case: Callable[[Limit], Awaitable[None]], end: str, cancelling: int, limit: Limit
+) -> None:
+    assert await end_of(case, limit) == (end, cancelling)
+
+
+async def test_the_cause_of_an_expiry_is_kept() -> None:
+    with pytest.raises(TimeoutError) as caught:
+        with Deadline(current_task(), now()):
+            await forever()
+    assert isinstance(caught.value.__cause__, asyncio.CancelledError)

@@ -1,0 +1,377 @@
+"""Station 8: one row a call that reached a provider, whatever way it ended; none and nothing reserved otherwise."""
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.fakes.scripts import completion, deltas
+from tests.fakes.telemetry import Recording, counted
+from tests.proxy.edge import PRICE, arrive, ask, dispatched, record, route, target
+from tests.proxy.usage.test_journal import rows_in
+
+from tollway._native import chat
+from tollway._native.limits import Admission, Ledger
+from tollway._native.sse import Relay
+from tollway.contract.limits import LimitValues
+from tollway.contract.snapshot import Price, Route
+from tollway.contract.usage import Outcome, UsageRow
+from tollway.errors import DependencyUnavailable, UpstreamBroken, UpstreamTimeout
+from tollway.proxy.exchange import Admitted, Principal, Progress, Relayed
+from tollway.proxy.limits.admit import compile_principal
+from tollway.proxy.usage.journal import Journal
+from tollway.proxy.usage.settle import INLINE_COUNT_BYTES, Account, Bookkeeper
+from tollway.proxy.vocabularies import Vocabularies
+from tollway.telemetry.metrics import Metrics
+
+HELLO_TOKENS = 8
+"""Of a request that says "Hi": one token, 3 for the message, 1 for its role, 3 for the reply."""
+
+
+class Books:
+    """A bookkeeper with all that it writes to."""
+
+    def __init__(self, directory: Path, recording: Recording, metrics: Metrics) -> None:
+        self.directory = directory / "journal"
+        self.directory.mkdir()
+        self.journal = Journal(self.directory)
+        self.ledger = Ledger(directory / "ledger", 1024)
+        self.recording = recording
+        self.metrics = metrics
+        self.keeper = Bookkeeper(self.journal, Vocabularies(), recording.log, metrics)
+        self.caller: Principal = compile_principal(
+            record(tenant_limits=LimitValues(rpm=100, tpm=10_000, concurrency=5)), LimitValues()
+        )
+
+    def admitted(self, *, stream: bool = False, model: str = "m", text: str = "Hi") -> Admitted:
+        """A call with 1000 tokens, a request and a slot reserved."""
+        assert self.caller.limits is not None
+        reservation = self.ledger.admit(self.caller.limits, 1000, time.time_ns() // 1_000_000)
+        assert isinstance(reservation, Admission)
+        request = ask(model, stream=stream, messages=[{"role": "user", "content": text}])
+        return Admitted(arrive(), self.caller, request, reservation)
+
+    def used(self) -> dict[str, int]:
+        """What the ledger counts now, by kind."""
+        assert self.caller.limits is not None
+        standing = self.ledger.status(self.caller.limits, time.time_ns() // 1_000_000)
+        return {kind: limit - left for kind, limit, left, _ in standing}
+
+    def rows(self) -> list[UsageRow]:
+        """The journal."""
+        return rows_in(self.directory)
+
+    def close(self) -> None:
+        """Lets go of all."""
+        self.journal.close()
+        self.ledger.close()
+
+
+@pytest.fixture
+def books(tmp_path: Path, recording: Recording, metrics: Metrics) -> Iterator[Books]:
+    made = Books(tmp_path, recording, metrics)
+    yield made
+    made.close()
+
+
+def leave(account: Account, way: Route | None = None, status: int = 200) -> Progress:
+    """Station 6: the call is out, and a head has come."""
+    way = way or route("m", target("gpt-4o"))
+    account.progress.dispatched(way, way.targets[0])
+    account.progress.http_status = status
+    return account.progress
+
+
+def read_whole(progress: Progress, answer: Any) -> None:
+    progress.answer = chat.read_answer(json.dumps(answer).encode())
+
+
+def read_stream(progress: Progress, *texts: str, usage: tuple[int, int] | None, finished: bool = True) -> None:
+    chunks = deltas(*texts, usage=usage)
+    progress.reader = Relay(False)
+    for chunk in chunks if finished else chunks[: 1 + len(texts)]:
+        progress.reader.feed(b"data: " + json.dumps(chunk).encode() + b"\n\n")
+
+
+def without_usage(answer: Any) -> Any:
+    return {name: value for name, value in answer.items() if name != "usage"}
+
+
+async def interrupt(
+    books: Books,
+    admitted: Admitted,
+    error: BaseException,
+    *,
+    gone: bool = False,
+    before: Callable[[Progress], None] = lambda progress: None,
+) -> None:
+    """A call that has left and is cut short by ``error``."""
+    admitted.arrival.connection.gone = gone
+    try:
+        with books.keeper.account(admitted) as account:
+            before(leave(account, status=0))
+            raise error
+    except type(error):
+        pass
+
+
+async def settle(account: Account, admitted: Admitted, outcome: Outcome = "ok", status: int = 200) -> UsageRow:
+    return (await account.settle(Relayed(admitted.arrival, status, None, b"", outcome))).row
+
+
+async def test_a_told_answer_becomes_a_row_field_by_field(books: Books) -> None:
+    admitted = books.admitted()
+    with books.keeper.account(admitted) as account:
+        progress = leave(account)
+        progress.first_piece_ns = 12_900_000
+        answer = completion(prompt=7, answer=3)
+        answer["usage"]["prompt_tokens_details"] = {"cached_tokens": 4}
+        answer["usage"]["completion_tokens_details"] = {"reasoning_tokens": 2}
+        read_whole(progress, answer)
+        row = await settle(account, admitted)
+    assert books.rows() == [row]
+    assert (row.id, row.request_id) == ("id-1", "request-1")
+    assert (row.tenant_id, row.api_key_id, row.user_id) == ("tenant-1", "key-1", None)
+    assert (row.model, row.provider, row.provider_model) == ("m", "fake", "gpt-4o")
+    assert (row.prompt_tokens, row.completion_tokens, row.cached_tokens, row.reasoning_tokens) == (7, 3, 4, 2)
+    assert (row.cost_picousd, row.price_version) == (7 * PRICE.input + 3 * PRICE.output, "test")
+    assert (row.usage_source, row.outcome, row.http_status, row.stream) == ("told", "ok", 200, False)
+    assert (row.at_us, row.first_token_ms, row.attempts) == (progress.dispatched_at_us, 12, 1)
+    assert books.used() == {"requests": 1, "tokens": 10, "concurrency": 0}
+
+
+@pytest.mark.parametrize(
+    ("usage", "outcome", "finished", "source", "prompt", "completion"),
+    [
+        ((7, 3), "ok", True, "told", 7, 3),
+        (None, "ok", True, "counted", HELLO_TOKENS, 3),
+        ((7, 3), "cut", True, "told", 7, 3),
+        (None, "cut", False, "estimated", HELLO_TOKENS, 3),
+        (None, "timeout", False, "estimated", HELLO_TOKENS, 3),
+        (None, "error", False, "estimated", HELLO_TOKENS, 3),
+    ],
+)
+async def test_of_a_stream_tokens_are_told_counted_or_estimated(
+    books: Books,
+    usage: tuple[int, int] | None,
+    outcome: Outcome,
+    finished: bool,
+    source: str,
+    prompt: int,
+    completion: int,
+) -> None:
+    admitted = books.admitted(stream=True)
+    with books.keeper.account(admitted) as account:
+        read_stream(leave(account), "Hello", " there.", usage=usage, finished=finished)
+        row = await settle(account, admitted, outcome)
+    assert (row.usage_source, row.prompt_tokens, row.completion_tokens) == (source, prompt, completion)
+    assert (row.outcome, row.stream) == (outcome, True)
+    assert books.used()["tokens"] == prompt + completion
+
+
+async def test_a_whole_answer_that_tells_no_usage_is_counted(books: Books) -> None:
+    admitted = books.admitted()
+    with books.keeper.account(admitted) as account:
+        read_whole(leave(account), without_usage(completion("Hello there.")))
+        row = await settle(account, admitted)
+    assert (row.usage_source, row.prompt_tokens, row.completion_tokens) == ("counted", HELLO_TOKENS, 3)
+
+
+@pytest.mark.parametrize("status", [400, 429, 500])
+async def test_what_a_provider_refuses_is_free_but_has_its_row(books: Books, status: int) -> None:
+    admitted = books.admitted()
+    with books.keeper.account(admitted) as account:
+        leave(account, status=status)
+        row = await settle(account, admitted, "error", status)
+    assert (row.prompt_tokens, row.completion_tokens, row.cost_picousd) == (0, 0, 0)
+    assert (row.outcome, row.http_status, row.usage_source) == ("error", status, "told")
+    assert books.used() == {"requests": 1, "tokens": 0, "concurrency": 0}
+
+
+async def test_a_stream_that_fails_before_it_has_said_anything_is_free(books: Books) -> None:
+    admitted = books.admitted(stream=True)
+    with books.keeper.account(admitted) as account:
+        read_stream(leave(account), usage=None, finished=False)
+        row = await settle(account, admitted, "error")
+    assert (row.prompt_tokens, row.cost_picousd) == (0, 0)
+
+
+async def test_without_a_price_there_is_no_cost(books: Books) -> None:
+    admitted = books.admitted()
+    with books.keeper.account(admitted) as account:
+        read_whole(leave(account, route("m", target("gpt-4o", price=None))), completion())
+        row = await settle(account, admitted)
+    assert (row.cost_picousd, row.price_version) == (None, None)
+    assert counted(books.metrics, "tollway_unpriced_total") == {("m",): 1.0}
+
+
+@pytest.mark.parametrize(
+    ("error", "gone", "outcome"),
+    [
+        (asyncio.CancelledError(), True, "client_gone"),
+        (asyncio.CancelledError(), False, "cut"),
+        (UpstreamTimeout("The provider did not begin to answer in time."), False, "timeout"),
+        (UpstreamTimeout("The provider did not begin to answer in time."), True, "client_gone"),
+        (UpstreamBroken("The provider's answer was cut."), False, "error"),
+        (RuntimeError("a defect"), False, "error"),
+    ],
+)
+async def test_a_call_that_is_cut_short_is_written_down_as_what_cut_it(
+    books: Books, error: BaseException, gone: bool, outcome: str
+) -> None:
+    admitted = books.admitted()
+    await interrupt(books, admitted, error, gone=gone)
+    await books.keeper.finish()
+    (row,) = books.rows()
+    assert row.outcome == outcome
+    free = outcome == "error"
+    assert (row.prompt_tokens, row.completion_tokens) == ((0, 0) if free else (HELLO_TOKENS, 0))
+    assert row.usage_source == ("told" if free else "estimated")
+    assert admitted.arrival.connection.settled
+    assert books.used() == {"requests": 1, "tokens": row.prompt_tokens, "concurrency": 0}
+
+
+async def test_a_client_that_leaves_pays_for_what_it_was_given(books: Books) -> None:
+    admitted = books.admitted(stream=True)
+
+    def deliver(progress: Progress) -> None:
+        read_stream(progress, "Hello", " there.", usage=None, finished=False)
+
+    await interrupt(books, admitted, asyncio.CancelledError(), gone=True, before=deliver)
+    await books.keeper.finish()
+    (row,) = books.rows()
+    assert (row.outcome, row.completion_tokens, row.usage_source) == ("client_gone", 3, "estimated")
+
+
+@pytest.mark.parametrize("error", [asyncio.CancelledError(), UpstreamBroken("no connection"), None])
+async def test_a_call_that_never_left_has_no_row_and_gives_everything_back(
+    books: Books, error: BaseException | None
+) -> None:
+    admitted = books.admitted()
+    assert books.used() == {"requests": 1, "tokens": 1000, "concurrency": 1}
+    try:
+        with books.keeper.account(admitted):
+            if error is not None:
+                raise error
+    except (asyncio.CancelledError, UpstreamBroken):
+        pass
+    await books.keeper.finish()
+    assert books.rows() == []
+    assert books.used() == {"requests": 0, "tokens": 0, "concurrency": 0}
+    assert counted(books.metrics, "tollway_requests_total") == {}
+
+
+async def test_a_call_is_settled_once_though_it_fails_afterwards(books: Books) -> None:
+    admitted = books.admitted()
+    try:
+        with books.keeper.account(admitted) as account:
+            read_whole(leave(account), completion())
+            await settle(account, admitted)
+            raise ConnectionError("the client is gone")
+    except ConnectionError:
+        pass
+    await books.keeper.finish()
+    assert len(books.rows()) == 1
+    assert counted(books.metrics, "tollway_requests_total") == {("none", "m", "ok", "fake"): 1.0}
+    assert admitted.arrival.connection.settled, "or the boundary would count a refusal as well"
+
+
+async def test_a_call_that_is_cancelled_while_its_tokens_are_counted_is_settled_once(books: Books) -> None:
+    """The count of a long prompt runs in a thread; the client leaves in the middle of it."""
+    admitted = books.admitted(text="aqueduct " * INLINE_COUNT_BYTES)
+
+    async def run() -> None:
+        with books.keeper.account(admitted) as account:
+            read_whole(leave(account), without_usage(completion()))
+            await settle(account, admitted)
+
+    running = asyncio.create_task(run())
+    await asyncio.sleep(0)
+    admitted.arrival.connection.gone = True
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    await books.keeper.finish()
+    (row,) = books.rows()
+    assert row.outcome == "client_gone"
+    assert row.prompt_tokens > INLINE_COUNT_BYTES
+    assert books.used()["concurrency"] == 0
+
+
+async def test_many_interrupted_calls_are_all_written_down_at_the_end(books: Books) -> None:
+    books.caller = Principal(record(), None)
+    for _ in range(20):
+        admitted = Admitted(arrive(), books.caller, ask(messages=[{"role": "user", "content": "x " * 50_000}]), None)
+        await interrupt(books, admitted, asyncio.CancelledError())
+    assert books.rows() == [], "counting takes long, so it waits for a thread"
+    await books.keeper.finish()
+    rows = books.rows()
+    assert len(rows) == 20
+    assert len({row.prompt_tokens for row in rows}) == 1
+    assert rows[0].prompt_tokens > 50_000
+
+
+async def test_a_full_journal_takes_no_call_and_nothing_stays_reserved(books: Books) -> None:
+    admitted = books.admitted()
+    books.journal.full = True
+    with pytest.raises(DependencyUnavailable, match="can't be recorded"):
+        books.keeper.account(admitted)
+    assert books.used() == {"requests": 0, "tokens": 0, "concurrency": 0}
+
+
+async def test_a_call_without_limits_is_settled_all_the_same(books: Books) -> None:
+    admitted = Admitted(arrive(), Principal(record(user_id="jane"), None), ask(), None)
+    with books.keeper.account(admitted) as account:
+        read_whole(leave(account), completion())
+        row = await settle(account, admitted)
+    assert row.user_id == "jane"
+    assert books.rows() == [row]
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [(UpstreamTimeout("t"), "upstream_timeout"), (KeyError("defect"), "internal_error")],
+)
+async def test_metrics_tell_outcome_tokens_cost_and_the_errors_code(books: Books, error: Exception, code: str) -> None:
+    for failing in (False, True):
+        admitted = books.admitted()
+        try:
+            with books.keeper.account(admitted) as account:
+                price = Price(version="test", input=10**12, output=10**12)
+                progress = leave(account, route("m", target("gpt-4o", price=price)))
+                if failing:
+                    raise error
+                read_whole(progress, completion(prompt=7, answer=3))
+                await settle(account, admitted)
+        except (UpstreamTimeout, KeyError):
+            await books.keeper.finish()
+    outcome = "timeout" if code == "upstream_timeout" else "error"
+    assert counted(books.metrics, "tollway_requests_total") == {
+        ("none", "m", "ok", "fake"): 1.0,
+        (code, "m", outcome, "fake"): 1.0,
+    }
+    more = HELLO_TOKENS if outcome == "timeout" else 0
+    assert counted(books.metrics, "tollway_tokens_total") == {
+        ("completion", "m", "fake"): 3.0,
+        ("prompt", "m", "fake"): 7.0 + more,
+    }
+    assert counted(books.metrics, "tollway_cost_usd_total") == {("m", "fake"): 10.0 + more}
+
+
+async def test_the_log_tells_the_facts_of_a_call_and_nothing_of_what_was_said(books: Books) -> None:
+    admitted = books.admitted(text="the canary prompt")
+    with books.keeper.account(admitted) as account:
+        read_whole(leave(account), completion("the canary answer"))
+        await settle(account, admitted)
+    (line,) = books.recording.lines()
+    assert (line["event"], line["outcome"], line["tenant"], line["model"]) == ("request", "ok", "tenant-1", "m")
+    assert (line["prompt_tokens"], line["completion_tokens"], line["status"]) == (7, 3, 200)
+    assert "canary" not in json.dumps(line)
+
+
+def test_progress_is_empty_until_the_call_has_left() -> None:
+    assert Progress().dispatched_at_us is None
+    assert dispatched().dispatched_at_us is not None

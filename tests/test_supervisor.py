@@ -1,0 +1,180 @@
+"""The supervisor: what it refuses to start on, and the shipping of rows on a thread of its own."""
+
+import asyncio
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import msgspec
+import pytest
+from tests.fakes.gateway import config, free_port
+from tests.fakes.telemetry import Recording, counted
+from tests.proxy.usage.test_journal import row
+
+from tollway.app import Places
+from tollway.control.billing.prices import PACKAGED, load_prices
+from tollway.control.publish import publish
+from tollway.proxy.usage.journal import Journal
+from tollway.settings import read
+from tollway.storage.segments import segments
+from tollway.supervisor import CannotStart, Shipping, Supervisor, hold
+from tollway.telemetry.metrics import Metrics, prepare
+
+NOWHERE = "postgresql://nobody@127.0.0.1:9/nothing"
+
+
+@pytest.fixture
+def recording(tmp_path: Path) -> Iterator[Recording]:
+    with closing(Recording(tmp_path / "log")) as made:
+        yield made
+
+
+def supervisor(recording: Recording, data_dir: Path, dsn: str = NOWHERE, **server: Any) -> Supervisor:
+    written = config(dsn)
+    written["storage"]["data_dir"] = str(data_dir)
+    written["server"].update(server)
+    settings = read(msgspec.json.encode(written).decode(), {})
+
+    async def ready(_: str) -> None:
+        raise AssertionError("it did start")
+
+    return Supervisor(settings, publish(settings, load_prices(PACKAGED), 1), recording.log, on_ready=ready)
+
+
+HOLD = """
+import sys
+from pathlib import Path
+from tollway.supervisor import hold
+held = hold(Path(sys.argv[1]))
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+def hold_in_another_process(lock: Path) -> "subprocess.Popen[bytes]":
+    process = subprocess.Popen([sys.executable, "-c", HOLD, str(lock)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"held\n"
+    return process
+
+
+def test_a_directory_is_held_by_one_process_and_free_again_once_that_is_killed(tmp_path: Path) -> None:
+    places = Places(tmp_path / "data")
+    places.make()
+    with hold_in_another_process(places.lock) as other:
+        with pytest.raises(CannotStart, match=r"Another gateway is using .*data\. Stop it, or .*--data-dir"):
+            hold(places.lock)
+        other.kill()
+        other.wait()
+        held = hold(places.lock)
+        with pytest.raises(CannotStart):
+            hold(places.lock)
+        held.close()
+        hold(places.lock).close()
+
+
+async def test_it_does_not_start_in_a_directory_that_another_gateway_uses(recording: Recording, tmp_path: Path) -> None:
+    places = Places(tmp_path / "data")
+    places.make()
+    with hold_in_another_process(places.lock) as other:
+        with pytest.raises(CannotStart, match="Another gateway"):
+            await supervisor(recording, tmp_path / "data", port=free_port()).run()
+        assert not places.metrics.exists(), "the other gateway's files are left alone"
+        other.kill()
+
+
+async def test_it_does_not_start_on_a_port_that_is_taken_and_says_what_to_do(
+    recording: Recording, tmp_path: Path
+) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with pytest.raises(CannotStart) as caught:
+            await supervisor(recording, tmp_path / "data", port=port).run()
+    assert str(caught.value) == (
+        f"Can't listen on 127.0.0.1:{port}: Address already in use. Choose another with --host and --port."
+    )
+    hold(Places(tmp_path / "data").lock).close()
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "2001:db8::1"])
+async def test_it_does_not_start_on_an_address_that_is_not_its_machines(
+    recording: Recording, tmp_path: Path, host: str
+) -> None:
+    with pytest.raises(CannotStart, match=f"Can't listen on {host}:"):
+        await supervisor(recording, tmp_path / "data", host=host, port=free_port()).run()
+
+
+async def test_it_does_not_start_on_a_newer_schema(recording: Recording, tmp_path: Path, postgres_dsn: str) -> None:
+    connection = await asyncpg.connect(postgres_dsn)
+    await connection.execute("insert into schema_migrations (version, name, checksum) values (9999, 'newer', 'x')")
+    await connection.close()
+    with pytest.raises(CannotStart, match="never runs on a newer schema"):
+        await supervisor(recording, tmp_path / "data", postgres_dsn, port=free_port()).run()
+    assert "gateway_started" not in recording.events()
+
+
+def test_directories_are_made_for_their_owner_alone(tmp_path: Path) -> None:
+    places = Places(tmp_path / "a" / "b")
+    places.make()
+    places.make()
+    for directory in (places.data_dir, places.ledger.parent, places.journal):
+        assert directory.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.fixture
+def metrics(tmp_path: Path) -> Iterator[Metrics]:
+    prepare(tmp_path / "metrics")
+    with closing(Metrics(tmp_path / "metrics", "supervisor")) as made:
+        yield made
+
+
+async def test_rows_are_shipped_on_a_thread_and_those_that_are_left_at_its_end(
+    recording: Recording, metrics: Metrics, tmp_path: Path, postgres_dsn: str
+) -> None:
+    journal = Journal(tmp_path)
+    shipping = Shipping(tmp_path, postgres_dsn, recording.log, metrics)
+    thread = threading.Thread(target=shipping.run)
+    thread.start()
+    connection = await asyncpg.connect(postgres_dsn)
+
+    async def stored() -> int:
+        count: int = await connection.fetchval("select count(*) from usage_logs")
+        return count
+
+    journal.append(row(1))
+    for _ in range(1000):
+        if await stored() == 1:
+            break
+        await asyncio.sleep(0.02)
+    for number in range(2, 500):
+        journal.append(row(number))
+    journal.close()
+    shipping.end()
+    await asyncio.to_thread(thread.join)
+    assert await stored() == 499
+    assert segments(tmp_path) == []
+    assert counted(metrics, "tollway_usage_shipped_total") == {(): 499.0}
+    await connection.close()
+
+
+async def test_without_a_database_shipping_ends_and_leaves_the_rows_to_the_next_start(
+    recording: Recording, metrics: Metrics, tmp_path: Path
+) -> None:
+    journal = Journal(tmp_path)
+    journal.append(row(1))
+    journal.close()
+    shipping = Shipping(tmp_path, NOWHERE, recording.log, metrics)
+    thread = threading.Thread(target=shipping.run)
+    thread.start()
+    shipping.end()
+    await asyncio.to_thread(thread.join)
+    assert len(segments(tmp_path)) == 1
+    assert "usage_waits" in recording.events()
