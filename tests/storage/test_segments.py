@@ -93,6 +93,21 @@ def test_damaged_bytes_are_told_and_the_records_behind_them_still_read(tmp_path:
     assert payloads_of(path) == [None, b"second"]
 
 
+def test_a_damaged_length_is_told_too(tmp_path: Path) -> None:
+    path = tmp_path / "a.journal"
+    writer = SegmentWriter(path, 16 * 1024)
+    writer.append(b"first")
+    writer.append(b"second")
+    writer.close()
+    with path.open("r+b") as file:
+        file.seek(HEADER_BYTES + 3)
+        file.write(b"\xff")
+    assert payloads_of(path) == [None]
+    reader = SegmentReader(path)
+    assert reader.pending()
+    reader.close()
+
+
 def test_a_file_that_is_no_segment_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.journal"
     path.write_bytes(b"something else" * 1000)

@@ -104,7 +104,10 @@ class SegmentReader:
         while self._map is not None and offset + _RECORD.size <= size:
             length, checksum = _RECORD.unpack_from(self._map, offset)
             end = offset + _RECORD.size + length
-            if length == 0 or end > size:
+            if length == 0:
+                return
+            if end > size:  # damaged: what is behind it can't be found, and must not vanish in silence
+                yield size, None
                 return
             payload = self._map[offset + _RECORD.size : end]
             yield end, (payload if zlib.crc32(payload) == checksum else None)
