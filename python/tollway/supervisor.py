@@ -40,10 +40,14 @@ KILL_AFTER_S = 10.0
 """A worker that does not end this long after it was told twice is killed."""
 
 PARTITIONS_EVERY_S = 3600.0
+PARTITIONS_RETRY_S = 30.0
 POSTGRES_EVERY_S = 1.0
 RESPAWN_CAP_S = 5.0
 STEADY_S = 10.0
 """A worker that lived this long is started again at once; one that did not waits, a little longer each time."""
+
+
+_REFUSED: tuple[type[Exception], ...] = (*OUT_OF_REACH, asyncpg.PostgresError)
 
 
 class CannotStart(Exception):
@@ -155,9 +159,9 @@ class Supervisor:
                     await partitions.ensure(connection, datetime.now(UTC))
                 finally:
                     await connection.close(timeout=2.0)
-            except OUT_OF_REACH as error:
-                self._log.warning("partitions_wait", cause=type(error).__name__)
-                await asyncio.sleep(5.0)
+            except _REFUSED as error:  # rows go to the default partition meanwhile
+                self._log.warning("partitions_wait", error=error)
+                await asyncio.sleep(PARTITIONS_RETRY_S)
                 continue
             await asyncio.sleep(PARTITIONS_EVERY_S)
 

@@ -37,6 +37,9 @@ BACKPRESSURE = 65_536
 GRACE_S = 1.0
 """A draining worker listens at least this long, so that balancers see "not ready" before they see a closed port."""
 
+LISTEN_S = 5.0
+"""It listens no longer than this, though calls go on arriving: then only those under way are served to their end."""
+
 
 SWITCH_INTERVAL_S = 0.0005
 """How long a thread may keep the interpreter from the event loop (Python's default is ten times as long)."""
@@ -118,7 +121,12 @@ class Drain:
 
     async def _idle_after(self, grace_s: float) -> None:
         await asyncio.sleep(grace_s)
-        await self._gateway.in_flight.idle()
+        try:
+            async with asyncio.timeout(LISTEN_S):
+                await self._gateway.in_flight.idle()
+        except TimeoutError:
+            self._server.stop()  # type: ignore[no-untyped-call]
+            await self._gateway.in_flight.idle()
 
 
 async def serve(charge: Charge) -> None:
@@ -127,6 +135,7 @@ async def serve(charge: Charge) -> None:
     places = Places(Path(settings.storage.data_dir))
     metrics = Metrics(places.metrics, f"worker-{charge.index}")
     secrets = [provider.api_key.reveal() for provider in settings.providers.values() if provider.api_key]
+    secrets += [key.key.reveal() for tenant in settings.tenants.values() for key in tenant.keys.values()]
     level = settings.telemetry.logs.level
     log = open_log(level, secrets=secrets, on_drop=metrics.dropped_log_lines)
     gateway = await build(settings, charge.snapshot, charge.dsn, places, log, metrics)

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from tollway.contract.snapshot import Snapshot
-from tollway.errors import BodyTooLarge, GatewayError, InvalidRequest, MethodNotAllowed, label_of
+from tollway.errors import BodyTooLarge, GatewayError, InvalidRequest, MethodNotAllowed, ServerDraining, label_of
 from tollway.proxy.deadline import Deadline
 from tollway.proxy.exchange import Arrival, Timing
 from tollway.telemetry.logs import Log
@@ -207,12 +207,12 @@ class Boundary:
                 await self._refuse(arrival, method_not_allowed(scope["method"], self._methods))
                 return
             await self._serve(arrival)
-        except ClientGone:
-            pass  # nobody is left to be answered
+        except ClientGone:  # or a body that is no HTTP: whoever still listens is told
+            await self._refuse(arrival, InvalidRequest("The body ended before it was complete."))
         except asyncio.CancelledError:
-            if not connection.gone:
-                raise
             task.uncancel()
+            if not connection.gone:  # a shutdown that can't wait; the call has been settled on its way here
+                await self._refuse(arrival, ServerDraining("This gateway is shutting down. Try again."))
         except Exception as error:  # noqa: BLE001 -- the boundary: every fault becomes an answer here, and a log line
             await self._refuse(arrival, error)
         finally:
@@ -231,7 +231,7 @@ class Boundary:
         if not connection.settled:
             self._metrics.refused(label_of(error))
         if connection.committed:
-            await connection.end()  # the relay has said what went wrong as far as the protocol allows
+            await connection.end(b"data: " + rendered.body + b"\n\n")  # only a stream is cut after its head
             return
         await connection.start(rendered.status, [*rendered.headers, *connection.answer_headers])
         await connection.end(rendered.body)

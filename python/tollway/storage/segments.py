@@ -36,12 +36,19 @@ class SegmentWriter:
 
     def __init__(self, path: Path, size_bytes: int = SEGMENT_BYTES) -> None:
         self.path = path
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        fcntl.flock(self._file, fcntl.LOCK_EX)
-        os.posix_fallocate(self._file, 0, size_bytes)  # a full disk says so now, not as a SIGBUS at a write
-        self._map = mmap.mmap(self._file, size_bytes)
-        self._map[0 : len(MAGIC)] = MAGIC
-        _SHIPPED.pack_into(self._map, _SHIPPED_AT, HEADER_BYTES)
+        making = path.with_suffix(".making")  # the shipper must not see it before it is locked
+        self._file = os.open(making, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX)
+            os.posix_fallocate(self._file, 0, size_bytes)  # a full disk says so now, not as a SIGBUS at a write
+            self._map = mmap.mmap(self._file, size_bytes)
+            self._map[0 : len(MAGIC)] = MAGIC
+            _SHIPPED.pack_into(self._map, _SHIPPED_AT, HEADER_BYTES)
+            making.rename(path)
+        except OSError:
+            os.close(self._file)
+            making.unlink(missing_ok=True)
+            raise
         self._size = size_bytes
         self._end = HEADER_BYTES
 

@@ -56,6 +56,9 @@ class Shipper:
                 await self._sync()
                 if failures in (1, 10) or failures % 100 == 0:  # an outage is told, not repeated
                     self._log.warning("usage_waits", cause=type(error).__name__, failures=failures)
+            except asyncpg.PostgresError as error:  # a right taken away, a table altered: rows wait until it is mended
+                failures += 1
+                self._log.error("usage_refused", error=error)
             self._measure()
             await asyncio.sleep(min(_BACKOFF_CAP_S, EVERY_S * 2 ** min(failures, 6)))
 

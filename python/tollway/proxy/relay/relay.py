@@ -99,7 +99,7 @@ async def _stream(called: Called, progress: Progress) -> Relayed:
         fault = error
     except ValueError as error:  # an event beyond the bound
         fault = UpstreamBroken("The provider sent an event that is too large.", inside=str(error))
-    outcome, end = _ending(reader, fault)
+    outcome, end = _ending(reader, fault, called.request.n)
     return Relayed(called.arrival, 200, None, end, outcome)
 
 
@@ -138,11 +138,11 @@ async def _linger(called: Called) -> None:
         return  # the answer is complete; the connection just can't be used again
 
 
-def _ending(reader: Relay, fault: GatewayError | None) -> tuple[Outcome, bytes]:
+def _ending(reader: Relay, fault: GatewayError | None, choices: int) -> tuple[Outcome, bytes]:
     """How the stream ended, and the bytes that say so to the client."""
     if reader.error is not None:
         return "error", b""  # the provider's own error event is out already
-    if reader.complete:
+    if reader.done or (reader.complete and len(reader.finish_reasons) >= choices):
         return "ok", DONE  # also where the provider itself sends no [DONE], or died just after the finish
     if fault is None:
         fault = UpstreamBroken("The provider's answer was cut before its end.")

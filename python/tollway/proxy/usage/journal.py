@@ -35,6 +35,7 @@ class Journal:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="journal")
         self._current = self._make(0)
         self._next: Future[SegmentWriter] | None = None
+        self._no_space = False
         self.full = False
 
     def _make(self, serial: int) -> SegmentWriter:
@@ -53,16 +54,22 @@ class Journal:
         if self._next is None and self._current.used > _READY_AT:
             self._serial += 1
             self._next = self._thread.submit(self._make, self._serial)
+            self._next.add_done_callback(self._made)
+
+    def _made(self, following: "Future[SegmentWriter]") -> None:
+        if not following.cancelled() and following.exception() is not None:
+            self._no_space = True  # refuse calls while there is still room for the rows of those under way
 
     def _rotate(self) -> None:
         following = self._next
         self._next = None
-        self._current.close()
-        if following is None:
+        if following is None or following.exception() is not None:
             self._serial += 1
-            self._current = self._make(self._serial)
+            successor = self._make(self._serial)
         else:
-            self._current = following.result()
+            successor = following.result()
+        full, self._current = self._current, successor  # only now: without a successor the full one stays the current
+        full.close()
 
     def check_room(self) -> None:
         """Refuses new calls while the journal is full.
@@ -77,12 +84,21 @@ class Journal:
     async def measure(self) -> None:
         """Keeps :attr:`full` true to the disk, for as long as the worker runs."""
         while True:
-            self.full = await asyncio.to_thread(disk_bytes, self._directory) > self._max_bytes
+            self.full = await asyncio.to_thread(self._is_full)
             await asyncio.sleep(MEASURE_EVERY_S)
+
+    def _is_full(self) -> bool:
+        if disk_bytes(self._directory) > self._max_bytes:
+            return True
+        if self._no_space and self._next is not None and self._next.done():
+            self._serial += 1
+            self._next = self._thread.submit(self._make, self._serial)
+            self._no_space = self._next.exception() is not None
+        return self._no_space
 
     def close(self) -> None:
         """Hands everything over to the shipper."""
         self._thread.shutdown()
-        if self._next is not None:
+        if self._next is not None and self._next.exception() is None:
             self._next.result().close()
         self._current.close()

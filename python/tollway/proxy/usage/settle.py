@@ -67,7 +67,12 @@ class Bookkeeper:
         """Settles an interrupted call whose tokens take long to count, without holding up the event loop."""
         task = asyncio.get_running_loop().create_task(account.write_counted(outcome))
         self._late.add(task)
-        task.add_done_callback(self._late.discard)
+        task.add_done_callback(self._written)
+
+    def _written(self, task: "asyncio.Task[None]") -> None:
+        self._late.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.log.error("usage_row_lost", error=error)
 
     async def finish(self) -> None:
         """Returns when every interrupted call is written down."""
@@ -136,9 +141,7 @@ class Account:
         return self._tokens(outcome)
 
     def _costly(self, outcome: Outcome) -> bool:
-        reader = self.progress.answer or self.progress.reader
-        told = reader is not None and reader.prompt_tokens is not None and reader.completion_tokens is not None
-        if told or self._is_free(outcome):
+        if self._is_told() or self._is_free(outcome):
             return False
         is_large = self._admitted.request.text_bytes + self._kept_bytes() > INLINE_COUNT_BYTES
         return is_large or not self._bookkeeper.vocabularies.has(self._encoding())
@@ -154,10 +157,10 @@ class Account:
     def _tokens(self, outcome: Outcome) -> Tokens:
         """As the provider told, else counted (the answer is whole) or estimated (it is not)."""
         reader: ChatAnswer | Relay | None = self.progress.answer or self.progress.reader
-        if reader is not None and reader.prompt_tokens is not None and reader.completion_tokens is not None:
+        if self._is_told() and reader is not None:
             return Tokens(
-                reader.prompt_tokens,
-                reader.completion_tokens,
+                reader.prompt_tokens or 0,
+                reader.completion_tokens or 0,
                 reader.cached_tokens or 0,
                 reader.cache_write_tokens or 0,
                 reader.reasoning_tokens or 0,
@@ -169,7 +172,18 @@ class Account:
             self._bookkeeper.vocabularies.load(encoding)
         prompt = self._admitted.request.count_prompt(encoding)
         completion = reader.count_completion(encoding) if reader is not None else 0
+        if reader is not None:  # what it told before it was cut, where that is more
+            prompt = reader.prompt_tokens or prompt
+            completion = max(completion, reader.completion_tokens or 0)
         return Tokens(prompt, completion, source="counted" if outcome == "ok" else "estimated")
+
+    def _is_told(self) -> bool:
+        """Whether the provider has told its final count: what a stream tells before its end may leave out the rest."""
+        answer, stream = self.progress.answer, self.progress.reader
+        if answer is None and (stream is None or not stream.complete):
+            return False
+        reader = answer or stream
+        return reader is not None and reader.prompt_tokens is not None and reader.completion_tokens is not None
 
     def _is_free(self, outcome: Outcome) -> bool:
         """Refused or failed before any of the answer: providers bill nothing for it."""
