@@ -21,11 +21,12 @@ from tollway.control import app as control
 from tollway.control.tenants.queries import Declared
 from tollway.errors import NotFound
 from tollway.proxy.auth.identify import Authenticator
-from tollway.proxy.boundary import Boundary, InFlight, new_id
+from tollway.proxy.boundary import Boundary, Identities, InFlight
 from tollway.proxy.exchange import Principal
 from tollway.proxy.feed import Feed
 from tollway.proxy.guardrails.screen import Screener
 from tollway.proxy.hallway import Hallway
+from tollway.proxy.ingress.intake import Intake
 from tollway.proxy.ingress.receive import Receiver
 from tollway.proxy.limits.admit import Admitter, compile_principal
 from tollway.proxy.models import ModelList
@@ -126,6 +127,7 @@ async def build(
     journal = Journal(places.journal)
     transport = HttpTransport()
     in_flight = InFlight()
+    identities = Identities()
     declared = Declared(frozenset(settings.tenants), frozenset(settings.guardrails))
 
     def principal(record: KeyRecord) -> Principal:
@@ -138,7 +140,7 @@ async def build(
     bookkeeper = Bookkeeper(journal, vocabularies, log, metrics)
     hallway = Hallway(
         authenticator,
-        Receiver(settings.server.max_body_bytes),
+        Receiver(settings.server.max_body_bytes, Intake()),
         Admitter(ledger, vocabularies, metrics),
         Screener(snapshot, metrics),
         Caller(open_providers(snapshot, transport)),
@@ -146,7 +148,9 @@ async def build(
     )
 
     def boundary(serve: Callable[[Any], Coroutine[Any, Any, None]], method: str) -> Boundary:
-        return Boundary(serve, feed.current, in_flight, methods=frozenset({method}), log=log, metrics=metrics)
+        return Boundary(
+            serve, feed.current, in_flight, identities, methods=frozenset({method}), log=log, metrics=metrics
+        )
 
     chat = boundary(hallway.serve, "POST")
     health_of = health.Health(lambda: changes.last_ok, lambda: journal.full)
@@ -156,7 +160,7 @@ async def build(
         Route("/v1/models", boundary(ModelList(authenticator).serve, "GET")),
         *health.routes(health_of, metrics, serve_metrics=settings.telemetry.metrics),
         *control.routes(pool, log, lambda: declared),
-        Route("/{path:path}", NothingHere()),
+        Route("/{path:path}", NothingHere(identities)),
     ]
 
     async def close() -> None:
@@ -174,8 +178,11 @@ async def build(
 class NothingHere:
     """What answers at every other path, whatever the method."""
 
+    def __init__(self, identities: Identities) -> None:
+        self._identities = identities
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers 404 in the envelope."""
-        rendered = render(NotFound("There is nothing at this path."), new_id())
+        rendered = render(NotFound("There is nothing at this path."), self._identities.new())
         headers = {name.decode(): value.decode() for name, value in rendered.headers}
         await Response(rendered.body, rendered.status, headers)(scope, receive, send)

@@ -12,6 +12,7 @@
     │   ├── NotFound                     404 not_found
     │   │   └── ModelNotFound            404 model_not_found
     │   ├── MethodNotAllowed             405 method_not_allowed
+    │   ├── RequestTimeout               408 request_timeout
     │   ├── Conflict                     409 conflict
     │   ├── BodyTooLarge                 413 request_too_large
     │   ├── RateLimited                  429 rate_limit_exceeded
@@ -22,6 +23,7 @@
     │   ├── UpstreamUnavailable          503 upstream_unavailable
     │   └── UpstreamTimeout              504 upstream_timeout
     ├── DependencyUnavailable            503 dependency_unavailable: our own database is out of reach
+    ├── ServerBusy                       503 server_busy: more is arriving than this instance holds at once
     ├── ServerDraining                   503 server_draining
     └── InternalError                    500 internal_error
 
@@ -123,6 +125,14 @@ class MethodNotAllowed(ClientError):
     code = "method_not_allowed"
 
 
+class RequestTimeout(ClientError):
+    """The body did not arrive in time."""
+
+    status = 408
+    code = "request_timeout"
+    retryable = True
+
+
 class Conflict(ClientError):
     """It exists already, or is managed by the config file."""
 
@@ -194,6 +204,14 @@ class DependencyUnavailable(GatewayError):
 
     status = 503
     code = "dependency_unavailable"
+    retryable = True
+
+
+class ServerBusy(GatewayError):
+    """More arrives at this instance than it can hold at once."""
+
+    status = 503
+    code = "server_busy"
     retryable = True
 
 

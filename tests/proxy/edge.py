@@ -30,6 +30,7 @@ class Client:
         self.sent: list[Message] = []
         self.reads = asyncio.Event()
         self.reads.set()
+        self.has_body = asyncio.Event()
         self._arriving: asyncio.Queue[Message] = asyncio.Queue()
         for number, piece in enumerate(pieces, 1):
             more = number < len(pieces) or not complete
@@ -43,6 +44,12 @@ class Client:
         """ASGI's ``send``."""
         await self.reads.wait()
         self.sent.append(message)
+        if message.get("body"):
+            self.has_body.set()
+
+    def send_piece(self, piece: bytes, *, more: bool = True) -> None:
+        """Another piece of its body."""
+        self._arriving.put_nowait({"type": "http.request", "body": piece, "more_body": more})
 
     def hang_up(self) -> None:
         """Leaves."""
@@ -196,5 +203,6 @@ def dispatched(way: Route | None = None) -> Progress:
     """The progress of a call that has left."""
     progress = Progress()
     way = way or route()
-    progress.dispatched(way, way.targets[0])
+    progress.planned(way, way.targets[0])
+    progress.sent()
     return progress

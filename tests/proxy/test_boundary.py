@@ -10,8 +10,8 @@ import pytest
 from tests.fakes.telemetry import Recording, counted
 from tests.proxy.edge import Client, arrive, snapshot
 
-from tollway.errors import BodyTooLarge, InvalidRequest, RateLimited, Unauthenticated, UpstreamBroken
-from tollway.proxy.boundary import Boundary, ClientGone, InFlight, current_task, method_not_allowed, new_id
+from tollway.errors import BodyTooLarge, InvalidRequest, RateLimited, RequestTimeout, Unauthenticated, UpstreamBroken
+from tollway.proxy.boundary import Boundary, ClientGone, Identities, InFlight, current_task, method_not_allowed
 from tollway.proxy.exchange import Arrival
 from tollway.telemetry.metrics import Metrics
 
@@ -33,13 +33,23 @@ def run(recording: Recording, metrics: Metrics, in_flight: InFlight) -> Run:
     ) -> Client:
         client, known = client or Client(b""), snapshot()
         boundary = Boundary(
-            serve, lambda: known, in_flight, methods=frozenset({"POST"}), log=recording.log, metrics=metrics
+            serve,
+            lambda: known,
+            in_flight,
+            Identities(),
+            methods=frozenset({"POST"}),
+            log=recording.log,
+            metrics=metrics,
         )
         scope = {"type": "http", "method": method, "path": "/", "headers": list((headers or {}).items())}
         await boundary(scope, client.receive, client.send)
         return client
 
     return begin
+
+
+def unbounded(size_bytes: int) -> None:
+    """Room for any body."""
 
 
 def failing(error: Exception) -> Serve:
@@ -50,7 +60,8 @@ def failing(error: Exception) -> Serve:
 
 
 async def test_ids_are_unique_uuids_of_version_7() -> None:
-    made = [new_id() for _ in range(20_000)]
+    identities = Identities()
+    made = [identities.new() for _ in range(20_000)]
     assert len(set(made)) == len(made)
     for text in made[:1000]:
         parsed = uuid.UUID(text)
@@ -59,10 +70,11 @@ async def test_ids_are_unique_uuids_of_version_7() -> None:
 
 
 async def test_ids_stand_in_the_order_of_time() -> None:
+    identities = Identities()
     marks: list[int] = []
     for _ in range(200):
         before = time.time_ns() // 1_000_000
-        marks += [before, uuid.UUID(new_id()).int >> 80, time.time_ns() // 1_000_000]
+        marks += [before, uuid.UUID(identities.new()).int >> 80, time.time_ns() // 1_000_000]
     assert all(earlier <= later for earlier, later in itertools.pairwise(marks))
 
 
@@ -98,12 +110,12 @@ async def test_a_request_id_of_the_clients_own_is_kept_if_it_is_harmless(
 
 async def test_a_body_arrives_whole_however_it_is_cut() -> None:
     for pieces in ([b""], [b"abc"], [b"a", b"bc"], [b"", b"a", b"", b"bc", b""]):
-        assert await arrive(Client(*pieces)).connection.body(3) == b"".join(pieces)
+        assert await arrive(Client(*pieces)).connection.body(3, unbounded) == b"".join(pieces)
 
 
 async def test_a_declared_body_is_complete_without_another_message() -> None:
     client = Client(b"ab", b"c", b"")
-    assert await arrive(client, headers={b"content-length": b"3"}).connection.body(3) == b"abc"
+    assert await arrive(client, headers={b"content-length": b"3"}).connection.body(3, unbounded) == b"abc"
     assert client.untaken == 1
 
 
@@ -111,7 +123,7 @@ async def test_a_declared_body_is_complete_without_another_message() -> None:
 async def test_a_body_that_says_it_is_too_large_is_refused_before_it_is_read(length: bytes) -> None:
     client = Client(b"x")
     with pytest.raises(BodyTooLarge, match="the 10 bytes"):
-        await arrive(client, headers={b"content-length": length}).connection.body(10)
+        await arrive(client, headers={b"content-length": length}).connection.body(10, unbounded)
     assert client.untaken == 1
 
 
@@ -121,14 +133,14 @@ async def test_a_body_that_turns_out_too_large_is_refused_at_the_piece_that_is_t
 ) -> None:
     client = Client(b"x" * 6, b"x" * 5, b"never", b"read")
     with pytest.raises(BodyTooLarge):
-        await arrive(client, headers=headers).connection.body(10)
+        await arrive(client, headers=headers).connection.body(10, unbounded)
     assert client.untaken == 2
 
 
 @pytest.mark.parametrize("length", [b"", b"abc", b"-1", b"+1", b"1.0", b"0x10", b"1, 1", b"\xc2\xb2"])
 async def test_a_content_length_that_is_no_number_is_refused(length: bytes) -> None:
     with pytest.raises(InvalidRequest, match="content-length"):
-        await arrive(Client(b"x"), headers={b"content-length": length}).connection.body(10)
+        await arrive(Client(b"x"), headers={b"content-length": length}).connection.body(10, unbounded)
 
 
 async def test_a_body_that_ends_too_soon_is_refused_should_anyone_still_listen(run: Run, metrics: Metrics) -> None:
@@ -136,7 +148,7 @@ async def test_a_body_that_ends_too_soon_is_refused_should_anyone_still_listen(r
 
     async def serve(arrival: Arrival) -> None:
         try:
-            await arrival.connection.body(10)
+            await arrival.connection.body(10, unbounded)
         finally:
             gone.append(arrival.connection.gone)
 
@@ -152,7 +164,35 @@ async def test_leaving_in_the_body_is_told_from_an_end_of_the_body() -> None:
     client = Client(b"x", complete=False)
     client.hang_up()
     with pytest.raises(ClientGone):
-        await arrive(client).connection.body(10)
+        await arrive(client).connection.body(10, unbounded)
+
+
+@pytest.mark.parametrize(("piece_s", "body_s"), [(0.05, 60.0), (60.0, 0.05)], ids=["a pause", "a drip"])
+async def test_a_body_that_does_not_arrive_in_time_is_given_up(piece_s: float, body_s: float) -> None:
+    with pytest.raises(RequestTimeout):
+        await arrive(Client(b"x", complete=False)).connection.body(10, unbounded, piece_s=piece_s, body_s=body_s)
+
+
+async def test_a_body_may_take_longer_than_one_pause_as_long_as_it_goes_on() -> None:
+    client = Client(b"x", complete=False)
+
+    async def drip() -> None:
+        for _ in range(8):
+            await asyncio.sleep(0.05)
+            client.send_piece(b"x")
+        client.send_piece(b"", more=False)
+
+    dripping = asyncio.create_task(drip())
+    assert await arrive(client).connection.body(10, unbounded, piece_s=0.25) == b"x" * 9
+    await dripping
+
+
+async def test_pieces_that_wait_for_others_are_counted_and_the_last_is_not() -> None:
+    waited: list[int] = []
+    await arrive(Client(b"abc")).connection.body(10, waited.append)
+    assert waited == []
+    await arrive(Client(b"abc", b"de", b"f")).connection.body(10, waited.append)
+    assert waited == [3, 2]
 
 
 async def watched_forever(arrival: Arrival) -> None:

@@ -76,6 +76,27 @@ async def moved_and_then_expires(limit: Limit) -> None:
         await forever()
 
 
+async def moved_away_and_back(limit: Limit) -> None:
+    async with limit(SOON_S) as move:
+        move(LATER_S)
+        await asyncio.sleep(3 * SOON_S)
+        move(SOON_S)
+        await forever()
+
+
+async def moved_nearer(limit: Limit) -> None:
+    async with limit(LATER_S) as move:
+        move(SOON_S)
+        await forever()
+
+
+async def moved_nearer_and_away_again(limit: Limit) -> None:
+    async with limit(LATER_S) as move:
+        move(SOON_S)
+        move(LATER_S)
+        await asyncio.sleep(3 * SOON_S)
+
+
 async def cancelled_from_outside(limit: Limit) -> None:
     async with limit(LATER_S):
         cancel_soon()
@@ -180,6 +201,9 @@ CASES: list[tuple[Callable[[Limit], Awaitable[None]], str, int]] = [
     (expired_but_never_waits, "done", 0),
     (moved_away, "done", 0),
     (moved_and_then_expires, "TimeoutError", 0),
+    (moved_away_and_back, "TimeoutError", 0),
+    (moved_nearer, "TimeoutError", 0),
+    (moved_nearer_and_away_again, "done", 0),
     (cancelled_from_outside, "CancelledError", 1),
     (cancelled_from_outside_before_it_expires_in_the_same_turn, "CancelledError", 1),
     (cancelled_from_outside_as_it_expires, "CancelledError", 1),

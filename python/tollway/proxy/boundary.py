@@ -13,9 +13,18 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from tollway.contract.snapshot import Snapshot
-from tollway.errors import BodyTooLarge, GatewayError, InvalidRequest, MethodNotAllowed, ServerDraining, label_of
+from tollway.errors import (
+    BodyTooLarge,
+    GatewayError,
+    InvalidRequest,
+    MethodNotAllowed,
+    RequestTimeout,
+    ServerDraining,
+    label_of,
+)
 from tollway.proxy.deadline import Deadline
 from tollway.proxy.exchange import Arrival, Timing
+from tollway.proxy.pieces import joined
 from tollway.telemetry.logs import Log
 from tollway.telemetry.metrics import Metrics
 from tollway.wire.error_envelope import render
@@ -29,22 +38,32 @@ Headers = list[tuple[bytes, bytes]]
 WATCH_AFTER_S = 0.05
 """A client is watched for hanging up from here on; most calls to a fast provider never pay for the watch."""
 
-BODY_S = 60.0
-"""A body must be in after this many seconds: a connection that sends nothing must not be held for ever."""
+PIECE_S = 15.0
+"""A client that is sending a body may pause this long: one that sends nothing must not hold a connection for ever."""
+
+BODY_S = 300.0
+"""A body must be in after this long however it drips: 20 MiB over a line of 600 kbit/s."""
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:\-]{1,128}")
 
 
-_RANDOM = random.Random(os.urandom(32))  # noqa: S311 -- ids are unique, not secret; asking the system costs 17 µs each
+class Identities:
+    """Ids for requests: UUIDv7 (RFC 9562, section 5.7), unique, and in the order of time, which keeps indexes compact.
 
+    One a process, made after the last fork. They are unique, not secret, so the generator is seeded once: asking the
+    system for each costs 17 µs.
+    """
 
-def new_id() -> str:
-    """A UUIDv7 (RFC 9562, section 5.7): unique, and in the order of time, which keeps the rows' index compact."""
-    chance = _RANDOM.getrandbits(74)
-    milliseconds = time.time_ns() // 1_000_000
-    value = (milliseconds << 80) | (0x7 << 76) | ((chance >> 62) << 64) | (0b10 << 62) | (chance & ((1 << 62) - 1))
-    text = f"{value:032x}"
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+    def __init__(self) -> None:
+        self._random = random.Random(os.urandom(32))  # noqa: S311 -- see above
+
+    def new(self) -> str:
+        """Another one."""
+        chance = self._random.getrandbits(74)
+        milliseconds = time.time_ns() // 1_000_000
+        value = (milliseconds << 80) | (0x7 << 76) | ((chance >> 62) << 64) | (0b10 << 62) | (chance & ((1 << 62) - 1))
+        text = f"{value:032x}"
+        return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 class ClientGone(Exception):
@@ -84,22 +103,30 @@ class Connection:
         self.settled = False
         self.gone = False
 
-    async def body(self, limit_bytes: int) -> bytes:
-        """The whole request body.
+    async def body(
+        self, limit_bytes: int, take: Callable[[int], None], *, piece_s: float = PIECE_S, body_s: float = BODY_S
+    ) -> bytes:
+        """The whole request body. ``take`` is told the size of each piece that has to wait for others.
 
         Raises:
             BodyTooLarge: it is longer than ``limit_bytes``; no more than that is ever held.
             ClientGone: the client left in the middle of it.
-            InvalidRequest: it did not arrive within :data:`BODY_S`.
+            RequestTimeout: it paused for ``piece_s``, or was not in after ``body_s``.
+            GatewayError: what ``take`` raises.
         """
         declared = self.declared_length(limit_bytes)
+        now = self.task.get_loop().time
+        end = now() + body_s
         try:
-            with Deadline(self.task, self.task.get_loop().time() + BODY_S):
-                return await self._body(declared, limit_bytes)
+            with Deadline(self.task, min(now() + piece_s, end)) as limit:
+                return await self._body(declared, limit_bytes, take, lambda: limit.move(min(now() + piece_s, end)))
         except TimeoutError:
-            raise InvalidRequest(f"The body did not arrive within {BODY_S:.0f} s.") from None
+            message = f"The body paused for {piece_s:g} s, or was not complete after {body_s:g} s."
+            raise RequestTimeout(message) from None
 
-    async def _body(self, declared: int | None, limit_bytes: int) -> bytes:
+    async def _body(
+        self, declared: int | None, limit_bytes: int, take: Callable[[int], None], arrived: Callable[[], None]
+    ) -> bytes:
         pieces: list[bytes] = []
         held = 0
         while True:
@@ -111,11 +138,11 @@ class Connection:
             held += len(piece)
             if held > limit_bytes:
                 raise BodyTooLarge(_too_large(limit_bytes))
-            if not message.get("more_body"):
-                return piece if not pieces else b"".join([*pieces, piece])
-            if held == declared:
-                return piece if not pieces else b"".join([*pieces, piece])
             pieces.append(piece)
+            if held == declared or not message.get("more_body"):
+                return await joined(pieces, held)
+            take(len(piece))
+            arrived()
 
     def declared_length(self, limit_bytes: int) -> int | None:
         """``content-length``, checked before anything is read or paid for; ``None`` for a chunked body.
@@ -179,6 +206,7 @@ class Boundary:
         serve: Callable[[Arrival], Awaitable[None]],
         snapshot: Callable[[], Snapshot],
         in_flight: "InFlight",
+        identities: Identities,
         *,
         methods: frozenset[str],
         log: Log,
@@ -187,6 +215,7 @@ class Boundary:
         self._serve = serve
         self._snapshot = snapshot
         self._in_flight = in_flight
+        self._identities = identities
         self._methods = methods
         self._log = log
         self._metrics = metrics
@@ -196,7 +225,7 @@ class Boundary:
         headers: dict[bytes, bytes] = dict(scope["headers"])
         task = current_task()
         connection = Connection(headers, receive, send, task)
-        identity = new_id()
+        identity = self._identities.new()
         asked = headers.get(b"x-request-id")
         request_id = asked.decode("ascii") if asked is not None and _REQUEST_ID.fullmatch(asked) else identity
         arrival = Arrival(identity, request_id, headers, connection, Timing(), self._snapshot())

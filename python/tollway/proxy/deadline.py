@@ -13,7 +13,7 @@ from typing import Any, Self
 class Deadline:
     """``with Deadline(task, when):`` ends with :class:`TimeoutError` at ``when``, in seconds of the loop's clock."""
 
-    __slots__ = ("_cancelling", "_expired", "_loop", "_task", "_timer", "_when")
+    __slots__ = ("_armed", "_cancelling", "_expired", "_loop", "_task", "_timer", "_when")
 
     def __init__(self, task: "asyncio.Task[Any]", when: float) -> None:
         self._task = task
@@ -23,7 +23,7 @@ class Deadline:
 
     def __enter__(self) -> Self:
         self._cancelling = self._task.cancelling()
-        self._timer = self._loop.call_at(self._when, self._expire)
+        self._arm()
         return self
 
     def __exit__(
@@ -34,12 +34,19 @@ class Deadline:
             raise TimeoutError from error
 
     def move(self, when: float) -> None:
-        """A later time. A timer is only set anew when it fires too early: moving costs nothing."""
+        """Another time. A timer that fires too early is set anew then, so moving to a later time costs nothing."""
         self._when = when
+        if when < self._armed:
+            self._timer.cancel()
+            self._arm()
+
+    def _arm(self) -> None:
+        self._armed = self._when
+        self._timer = self._loop.call_at(self._when, self._expire)
 
     def _expire(self) -> None:
         if self._loop.time() < self._when:
-            self._timer = self._loop.call_at(self._when, self._expire)
+            self._arm()
             return
         self._expired = True
         self._task.cancel()

@@ -173,8 +173,11 @@ class Progress:
         self.reader: Relay | None = None
         self.answer: ChatAnswer | None = None
 
-    def dispatched(self, route: Route, target: Target) -> None:
-        """From here on the call counts as having reached the provider: it gets a usage row, whatever happens."""
+    def planned(self, route: Route, target: Target) -> None:
+        """Where the call goes, should it leave."""
         self.route = route
         self.target = target
+
+    def sent(self) -> None:
+        """The request is on the wire: from here on the provider may bill it, so it gets a row whatever happens."""
         self.dispatched_at_us = time.time_ns() // 1_000

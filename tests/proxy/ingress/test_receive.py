@@ -7,12 +7,13 @@ from tests.proxy.edge import HELLO, Client, arrive, principal
 
 from tollway.errors import BodyTooLarge, InvalidRequest
 from tollway.proxy.exchange import Identified, Received
+from tollway.proxy.ingress.intake import Intake
 from tollway.proxy.ingress.receive import INLINE_BYTES, Receiver
 
 
 async def receive(body: bytes, limit_bytes: int = 10 * 1024 * 1024) -> Received:
     pieces = [body[at : at + 65_536] for at in range(0, len(body), 65_536)] or [b""]
-    return await Receiver(limit_bytes).receive(Identified(arrive(Client(*pieces)), principal()))
+    return await Receiver(limit_bytes, Intake()).receive(Identified(arrive(Client(*pieces)), principal()))
 
 
 @pytest.mark.parametrize("size", [1, INLINE_BYTES, 4 * INLINE_BYTES])

@@ -24,7 +24,7 @@ async def test_the_version_decides_the_path_and_names_are_escaped(
 ) -> None:
     wire = Wire()
     provider = AzureProvider(ProviderAccess("azure", "azure", BASE, "azure-key", version), wire)
-    await provider.send(UpstreamCall(deployment, b"{}", [("traceparent", "00-1")], 2.5))
+    await provider.send(UpstreamCall(deployment, b"{}", [("traceparent", "00-1")], 2.5, lambda: None))
     (request,) = wire.requests
     assert request.url == url
     assert request.headers == [("content-type", "application/json"), ("api-key", "azure-key"), ("traceparent", "00-1")]

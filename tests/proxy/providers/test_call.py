@@ -188,6 +188,25 @@ async def test_a_call_that_finds_no_connection_in_time_was_never_sent(transport:
     assert progress.dispatched_at_us is None
 
 
+@pytest.mark.parametrize("how", ["the client hangs up", "the first token is late"])
+async def test_a_call_that_ends_while_it_connects_was_never_sent(transport: HttpTransport, how: str) -> None:
+    with ExitStack() as stack:
+        deaf = stack.enter_context(socket.socket())
+        deaf.bind(("127.0.0.1", 0))
+        deaf.listen(0)
+        for _ in range(4):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(deaf.getsockname())
+        progress, client = Progress(), Client()
+        way = way_to(f"http://127.0.0.1:{deaf.getsockname()[1]}/v1", connect_s=30.0, first_token_s=0.2)
+        if how == "the client hangs up":
+            client.hang_up()
+        with pytest.raises(asyncio.CancelledError if client.untaken else UpstreamTimeout):
+            await call(transport, way, progress, client=client)
+    assert progress.dispatched_at_us is None
+
+
 async def test_a_client_that_hangs_up_takes_the_call_with_it(transport: HttpTransport, upstream: FakeUpstream) -> None:
     upstream.default = hang()
     client = Client()

@@ -2,12 +2,13 @@
 
 import asyncio
 import gc
+import random
 import shutil
 import socket
 import ssl
 import subprocess
 from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -17,8 +18,8 @@ from tests.fakes.upstream import FakeUpstream
 
 from tollway.errors import UpstreamBroken, UpstreamTimeout, UpstreamUnreachable
 from tollway.proxy.exchange import UpstreamAnswer
-from tollway.proxy.providers.connection import HELD_BYTES, MAX_HEAD_BYTES
-from tollway.proxy.providers.http import HttpTransport, _written
+from tollway.proxy.providers.connection import HELD_BYTES, MAX_HEAD_BYTES, STALE_S, WRITE_BYTES
+from tollway.proxy.providers.http import HttpTransport, _head
 from tollway.proxy.providers.port import UpstreamRequest
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
@@ -46,7 +47,7 @@ def raw(data: bytes, *ending: Step) -> Script:
 
 
 def request(base_url: str, body: bytes = b"{}", connect_s: float = 10.0, **headers: str) -> UpstreamRequest:
-    return UpstreamRequest(f"{base_url}/chat/completions", list(headers.items()), body, connect_s)
+    return UpstreamRequest(f"{base_url}/chat/completions", list(headers.items()), body, connect_s, lambda: None)
 
 
 async def body_of(answer: UpstreamAnswer) -> bytes:
@@ -85,7 +86,7 @@ async def test_a_call_goes_out_as_http_with_its_headers_and_its_body(
 @pytest.mark.parametrize("host", ["127.0.0.1:8000", "h", "http", "p", "[::1]:80"])
 def test_the_path_is_what_follows_the_host_whatever_the_host_is_called(host: str) -> None:
     url = f"http://{host}/v1/chat?api-version=1"
-    written = _written(host, UpstreamRequest(url, [], b"", 1.0))
+    written = _head(host, UpstreamRequest(url, [], b"", 1.0, lambda: None))
     assert written.startswith(f"POST /v1/chat?api-version=1 HTTP/1.1\r\nhost: {host}\r\n".encode())
 
 
@@ -361,8 +362,10 @@ async def test_a_header_with_a_line_break_is_not_sent(
     transport: HttpTransport, upstream: FakeUpstream, name: str, value: str
 ) -> None:
     with pytest.raises(ValueError, match="line break"):
-        await transport.post(UpstreamRequest(upstream.base_url, [("accept", "*/*"), (name, value)], b"{}", 10.0))
-    await upstream.until(lambda: upstream.connections == 1 and upstream.open_connections == 0)
+        await transport.post(
+            UpstreamRequest(upstream.base_url, [("accept", "*/*"), (name, value)], b"{}", 10.0, lambda: None)
+        )
+    await upstream.until(lambda: upstream.open_connections == 0)
     assert upstream.hits == 0
 
 
@@ -384,6 +387,102 @@ async def test_a_connection_that_is_never_taken_is_given_up(transport: HttpTrans
             waiting.connect_ex(deaf.getsockname())
         with pytest.raises(UpstreamTimeout, match="reached in time"):
             await transport.post(request(f"http://127.0.0.1:{deaf.getsockname()[1]}/v1", connect_s=0.1))
+
+
+async def test_a_kept_connection_that_was_closed_as_a_call_went_out_is_replaced_once(
+    transport: HttpTransport, upstream: FakeUpstream
+) -> None:
+    upstream.default = whole({"ok": True})
+    await ask(transport, upstream)
+    upstream.default = raw(b"", ("fin",))
+    upstream.scripts = {"again": lambda seen: whole({"ok": True}) if upstream.hits > 2 else raw(b"", ("fin",))}
+    assert await ask(transport, upstream, b'{"model": "again"}') == b'{"ok": true}'
+    assert upstream.connections == 2
+    with pytest.raises(UpstreamBroken, match="without an answer"):
+        await ask(transport, upstream)
+    assert upstream.connections == 3, "one try on a new connection, and no more"
+
+
+@pytest.mark.parametrize(
+    "second",
+    [raw(b"H", ("fin",)), Script(raw_head=b"", steps=(("sleep", STALE_S + 0.2), ("fin",)))],
+    ids=["after a byte of an answer", "after the provider was at work"],
+)
+async def test_a_call_that_may_have_been_served_is_not_sent_twice(
+    transport: HttpTransport, upstream: FakeUpstream, second: Script
+) -> None:
+    upstream.default = whole({"ok": True})
+    await ask(transport, upstream)
+    upstream.default = second
+    with pytest.raises(UpstreamBroken):
+        await ask(transport, upstream)
+    assert upstream.hits == 2
+
+
+async def test_a_call_on_a_new_connection_is_not_sent_twice(transport: HttpTransport, upstream: FakeUpstream) -> None:
+    upstream.default = raw(b"", ("fin",))
+    with pytest.raises(UpstreamBroken):
+        await ask(transport, upstream)
+    assert upstream.hits == 1
+
+
+async def test_a_large_body_arrives_whole_and_leaves_the_connection_whole(
+    transport: HttpTransport, upstream: FakeUpstream
+) -> None:
+    upstream.default = whole({"ok": True})
+    for size in (WRITE_BYTES, WRITE_BYTES + 1, 20 * 1024 * 1024):
+        body = random.Random(size).randbytes(size)
+        assert await ask(transport, upstream, body) == b'{"ok": true}'
+        assert upstream.requests[-1].body == body
+    assert upstream.connections == 1
+
+
+async def test_a_large_body_does_not_hold_up_the_loop_while_the_provider_reads(transport: HttpTransport) -> None:
+    async with slow_server() as (base_url, go_on):
+        call = asyncio.create_task(transport.post(request(base_url, bytes(20 * 1024 * 1024))))
+        await asyncio.sleep(0.2)
+        assert not call.done(), "the provider has not read it"
+        go_on.set()
+        answer = await call
+        assert await body_of(answer) == b"ok"
+        await answer.close()
+
+
+async def test_a_provider_that_answers_before_it_has_read_all_is_heard_and_not_used_again(
+    transport: HttpTransport,
+) -> None:
+    async with slow_server(OK) as (base_url, _):
+        answer = await transport.post(request(base_url, bytes(20 * 1024 * 1024)))
+        assert await body_of(answer) == b"ok"
+        assert not answer._connection.is_reusable
+        await answer.close()
+
+
+@asynccontextmanager
+async def slow_server(early: bytes = b"") -> AsyncIterator[tuple[str, asyncio.Event]]:
+    """A server that answers ``early`` at once, and reads and answers what it has read once it may go on."""
+    go_on, served = asyncio.Event(), asyncio.Event()
+
+    async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        writer.write(early)
+        await go_on.wait()
+        with suppress(ConnectionError, asyncio.IncompleteReadError):
+            await reader.readexactly(int(head.partition(b"content-length: ")[2].split(b"\r\n")[0]))
+            writer.write(OK)
+        writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
+        served.set()
+
+    server = await asyncio.start_server(converse, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1", go_on
+    finally:
+        go_on.set()
+        await served.wait()
+        server.close()
+        await server.wait_closed()
 
 
 async def test_closing_closes_what_is_idle(upstream: FakeUpstream) -> None:

@@ -22,7 +22,7 @@ class Wire:
 
 async def sent(access: ProviderAccess, *headers: tuple[str, str]) -> UpstreamRequest:
     wire = Wire()
-    await OpenAIProvider(access, wire).send(UpstreamCall("m-1", b"{}", list(headers), 2.5))
+    await OpenAIProvider(access, wire).send(UpstreamCall("m-1", b"{}", list(headers), 2.5, lambda: None))
     (request,) = wire.requests
     return request
 
@@ -47,8 +47,8 @@ async def test_without_a_key_no_authorization_is_sent(key: str | None) -> None:
 async def test_the_headers_of_one_call_are_not_sent_with_the_next() -> None:
     wire = Wire()
     provider = OpenAIProvider(ACCESS, wire)
-    await provider.send(UpstreamCall("m-1", b"{}", [("idempotency-key", "1")], 1.0))
-    await provider.send(UpstreamCall("m-1", b"{}", [], 1.0))
+    await provider.send(UpstreamCall("m-1", b"{}", [("idempotency-key", "1")], 1.0, lambda: None))
+    await provider.send(UpstreamCall("m-1", b"{}", [], 1.0, lambda: None))
     assert [name for name, _ in wire.requests[1].headers] == ["content-type", "authorization"]
 
 

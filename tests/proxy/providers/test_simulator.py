@@ -14,7 +14,7 @@ from tollway.proxy.providers.simulator import SimulatorProvider
 async def answer_of(model: str, *, stream: bool = False) -> UpstreamAnswer:
     provider = SimulatorProvider()
     body = ask(model, stream=stream).render(model, provider.asks_usage)
-    return await provider.send(UpstreamCall(model, body, [], 1.0))
+    return await provider.send(UpstreamCall(model, body, [], 1.0, lambda: None))
 
 
 async def body_of(answer: UpstreamAnswer) -> bytes:

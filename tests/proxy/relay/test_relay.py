@@ -228,16 +228,29 @@ async def test_a_call_that_is_cancelled_lets_go_of_its_provider(stream: bool) ->
     assert answer.closed == 1
 
 
+async def pause_within_the_body(client: Client) -> None:
+    """Stops reading for longer than the idle limit, once it has some of the answer."""
+    await client.has_body.wait()
+    client.reads.clear()
+    await asyncio.sleep(0.2)
+    client.reads.set()
+
+
 async def test_a_client_that_reads_slowly_is_not_taken_for_a_provider_that_stalls() -> None:
     client = Client()
-    call = called(streamed(*events(*deltas("Hello")), DONE), stream=True, client=client, way=QUICK)
+    call = called(streamed(*events(*deltas("Hello", " you")), DONE), stream=True, client=client, way=QUICK)
 
-    async def pause() -> None:
-        client.reads.clear()
-        await asyncio.sleep(0.2)
-        client.reads.set()
-
-    pausing = asyncio.create_task(pause())
-    await asyncio.sleep(0)
+    pausing = asyncio.create_task(pause_within_the_body(client))
     assert (await relayed(call)).outcome == "ok"
+    await pausing
+    assert b" you" in client.body
+
+
+async def test_the_providers_silence_is_still_counted_after_a_client_that_read_slowly() -> None:
+    client = Client()
+    answer = streamed(*events(*deltas("Hello"))[:2], ...)
+    call = called(answer, stream=True, client=client, way=QUICK)
+
+    pausing = asyncio.create_task(pause_within_the_body(client))
+    assert (await relayed(call)).outcome == "timeout"
     await pausing

@@ -80,7 +80,8 @@ def books(tmp_path: Path, recording: Recording, metrics: Metrics) -> Iterator[Bo
 def leave(account: Account, way: Route | None = None, status: int = 200) -> Progress:
     """Station 6: the call is out, and a head has come."""
     way = way or route("m", target("gpt-4o"))
-    account.progress.dispatched(way, way.targets[0])
+    account.progress.planned(way, way.targets[0])
+    account.progress.sent()
     account.progress.http_status = status
     return account.progress
 

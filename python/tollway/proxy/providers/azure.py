@@ -26,7 +26,9 @@ class AzureProvider:
     async def send(self, call: UpstreamCall) -> UpstreamAnswer:
         """As the port says."""
         headers = self._headers + call.headers
-        return await self._transport.post(UpstreamRequest(self._url(call.model), headers, call.body, call.connect_s))
+        return await self._transport.post(
+            UpstreamRequest(self._url(call.model), headers, call.body, call.connect_s, call.sent)
+        )
 
     def _url(self, deployment: str) -> str:
         if self._api_version is None:

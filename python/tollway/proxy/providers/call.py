@@ -1,20 +1,24 @@
 """Station 6, call: the planned target is asked, within the route's timeouts.
 
-In: a plan. Out: an answer that has begun: its head and its first piece are in. From here on the call counts as
-having reached a provider. A client that hangs up cancels the call, and the provider sees it.
+In: a plan. Out: an answer that has begun: its head and its first piece are in. The call counts as having reached
+a provider once its first byte has left. A client that hangs up cancels the call, and the provider sees it.
 """
 
 import asyncio
 from collections.abc import Mapping
 
+from tollway._native.chat import ChatRequest
 from tollway.contract.snapshot import Timeouts
-from tollway.errors import UpstreamError, UpstreamTimeout, UpstreamUnreachable
+from tollway.errors import UpstreamError, UpstreamTimeout
 from tollway.proxy.deadline import Deadline
 from tollway.proxy.exchange import Called, Planned, Progress, UpstreamAnswer
 from tollway.proxy.providers.port import Provider, UpstreamCall
 
 STREAM_FIRST_TOKEN_S = 60.0
 """How long a stream's first piece may take where the route does not say."""
+
+INLINE_BYTES = 256 * 1024
+"""Larger bodies are copied off the event loop."""
 
 PASSED_ON = (b"openai-beta", b"idempotency-key", b"traceparent", b"tracestate")
 """The client's headers that a provider gets to see; all others end here, its key first of all."""
@@ -37,26 +41,29 @@ class Caller:
         timeouts = planned.route.timeouts
         outgoing = UpstreamCall(
             target.model,
-            request.render(target.model, provider.asks_usage),
+            await self._render(request, target.model, ask_usage=provider.asks_usage),
             [(name.decode(), text.decode("latin-1")) for name in PASSED_ON if (text := arrival.headers.get(name))],
             timeouts.connect_s,
+            progress.sent,
         )
         task = arrival.connection.task
         now = task.get_loop().time()
         deadline = now + timeouts.total_s
         arrival.connection.watch()
-        progress.dispatched(planned.route, target)
+        progress.planned(planned.route, target)
         try:
             with Deadline(task, now + first_token_s(timeouts, stream=request.stream)):
                 answer = await self._begin(provider, outgoing, progress)
         except TimeoutError:
             message = "The provider did not begin to answer in time."
             raise UpstreamTimeout(message, inside=f"{target.provider.name}: no first byte") from None
-        except (UpstreamUnreachable, UpstreamTimeout):  # a provider's own timeout is the connection's, see the port
-            progress.dispatched_at_us = None  # nothing was sent: no usage row, and the reservation goes back whole
-            raise
         arrival.timing.mark("call")
         return Called(arrival, request, planned.route, target, answer, deadline)
+
+    async def _render(self, request: ChatRequest, model: str, *, ask_usage: bool) -> bytes:
+        if len(request.body) <= INLINE_BYTES:
+            return request.render(model, ask_usage)
+        return await asyncio.to_thread(request.render, model, ask_usage)
 
     async def _begin(self, provider: Provider, outgoing: UpstreamCall, progress: Progress) -> "BegunAnswer":
         answer = await provider.send(outgoing)

@@ -19,6 +19,14 @@ MAX_HEAD_BYTES = 64 * 1024
 HELD_BYTES = 256 * 1024
 """So much of a body may wait for a slow client; then the provider is not read until it is taken."""
 
+WRITE_BYTES = 256 * 1024
+"""A larger request is written in pieces of this size, each when the last one has left: encrypting or copying 20 MiB in
+one go would hold the event loop."""
+
+STALE_S = 1.0
+"""A kept connection that ends this soon after a request, without a byte in answer, was closed by the provider while it
+was idle, and the two crossed. Later than that the provider may have been at work, and asking again could bill twice."""
+
 _NO_ANSWER = "The provider closed the connection without an answer."
 _CUT = "The provider's answer was cut before its end."
 _NOT_HTTP = "The provider did not answer in HTTP."
@@ -40,13 +48,39 @@ class Connection(asyncio.Protocol):
         self._kept = False
         self._fault: UpstreamBroken | None = None
         self._closed = False
+        self._calls = 0
+        self._all_sent = False
+        self._sent_at = 0.0
+        self._lost_at = 0.0
+        self._backlogged = False
         self.ended = False
         self.status = 0
         self.headers: dict[bytes, bytes] = {}
         self.idle_since = 0.0
 
-    def send(self, request: bytes) -> None:
-        """Begins a call: everything of the last one is forgotten."""
+    async def send(self, head: bytes, body: bytes) -> None:
+        """Begins a call: everything of the last one is forgotten. Returns when the request has left, or is moot.
+
+        It is moot when the connection is lost or the provider answers before it has read everything.
+        """
+        self._forget()
+        transport = self._open()
+        if len(body) <= WRITE_BYTES:
+            transport.write(head + body)
+            self._all_sent = True
+            return
+        transport.write(head)
+        rest = memoryview(body)
+        while rest:
+            transport.write(rest[:WRITE_BYTES])
+            rest = rest[WRITE_BYTES:]
+            while self._backlogged and not self._head_done and self._fault is None:
+                await self._wait()
+            if self._head_done or self._fault is not None:
+                return
+        self._all_sent = True
+
+    def _forget(self) -> None:
         self._parser = HttpResponseParser(self)
         self._pieces = []
         self._held = 0
@@ -55,9 +89,11 @@ class Connection(asyncio.Protocol):
         self._has_length = False
         self._kept = False
         self.ended = False
+        self._calls += 1
+        self._all_sent = False
+        self._sent_at = asyncio.get_running_loop().time()
         self.status = 0
         self.headers = {}
-        self._open().write(request)
 
     async def head(self) -> None:
         """Returns when the answer's head is in.
@@ -100,8 +136,14 @@ class Connection(asyncio.Protocol):
 
     @property
     def is_reusable(self) -> bool:
-        """Whether the answer has ended and the provider keeps the connection open."""
-        return self.ended and self._kept and self.is_open
+        """Whether the answer has ended, to a request that was read whole, and the connection stays open."""
+        return self.ended and self._kept and self._all_sent and self.is_open
+
+    @property
+    def was_stale(self) -> bool:
+        """Whether the provider had closed the kept connection before the call reached it; see :data:`STALE_S`."""
+        lost = self._calls > 1 and self._head_bytes == 0 and self._lost_at >= self._sent_at > 0
+        return lost and self._lost_at - self._sent_at <= STALE_S
 
     def abort(self) -> None:
         """Cuts the connection: the provider sees it at once."""
@@ -157,6 +199,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         """From asyncio: the connection is gone. An answer without a length ends with it (RFC 9112, section 6.3)."""
         self._closed = True
+        self._lost_at = asyncio.get_running_loop().time()
         if self.ended:
             return
         if self._head_done and not self._has_length and error is None:
@@ -164,6 +207,15 @@ class Connection(asyncio.Protocol):
         elif self._fault is None:
             message = _CUT if self._head_done else _NO_ANSWER
             self._fault = UpstreamBroken(message, inside=f"connection lost: {type(error).__name__ if error else 'EOF'}")
+        self._wake()
+
+    def pause_writing(self) -> None:
+        """From asyncio: what was written waits for the provider to read."""
+        self._backlogged = True
+
+    def resume_writing(self) -> None:
+        """From asyncio: most of it has left."""
+        self._backlogged = False
         self._wake()
 
     def on_message_begin(self) -> None:

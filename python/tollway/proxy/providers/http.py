@@ -10,7 +10,7 @@ from collections import deque
 from urllib.parse import urlsplit
 
 from tollway import __version__
-from tollway.errors import UpstreamTimeout, UpstreamUnreachable
+from tollway.errors import UpstreamBroken, UpstreamTimeout, UpstreamUnreachable
 from tollway.proxy.providers.connection import Connection
 from tollway.proxy.providers.port import UpstreamRequest
 
@@ -37,9 +37,20 @@ class HttpTransport:
         pool = self._pools.get(origin)
         if pool is None:
             pool = self._pools[origin] = _Pool(request.url, self._tls)
+        head = _head(parts.netloc, request)
         connection = await pool.take(request.connect_s)
         try:
-            connection.send(_written(parts.netloc, request))
+            return await self._ask(connection, pool, head, request)
+        except UpstreamBroken:
+            if not connection.was_stale:
+                raise
+        # Nothing was lost but a race with the provider's own idle timer. Once, on a connection that was never idle.
+        return await self._ask(await pool.connect(request.connect_s), pool, head, request)
+
+    async def _ask(self, connection: Connection, pool: "_Pool", head: bytes, request: UpstreamRequest) -> "HttpAnswer":
+        try:
+            request.sent()
+            await connection.send(head, request.body)
             await connection.head()
         except BaseException:  # also a cancelled call: the provider is to see that nobody waits any more
             connection.abort()
@@ -102,9 +113,15 @@ class _Pool:
             if connection.is_open and connection.idle_since > freshest:
                 return connection
             connection.abort()
-        return await self._connect(connect_s)
+        return await self.connect(connect_s)
 
-    async def _connect(self, connect_s: float) -> Connection:
+    async def connect(self, connect_s: float) -> Connection:
+        """A new connection.
+
+        Raises:
+            UpstreamTimeout: there is none within ``connect_s``.
+            UpstreamUnreachable: there is none at all.
+        """
         loop = asyncio.get_running_loop()
         name = self._host if self._tls else None
         try:
@@ -131,8 +148,8 @@ class _Pool:
             self._idle.pop().abort()
 
 
-def _written(host: str, request: UpstreamRequest) -> bytes:
-    """The request as it goes on the wire (RFC 9112).
+def _head(host: str, request: UpstreamRequest) -> bytes:
+    """The request's head as it goes on the wire (RFC 9112).
 
     Raises:
         ValueError: a header holds a line break; the configuration checks forbid it, this makes sure.
@@ -142,4 +159,4 @@ def _written(host: str, request: UpstreamRequest) -> bytes:
     if fields.count("\n") != len(request.headers) or fields.count("\r") != len(request.headers):
         raise ValueError("a header holds a line break")
     head = f"POST {path} HTTP/1.1\r\nhost: {host}\r\n{_COMMON}{fields}content-length: {len(request.body)}\r\n\r\n"
-    return head.encode("latin-1") + request.body
+    return head.encode("latin-1")

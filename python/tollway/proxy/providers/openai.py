@@ -28,4 +28,4 @@ class OpenAIProvider:
     async def send(self, call: UpstreamCall) -> UpstreamAnswer:
         """As the port says."""
         headers = self._headers + call.headers if call.headers else self._headers
-        return await self._transport.post(UpstreamRequest(self._url, headers, call.body, call.connect_s))
+        return await self._transport.post(UpstreamRequest(self._url, headers, call.body, call.connect_s, call.sent))

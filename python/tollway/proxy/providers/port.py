@@ -1,5 +1,6 @@
 """The port: what the gateway needs of a provider, and what an HTTP transport does for most of them."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 import msgspec
@@ -8,12 +9,17 @@ from tollway.proxy.exchange import UpstreamAnswer
 
 
 class UpstreamCall(msgspec.Struct, frozen=True):
-    """One call as a provider gets it: its own model name, the final body, and the client's headers to pass on."""
+    """One call as a provider gets it: its own model name, the final body, and the client's headers to pass on.
+
+    ``sent`` is called when the first byte of the request leaves: from then on the provider may have seen it. It is
+    called again should the request be sent again.
+    """
 
     model: str
     body: bytes
     headers: list[tuple[str, str]]
     connect_s: float
+    sent: Callable[[], None]
 
 
 class Provider(Protocol):
@@ -34,12 +40,13 @@ class Provider(Protocol):
 
 
 class UpstreamRequest(msgspec.Struct, frozen=True):
-    """A POST over HTTP; the body is JSON."""
+    """A POST over HTTP; the body is JSON. ``sent`` is as in :class:`UpstreamCall`."""
 
     url: str
     headers: list[tuple[str, str]]
     body: bytes
     connect_s: float
+    sent: Callable[[], None]
 
 
 class Transport(Protocol):

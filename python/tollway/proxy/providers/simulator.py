@@ -16,6 +16,7 @@ class SimulatorProvider:
 
     async def send(self, call: UpstreamCall) -> UpstreamAnswer:
         """As the port says; a simulated connection never fails to open."""
+        call.sent()
         try:
             simulated = await respond(call.body, Behaviour())
         except ConnectionCut:

@@ -13,6 +13,7 @@ from tollway.contract.usage import Outcome
 from tollway.errors import GatewayError, UpstreamBroken, UpstreamTimeout
 from tollway.proxy.deadline import Deadline
 from tollway.proxy.exchange import Called, Progress, Relayed
+from tollway.proxy.pieces import joined
 from tollway.proxy.relay.heads import error_body, head
 from tollway.wire.error_envelope import envelope
 
@@ -22,7 +23,9 @@ MAX_ANSWER_BYTES = 64 * 1024 * 1024
 KEPT_BYTES = 256 * 1024
 """Of a stream, this much text is kept for counting, should the provider not tell its usage."""
 
-INLINE_BYTES = 256 * 1024
+INLINE_BYTES = 128 * 1024
+"""Larger answers are read off the event loop."""
+
 LINGER_S = 0.1
 """After a stream's last event its end is awaited this long, so that the connection can be used again."""
 
@@ -82,7 +85,7 @@ async def _read_all(called: Called) -> bytes:
                 pieces.append(piece)
     except TimeoutError:
         raise UpstreamTimeout("The provider did not finish its answer in time.", inside="total timeout") from None
-    return b"".join(pieces)
+    return await joined(pieces, held)
 
 
 async def _stream(called: Called, progress: Progress) -> Relayed:
@@ -115,6 +118,7 @@ async def _pass_on(called: Called, reader: Relay, progress: Progress) -> None:
                 if ready:
                     if progress.first_piece_ns is None and reader.has_content:
                         progress.first_piece_ns = called.arrival.timing.elapsed_ns()
+                    limit.move(called.deadline)  # a client that reads slowly is not the provider's silence
                     await connection.piece(ready)
                 if reader.done or reader.failed:
                     return await _linger(called)

@@ -17,7 +17,7 @@ async def respond(settled: Settled) -> None:
     headers = [*relayed.headers, (b"content-length", str(len(relayed.body)).encode())]
     if settled.row.cost_picousd is not None:
         headers.append((b"x-tollway-cost-usd", dollars(settled.row.cost_picousd).encode()))
-    else:
+    elif relayed.status < 400:
         headers.append((b"x-tollway-warnings", b"unpriced-model"))
     await connection.start(relayed.status, headers)
     await connection.end(relayed.body)
