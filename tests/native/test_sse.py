@@ -199,6 +199,29 @@ def test_any_chunking_gives_what_the_twin_gives(stream: bytes, hide_usage: bool,
     assert {name: getattr(relay, name) for name in USAGE} == twin.usage(stream)
 
 
+@given(streams(), st.lists(st.integers(0, 2_000), max_size=12))
+@settings(deadline=None, max_examples=300)
+def test_any_chunking_gives_the_payloads_of_the_events(stream: bytes, cuts: list[int]) -> None:
+    cuts = sorted(cut % (len(stream) + 1) for cut in cuts)
+    reader, single = sse.Payloads(), sse.Payloads()
+    pieces = [stream[start:end] for start, end in zip([0, *cuts], [*cuts, len(stream)], strict=True)]
+    found = [payload for piece in pieces for payload in reader.feed(piece)] + reader.finish()
+    assert found == [data for _, data in twin.events(stream)]
+    assert found == [one for at in range(len(stream)) for one in single.feed(stream[at : at + 1])] + single.finish()
+
+
+def test_half_a_payload_at_the_end_is_none() -> None:
+    reader = sse.Payloads()
+    assert reader.feed(b'data: {"a": 1}\n\ndata: {"b":') == [b'{"a": 1}']
+    assert reader.finish() == []
+
+
+def test_an_endless_payload_is_refused() -> None:
+    reader = sse.Payloads(max_event_bytes=1000)
+    with pytest.raises(sse.EventTooLarge, match="1000 bytes"):
+        reader.feed(b"data: " + b"x" * 1001)
+
+
 def recorded_streams() -> list[Any]:
     found = []
     for file in sorted(RECORDS.glob("*.jsonl")):

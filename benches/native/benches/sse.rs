@@ -4,7 +4,7 @@
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use tollway_core::sse::Relay;
+use tollway_core::sse::{Payloads, Relay};
 
 const DELTAS: usize = 50;
 
@@ -41,5 +41,18 @@ fn feed(bench: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, feed);
+fn payloads(bench: &mut Criterion) {
+    let cut: Vec<Vec<u8>> = stream().concat().chunks(97).map(<[u8]>::to_vec).collect();
+    bench.bench_function("sse/payloads", |run| {
+        run.iter(|| {
+            let (mut reader, mut bytes) = (Payloads::new(4 << 20), 0);
+            for chunk in &cut {
+                reader.feed(chunk, |payload| bytes += payload.len()).unwrap();
+            }
+            black_box(bytes)
+        });
+    });
+}
+
+criterion_group!(benches, feed, payloads);
 criterion_main!(benches);

@@ -2,10 +2,24 @@
 
 from typing import final
 
-__all__ = ["EventTooLarge", "Relay"]
+__all__ = ["EventTooLarge", "Payloads", "Relay"]
 
 class EventTooLarge(ValueError):
     """The upstream sent an event beyond the relay's bound. The stream has failed."""
+
+@final
+class Payloads:
+    """The data of each event of a stream, in any dialect, however it is cut and framed.
+
+    Comments, names, ids and retry times are dropped. `max_event_bytes` bounds an event.
+    """
+
+    def __new__(cls, max_event_bytes: int = ...) -> Payloads: ...
+    def feed(self, chunk: bytes) -> list[bytes]:
+        """The payloads of the events that `chunk` completes. Raises EventTooLarge."""
+
+    def finish(self) -> list[bytes]:
+        """The stream has ended: its last payload, if only the blank line behind it was missing; else nothing."""
 
 @final
 class Relay:

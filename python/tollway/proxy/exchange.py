@@ -104,6 +104,8 @@ class UpstreamAnswer(Protocol):
     """An answer of a provider whose head is in and whose body is still arriving."""
 
     status: int
+    warnings: tuple[str, ...]
+    """Fields of the request that the provider can't take, and that were dropped."""
 
     @property
     def ended(self) -> bool:

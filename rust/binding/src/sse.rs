@@ -123,7 +123,37 @@ impl Relay {
     }
 }
 
+#[pyclass(module = "tollway._native.sse")]
+struct Payloads {
+    inner: core::Payloads,
+}
+
+#[pymethods]
+impl Payloads {
+    #[new]
+    #[pyo3(signature = (max_event_bytes = 4 << 20))]
+    const fn new(max_event_bytes: usize) -> Self {
+        Self {
+            inner: core::Payloads::new(max_event_bytes),
+        }
+    }
+
+    fn feed<'py>(&mut self, py: Python<'py>, chunk: &[u8]) -> Result<Vec<Bound<'py, PyBytes>>, NativeError> {
+        let mut found = Vec::new();
+        self.inner
+            .feed(chunk, |payload| found.push(PyBytes::new(py, payload)))?;
+        Ok(found)
+    }
+
+    fn finish<'py>(&mut self, py: Python<'py>) -> Vec<Bound<'py, PyBytes>> {
+        let mut found = Vec::new();
+        self.inner.finish(|payload| found.push(PyBytes::new(py, payload)));
+        found
+    }
+}
+
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("EventTooLarge", module.py().get_type::<EventTooLarge>())?;
-    module.add_class::<Relay>()
+    module.add_class::<Relay>()?;
+    module.add_class::<Payloads>()
 }

@@ -9,12 +9,14 @@
 
 mod account;
 mod frames;
+mod payloads;
 
 use std::borrow::Cow;
 
 use account::{Account, Verdict};
 pub use frames::EventTooLarge;
 use frames::{Frame, Frames};
+pub use payloads::Payloads;
 
 use crate::chat::Usage;
 use crate::tokens::Encoding;

@@ -9,14 +9,15 @@ import pytest
 from tests.fakes.gateway import free_port
 from tests.fakes.scripts import Script, completion, hang, status, whole
 from tests.fakes.upstream import FakeUpstream
-from tests.proxy.edge import Client, ask, planned, route, target
+from tests.proxy.edge import Answer, Client, ask, planned, route, target
 
 from tollway.contract.snapshot import ProviderAccess, Route, Timeouts
 from tollway.errors import UpstreamBroken, UpstreamTimeout, UpstreamUnreachable
-from tollway.proxy.exchange import Called, Progress
+from tollway.proxy.exchange import Called, Progress, UpstreamAnswer
 from tollway.proxy.providers.call import STREAM_FIRST_TOKEN_S, Caller, first_token_s
 from tollway.proxy.providers.http import HttpTransport
 from tollway.proxy.providers.openai import OpenAIProvider
+from tollway.proxy.providers.port import UpstreamCall
 
 
 @pytest.fixture
@@ -76,6 +77,23 @@ async def body_of(called: Called) -> bytes:
 def test_the_wait_for_the_first_byte(timeouts: Timeouts, whole_s: float, stream_s: float) -> None:
     assert first_token_s(timeouts, stream=False) == whole_s
     assert first_token_s(timeouts, stream=True) == stream_s
+
+
+@pytest.mark.parametrize(("asked", "strict"), [(None, False), (b"false", False), (b"true", True)])
+async def test_a_client_may_ask_that_nothing_is_dropped(asked: bytes | None, strict: bool) -> None:
+    seen: list[UpstreamCall] = []
+
+    class Deaf:
+        asks_usage = False
+
+        async def send(self, call: UpstreamCall) -> UpstreamAnswer:
+            seen.append(call)
+            return Answer(b"{}")
+
+    plan = planned(ask("m"), headers={} if asked is None else {b"x-tollway-strict": asked})
+    await Caller({plan.target.provider.name: Deaf()}).call(plan, Progress())
+    plan.arrival.connection.unwatch()
+    assert [call.strict for call in seen] == [strict]
 
 
 async def test_an_answer_that_has_begun_is_handed_on_whole(transport: HttpTransport, upstream: FakeUpstream) -> None:

@@ -6,7 +6,7 @@ import pytest
 from tests.proxy.edge import ACCESS, Answer, called
 
 from tollway.proxy.exchange import Timing
-from tollway.proxy.relay.heads import SHOWN_CHARACTERS, error_body, head, server_timing
+from tollway.proxy.relay.heads import SHOWN_CHARACTERS, WARNINGS, error_body, head, server_timing, warn
 
 
 async def test_an_answer_says_who_gave_it_and_how_long_it_took() -> None:
@@ -44,6 +44,17 @@ async def test_a_few_of_the_providers_headers_pass_and_no_other() -> None:
     assert headers[b"x-should-retry"] == b"true"
     assert headers[b"x-request-id"] == b"request-1"
     assert not headers.keys() & {b"set-cookie", b"server", b"x-ratelimit-remaining-requests", b"location"}
+
+
+async def test_what_was_dropped_is_told_in_one_header() -> None:
+    answer = Answer(content_type="application/json")
+    answer.warnings = ("seed", "logit_bias")
+    headers = head(called(answer))
+    assert dict(headers)[WARNINGS] == b"dropped:seed, dropped:logit_bias"
+    warn(headers, b"unpriced-model")
+    assert [value for name, value in headers if name == WARNINGS] == [
+        b"dropped:seed, dropped:logit_bias, unpriced-model"
+    ]
 
 
 @pytest.mark.parametrize(

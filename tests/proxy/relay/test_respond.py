@@ -33,6 +33,13 @@ async def test_an_unpriced_answer_says_so_instead_of_costing_nothing() -> None:
     assert b"x-tollway-cost-usd" not in client.headers
 
 
+async def test_a_refusal_has_no_price_to_miss() -> None:
+    client = Client()
+    given = settled(client, streamed=False, cost_picousd=None)
+    await respond(Settled(msgspec.structs.replace(given.relayed, status=429), given.row))
+    assert b"x-tollway-warnings" not in client.headers
+
+
 @pytest.mark.parametrize("cost_picousd", [5, None])
 async def test_of_a_stream_only_the_end_is_left(cost_picousd: int | None) -> None:
     client = Client()

@@ -20,7 +20,10 @@ STREAM_FIRST_TOKEN_S = 60.0
 INLINE_BYTES = 256 * 1024
 """Larger bodies are copied off the event loop."""
 
-PASSED_ON = (b"openai-beta", b"idempotency-key", b"traceparent", b"tracestate")
+STRICT = b"x-tollway-strict"
+"""With ``true``, a field that the provider can't take is refused instead of dropped with a warning."""
+
+PASSED_ON = (b"openai-beta", b"anthropic-beta", b"idempotency-key", b"traceparent", b"tracestate")
 """The client's headers that a provider gets to see; all others end here, its key first of all."""
 
 
@@ -45,6 +48,7 @@ class Caller:
             [(name.decode(), text.decode("latin-1")) for name in PASSED_ON if (text := arrival.headers.get(name))],
             timeouts.connect_s,
             progress.sent,
+            strict=arrival.headers.get(STRICT) == b"true",
         )
         task = arrival.connection.task
         now = task.get_loop().time()
@@ -89,12 +93,13 @@ def first_token_s(timeouts: Timeouts, *, stream: bool) -> float:
 class BegunAnswer:
     """An answer whose first piece has been read already, to know that it has begun."""
 
-    __slots__ = ("_answer", "_first", "status")
+    __slots__ = ("_answer", "_first", "status", "warnings")
 
     def __init__(self, answer: UpstreamAnswer, first: bytes | None) -> None:
         self._answer = answer
         self._first = first
         self.status = answer.status
+        self.warnings = answer.warnings
 
     def header(self, name: str) -> str | None:
         """The first value of a header."""

@@ -66,12 +66,13 @@ class HttpTransport:
 class HttpAnswer:
     """An answer whose body is read piece by piece."""
 
-    __slots__ = ("_connection", "_pool", "status")
+    __slots__ = ("_connection", "_pool", "status", "warnings")
 
     def __init__(self, connection: Connection, pool: "_Pool") -> None:
         self._connection = connection
         self._pool = pool
         self.status = connection.status
+        self.warnings: tuple[str, ...] = ()
 
     def header(self, name: str) -> str | None:
         """The first value of a header."""

@@ -20,6 +20,8 @@ class UpstreamCall(msgspec.Struct, frozen=True):
     headers: list[tuple[str, str]]
     connect_s: float
     sent: Callable[[], None]
+    strict: bool = False
+    """Whether a field that the provider can't take is refused, instead of dropped with a warning."""
 
 
 class Provider(Protocol):

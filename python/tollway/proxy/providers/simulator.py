@@ -27,6 +27,7 @@ class SimulatorProvider:
 class _SimulatedAnswer:
     def __init__(self, status: int, headers: list[tuple[str, str]], chunks: AsyncIterator[bytes]) -> None:
         self.status = status
+        self.warnings: tuple[str, ...] = ()
         self._headers = dict(headers)
         self._chunks = chunks
         self.ended = False

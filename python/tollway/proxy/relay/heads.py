@@ -17,6 +17,9 @@ PASSED_ON = (
 """The provider's headers that a client gets to see. Its rate-limit headers are not among them: that quota is the
 gateway's, shared by all tenants."""
 
+WARNINGS = b"x-tollway-warnings"
+"""What the client should know though it got an answer: ``dropped:<field>``, ``unpriced-model``."""
+
 SHOWN_CHARACTERS = 500
 
 
@@ -35,11 +38,22 @@ def head(called: Called) -> list[tuple[bytes, bytes]]:
         (b"server-timing", server_timing(arrival.timing)),
         *arrival.connection.answer_headers,
     ]
+    for name in answer.warnings:
+        warn(headers, b"dropped:" + name.encode("ascii", "replace"))
     for name in PASSED_ON:
         value = answer.header(name)
         if value is not None:
             headers.append((name.encode(), value.encode("latin-1", "replace")))
     return headers
+
+
+def warn(headers: list[tuple[bytes, bytes]], warning: bytes) -> None:
+    """Adds ``warning`` to the one header that lists them."""
+    for place, (name, listed) in enumerate(headers):
+        if name == WARNINGS:
+            headers[place] = (name, listed + b", " + warning)
+            return
+    headers.append((WARNINGS, warning))
 
 
 def server_timing(timing: Timing) -> bytes:

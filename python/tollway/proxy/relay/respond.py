@@ -4,6 +4,7 @@ In: a settled answer. Out: nothing; the client has it. A whole answer carries wh
 """
 
 from tollway.proxy.exchange import Settled
+from tollway.proxy.relay.heads import warn
 
 
 async def respond(settled: Settled) -> None:
@@ -18,7 +19,7 @@ async def respond(settled: Settled) -> None:
     if settled.row.cost_picousd is not None:
         headers.append((b"x-tollway-cost-usd", dollars(settled.row.cost_picousd).encode()))
     elif relayed.status < 400:
-        headers.append((b"x-tollway-warnings", b"unpriced-model"))
+        warn(headers, b"unpriced-model")
     await connection.start(relayed.status, headers)
     await connection.end(relayed.body)
 

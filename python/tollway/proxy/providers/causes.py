@@ -1,0 +1,117 @@
+"""Why a provider refused a call, and what follows: the one table.
+
+A provider's own words are read by its own file; they come down to a :class:`Cause`, and everything else hangs on that.
+Providers say 402 and 422 where OpenAI's dialect has 429 ``insufficient_quota`` and 400; both never reach a client.
+"""
+
+from enum import Enum
+from typing import Literal
+
+import msgspec
+
+Handling = Literal["return", "retry", "cool", "fail_over"]
+"""What routing may do: give the error to the client; try again soon; leave the target alone for a while and go
+elsewhere; go elsewhere at once, for this target will say the same again."""
+
+
+class Effect(msgspec.Struct, frozen=True):
+    """What the client sees of a cause, in OpenAI's terms, and what routing does."""
+
+    status: int
+    type: str
+    code: str | None
+    handling: Handling
+
+
+class Cause(Enum):
+    """Why. The text of a member stands in logs and metrics."""
+
+    INVALID = "invalid"
+    CONTEXT_WINDOW = "context_window"
+    CONTENT_POLICY = "content_policy"
+    BAD_KEY = "bad_key"
+    FORBIDDEN = "forbidden"
+    NOT_FOUND = "not_found"
+    CONFLICT = "conflict"
+    TOO_LARGE = "too_large"
+    RATE_LIMIT = "rate_limit"
+    TOO_LARGE_FOR_LIMIT = "too_large_for_limit"
+    QUOTA = "quota"
+    TIMEOUT = "timeout"
+    OVERLOADED = "overloaded"
+    SERVER = "server"
+
+    @property
+    def effect(self) -> Effect:
+        """Its row of the table."""
+        return _EFFECTS[self]
+
+
+_EFFECTS = {
+    Cause.INVALID: Effect(400, "invalid_request_error", None, "return"),
+    Cause.CONTEXT_WINDOW: Effect(400, "invalid_request_error", "context_length_exceeded", "fail_over"),
+    Cause.CONTENT_POLICY: Effect(400, "invalid_request_error", "content_filter", "fail_over"),
+    Cause.BAD_KEY: Effect(401, "authentication_error", "invalid_api_key", "cool"),
+    Cause.FORBIDDEN: Effect(403, "permission_error", None, "fail_over"),
+    Cause.NOT_FOUND: Effect(404, "invalid_request_error", "model_not_found", "fail_over"),
+    Cause.CONFLICT: Effect(409, "invalid_request_error", None, "retry"),
+    Cause.TOO_LARGE: Effect(413, "invalid_request_error", "request_too_large", "return"),
+    Cause.RATE_LIMIT: Effect(429, "rate_limit_error", "rate_limit_exceeded", "cool"),
+    Cause.TOO_LARGE_FOR_LIMIT: Effect(429, "rate_limit_error", "rate_limit_exceeded", "fail_over"),
+    Cause.QUOTA: Effect(429, "insufficient_quota", "insufficient_quota", "cool"),
+    Cause.TIMEOUT: Effect(504, "server_error", "upstream_timeout", "retry"),
+    Cause.OVERLOADED: Effect(503, "server_error", "overloaded", "cool"),
+    Cause.SERVER: Effect(502, "server_error", "upstream_error", "retry"),
+}
+
+_OF_STATUS = {
+    400: Cause.INVALID,
+    401: Cause.BAD_KEY,
+    402: Cause.QUOTA,
+    403: Cause.FORBIDDEN,
+    404: Cause.NOT_FOUND,
+    408: Cause.TIMEOUT,
+    409: Cause.CONFLICT,
+    413: Cause.TOO_LARGE,
+    422: Cause.INVALID,
+    429: Cause.RATE_LIMIT,
+    503: Cause.OVERLOADED,
+    504: Cause.TIMEOUT,
+    529: Cause.OVERLOADED,
+}
+
+
+def cause_of(status: int) -> Cause:
+    """What a status alone says."""
+    return _OF_STATUS.get(status, Cause.SERVER if status >= 500 else Cause.INVALID)
+
+
+class Fault(msgspec.Struct, frozen=True):
+    """A provider's refusal: why, in its own words, and when to come back, in seconds, if it says so."""
+
+    cause: Cause
+    message: str
+    param: str | None = None
+    retry_after_s: float | None = None
+
+    @property
+    def should_retry(self) -> bool:
+        """Whether the same call may succeed at the same place later."""
+        return self.cause.effect.handling in ("retry", "cool") and self.cause not in (Cause.QUOTA, Cause.BAD_KEY)
+
+
+class _Detail(msgspec.Struct):
+    message: str
+    type: str
+    param: str | None
+    code: str | None
+
+
+class _Envelope(msgspec.Struct):
+    error: _Detail
+
+
+def envelope(fault: Fault) -> bytes:
+    """OpenAI's ``{"error": {message, type, param, code}}``; also the payload of an error event in a stream."""
+    effect = fault.cause.effect
+    return msgspec.json.encode(_Envelope(_Detail(fault.message, effect.type, fault.param, effect.code)))

@@ -1,0 +1,166 @@
+"""Answers of providers that speak a dialect of their own, read as if they spoke OpenAI's chat.
+
+A provider maps the request and hands its answer's reader to :class:`TranslatedAnswer`; from there on the hallway sees
+chat bytes and never learns whose they were.
+"""
+
+import asyncio
+import math
+from typing import Protocol
+
+from tollway._native.sse import Payloads
+from tollway.errors import UpstreamBroken
+from tollway.proxy.exchange import UpstreamAnswer
+from tollway.proxy.pieces import joined
+from tollway.proxy.providers.causes import Fault, envelope
+
+MAX_ANSWER_BYTES = 64 * 1024 * 1024
+"""A whole answer larger than this is refused."""
+
+INLINE_BYTES = 64 * 1024
+"""Larger answers are read off the event loop."""
+
+DONE = b"data: [DONE]\n\n"
+
+
+class Reader(Protocol):
+    """Reads one answer of a provider in its own dialect. One per call: a stream's state lives in it."""
+
+    def whole(self, body: bytes) -> bytes:
+        """A whole answer as a ``chat.completion``.
+
+        Raises:
+            ValueError: it is not what this provider answers (``msgspec``'s errors are such).
+        """
+        ...
+
+    def event(self, payload: bytes) -> bytes:
+        """The chat events that one event of the provider's stream becomes; often none.
+
+        Raises:
+            ValueError: as above.
+            StreamFault: the provider tells of a fault inside its stream.
+        """
+        ...
+
+    def end(self) -> bytes:
+        """What is left to say at the end of the provider's stream: its usage and ``[DONE]``; nothing if it was cut."""
+        ...
+
+    def fault(self, status: int, body: bytes) -> Fault:
+        """What an answer with a status of 400 or more means."""
+        ...
+
+
+class StreamFault(Exception):
+    """A fault that a provider tells of inside a stream whose status was 200."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault.message)
+        self.fault = fault
+
+
+class TranslatedAnswer:
+    """An answer in OpenAI's chat dialect; see :class:`~tollway.proxy.exchange.UpstreamAnswer`."""
+
+    def __init__(self, answer: UpstreamAnswer, reader: Reader, *, stream: bool, warnings: tuple[str, ...]) -> None:
+        self._answer = answer
+        self._reader = reader
+        self._is_stream = stream and answer.status == 200
+        self._payloads = Payloads()
+        self._fault: Fault | None = None
+        self._ended = False
+        self.status = answer.status
+        self.warnings = warnings
+
+    @classmethod
+    async def begin(
+        cls, answer: UpstreamAnswer, reader: Reader, *, stream: bool, warnings: tuple[str, ...]
+    ) -> "TranslatedAnswer":
+        """Wraps ``answer``; a refusal is read at once, since its body may say another status than its head.
+
+        Raises:
+            UpstreamBroken: the connection died in the body of a refusal.
+        """
+        translated = cls(answer, reader, stream=stream, warnings=warnings)
+        if answer.status >= 400:
+            try:
+                translated._fault = reader.fault(answer.status, await translated._body())
+            except BaseException:
+                await answer.close()
+                raise
+            translated.status = translated._fault.cause.effect.status
+        return translated
+
+    def header(self, name: str) -> str | None:
+        """The provider's own, but for what the translation changes."""
+        if name == "content-type":
+            return "text/event-stream; charset=utf-8" if self._is_stream else "application/json"
+        if self._fault is not None:
+            if name == "retry-after" and self._fault.retry_after_s is not None:
+                return str(max(1, math.ceil(self._fault.retry_after_s)))
+            if name == "x-should-retry" and not self._fault.should_retry and self.status == 429:
+                return "false"
+        return self._answer.header(name)
+
+    @property
+    def ended(self) -> bool:
+        """Whether all of the body has been handed out."""
+        return self._ended
+
+    async def piece(self) -> bytes | None:
+        """The next chat events, or the whole answer.
+
+        Raises:
+            UpstreamError: the connection died, or what came can't be read.
+        """
+        if self._ended:
+            return None
+        if self._fault is not None:
+            self._ended = True
+            return envelope(self._fault)
+        try:
+            return await self._events() if self._is_stream else await self._whole()
+        except ValueError as error:  # a payload beyond the bound is one, too
+            kind = type(error).__name__  # its text may quote the answer
+            raise UpstreamBroken("The provider's answer could not be understood.", inside=kind) from None
+
+    async def close(self) -> None:
+        """As the answer's own."""
+        await self._answer.close()
+
+    async def _whole(self) -> bytes:
+        body = await self._body()
+        self._ended = True
+        if len(body) <= INLINE_BYTES:
+            return self._reader.whole(body)
+        return await asyncio.to_thread(self._reader.whole, body)
+
+    async def _body(self) -> bytes:
+        pieces: list[bytes] = []
+        held = 0
+        while (piece := await self._answer.piece()) is not None:
+            held += len(piece)
+            if held > MAX_ANSWER_BYTES:
+                raise UpstreamBroken("The provider's answer is too large.", inside=f"over {MAX_ANSWER_BYTES} bytes")
+            pieces.append(piece)
+        return await joined(pieces or [b""], held)
+
+    async def _events(self) -> bytes | None:
+        """Reads on until there is something to say."""
+        while True:
+            piece = await self._answer.piece()
+            payloads = self._payloads.finish() if piece is None else self._payloads.feed(piece)
+            said = b""
+            try:
+                for payload in payloads:
+                    said += self._reader.event(payload)
+            except StreamFault as error:
+                self._ended = True
+                return said + b"event: error\ndata: " + envelope(error.fault) + b"\n\n"
+            if piece is None:
+                self._ended = True
+                said += self._reader.end()
+                return said or None
+            if said:
+                return said
