@@ -16,7 +16,7 @@ from starlette.types import Receive, Scope, Send
 from tollway import health
 from tollway._native import limits
 from tollway.contract.keys import KeyRecord
-from tollway.contract.snapshot import Snapshot
+from tollway.contract.snapshot import Operation, Snapshot
 from tollway.control import app as control
 from tollway.control.tenants.queries import Declared
 from tollway.errors import NotFound
@@ -147,9 +147,18 @@ async def build(
         bookkeeper,
     )
 
-    def boundary(serve: Callable[[Any], Coroutine[Any, Any, None]], method: str) -> Boundary:
+    def boundary(
+        serve: Callable[[Any], Coroutine[Any, Any, None]], method: str, operation: Operation = "chat"
+    ) -> Boundary:
         return Boundary(
-            serve, feed.current, in_flight, identities, methods=frozenset({method}), log=log, metrics=metrics
+            serve,
+            feed.current,
+            in_flight,
+            identities,
+            methods=frozenset({method}),
+            operation=operation,
+            log=log,
+            metrics=metrics,
         )
 
     chat = boundary(hallway.serve, "POST")
@@ -157,6 +166,8 @@ async def build(
     routes: list[BaseRoute] = [
         Route("/v1/chat/completions", chat),
         Route("/api/v1/chat/completions", chat),
+        Route("/v1/completions", boundary(hallway.serve, "POST", "completions")),
+        Route("/v1/embeddings", boundary(hallway.serve, "POST", "embeddings")),
         Route("/v1/models", boundary(ModelList(authenticator).serve, "GET")),
         *health.routes(health_of, metrics, serve_metrics=settings.telemetry.metrics),
         *control.routes(pool, log, lambda: declared),

@@ -56,6 +56,37 @@ def bodies(draw: st.DrawFn, messages: st.SearchStrategy[Any] = MESSAGE | CALL, m
     return json.dumps(dict(members), separators=separators, ensure_ascii=draw(st.booleans())).encode()
 
 
+TOKENS = st.lists(st.integers(0, 200_000), min_size=1, max_size=4)
+TEXTS = TEXT | st.lists(TEXT, min_size=1, max_size=4) | TOKENS | st.lists(TOKENS, min_size=1, max_size=3)
+
+
+@given(st.sampled_from([("completions", "prompt"), ("embeddings", "input")]), TEXTS, st.booleans())
+@settings(deadline=None)
+def test_texts_of_any_form_are_read_screened_and_sent_as_they_are(
+    way: tuple[str, str], texts: Any, ensure_ascii: bool
+) -> None:
+    operation, field = way
+    body = json.dumps({field: texts, "model": "m", "other": [1, {"x": None}]}, ensure_ascii=ensure_ascii).encode()
+    request = chat.read_request(body, operation)
+    listed = texts if isinstance(texts, list) else [texts]
+    spoken = [text for text in listed if isinstance(text, str)]
+    numbers = sum(len(text) if isinstance(text, list) else isinstance(text, int) for text in listed)
+    assert (request.operation, request.model, request.numbered) == (operation, "m", numbers)
+    assert request.text_bytes == sum(len(text.encode()) for text in spoken)
+    assert request.render("m", True) is body
+    redacted, _ = request.redacted(SCANNER)
+    assert redacted.operation == operation
+    clean = json.loads(redacted.body)[field]
+    said = [text for text in (clean if isinstance(clean, list) else [clean]) if isinstance(text, str)]
+    for before, after in zip(spoken, said, strict=True):
+        assert twin.is_container(before) or after == SCANNER.redact(before)[0]
+
+
+def test_an_operation_that_is_none_is_refused() -> None:
+    with pytest.raises(ValueError, match="use chat, completions, embeddings"):
+        chat.read_request(b"{}", "moderations")
+
+
 @given(bodies())
 @settings(deadline=None)
 def test_the_fields_are_those_that_json_reads(body: bytes) -> None:

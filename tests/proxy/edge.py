@@ -11,7 +11,7 @@ from tollway._native import chat
 from tollway._native.chat import ChatRequest
 from tollway.contract.keys import GATEWAY_USE, KeyRecord
 from tollway.contract.limits import LimitValues
-from tollway.contract.snapshot import Policy, Price, ProviderAccess, Route, Snapshot, Target, Timeouts
+from tollway.contract.snapshot import Operation, Policy, Price, ProviderAccess, Route, Snapshot, Target, Timeouts
 from tollway.proxy.boundary import Connection, Message, current_task
 from tollway.proxy.exchange import Arrival, Called, Planned, Principal, Progress, Timing
 
@@ -171,12 +171,16 @@ def ask(model: str = "m", **fields: Any) -> ChatRequest:
 
 
 def arrive(
-    client: Client | None = None, *, headers: dict[bytes, bytes] | None = None, known: Snapshot | None = None
+    client: Client | None = None,
+    *,
+    headers: dict[bytes, bytes] | None = None,
+    known: Snapshot | None = None,
+    operation: Operation = "chat",
 ) -> Arrival:
     """A request at the door, served by the current task."""
     client, headers = client or Client(), headers or {}
     connection = Connection(headers, client.receive, client.send, current_task())
-    return Arrival("id-1", "request-1", headers, connection, Timing(), known or snapshot())
+    return Arrival("id-1", "request-1", headers, connection, Timing(), known or snapshot(), operation)
 
 
 def planned(

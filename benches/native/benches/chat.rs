@@ -4,7 +4,7 @@
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use tollway_core::chat::{ChatAnswer, ChatRequest};
+use tollway_core::chat::{ChatAnswer, ChatRequest, Operation};
 use tollway_core::pii::{Entities, Scanner};
 
 fn body(turns: usize) -> String {
@@ -22,11 +22,11 @@ fn requests(bench: &mut Criterion) {
         group.throughput(Throughput::Bytes(body.len() as u64));
         group.bench_function(BenchmarkId::new("read+render", turns), |run| {
             run.iter(|| {
-                let request = ChatRequest::read(black_box(body.as_bytes())).unwrap();
+                let request = ChatRequest::read(black_box(body.as_bytes()), Operation::Chat).unwrap();
                 request.render("upstream-model", true).into_owned()
             });
         });
-        let request = ChatRequest::read(body.as_bytes()).unwrap();
+        let request = ChatRequest::read(body.as_bytes(), Operation::Chat).unwrap();
         group.bench_function(BenchmarkId::new("screen", turns), |run| {
             run.iter(|| request.screen(black_box(&scanner)));
         });

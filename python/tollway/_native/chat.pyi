@@ -27,6 +27,14 @@ class ChatRequest:
         """The very object it was read from."""
 
     @property
+    def operation(self) -> str:
+        """What is asked for: `chat`, `completions` or `embeddings`."""
+
+    @property
+    def numbered(self) -> int:
+        """How many tokens of the prompt came as numbers: what they say can't be screened."""
+
+    @property
     def model(self) -> str: ...
     @property
     def stream(self) -> bool: ...
@@ -36,7 +44,7 @@ class ChatRequest:
 
     @property
     def n(self) -> int:
-        """How many choices are asked for: 1 to 128."""
+        """How many choices are asked for: 1 to 128; for each prompt that is to be continued."""
 
     @property
     def max_tokens(self) -> int | None:
@@ -46,7 +54,7 @@ class ChatRequest:
     def user(self) -> str | None: ...
     @property
     def messages(self) -> int:
-        """The number of messages."""
+        """The number of messages, or of texts."""
 
     @property
     def text_bytes(self) -> int:
@@ -72,8 +80,9 @@ class ChatRequest:
         """The prompt's tokens: texts and chat overhead exactly, tool definitions as their JSON text and images as
         765 each, which are approximations."""
 
-def read_request(body: bytes) -> ChatRequest:
-    """Checks a request: strict JSON, at most 128 levels deep. Raises InvalidRequest in OpenAI's words."""
+def read_request(body: bytes, operation: str = "chat") -> ChatRequest:
+    """Checks a request: strict JSON, at most 128 levels deep. Raises InvalidRequest in OpenAI's words. From 16 KiB on
+    it works without the interpreter, as does `read_answer`: then call it from a thread."""
 
 @final
 class ChatAnswer:

@@ -4,6 +4,7 @@ Control publishes one; the data plane swaps its reference and keeps the last goo
 through the API are not in it (there may be a million): they come by key, see ``contract.keys``.
 """
 
+from collections.abc import Mapping
 from typing import Literal
 
 import msgspec
@@ -12,6 +13,18 @@ from tollway.contract.keys import KeyRecord
 from tollway.contract.limits import LimitValues
 
 ProviderKind = Literal["openai", "azure", "xai", "vllm", "openai_compatible", "simulator"]
+Operation = Literal["chat", "completions", "embeddings"]
+
+_OPENAIS = frozenset[Operation]({"chat", "completions", "embeddings"})
+OPERATIONS: Mapping[ProviderKind, frozenset[Operation]] = {
+    "openai": _OPENAIS,
+    "azure": _OPENAIS,
+    "xai": frozenset({"chat", "completions"}),
+    "vllm": _OPENAIS,
+    "openai_compatible": _OPENAIS,
+    "simulator": frozenset({"chat"}),
+}
+"""What a kind of provider can be asked for; whether its model can is its own to say."""
 
 
 class ProviderAccess(msgspec.Struct, frozen=True):

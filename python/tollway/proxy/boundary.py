@@ -12,7 +12,7 @@ import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from tollway.contract.snapshot import Snapshot
+from tollway.contract.snapshot import Operation, Snapshot
 from tollway.errors import (
     BodyTooLarge,
     GatewayError,
@@ -209,6 +209,7 @@ class Boundary:
         identities: Identities,
         *,
         methods: frozenset[str],
+        operation: Operation = "chat",
         log: Log,
         metrics: Metrics,
     ) -> None:
@@ -217,6 +218,7 @@ class Boundary:
         self._in_flight = in_flight
         self._identities = identities
         self._methods = methods
+        self._operation = operation
         self._log = log
         self._metrics = metrics
 
@@ -228,7 +230,7 @@ class Boundary:
         identity = self._identities.new()
         asked = headers.get(b"x-request-id")
         request_id = asked.decode("ascii") if asked is not None and _REQUEST_ID.fullmatch(asked) else identity
-        arrival = Arrival(identity, request_id, headers, connection, Timing(), self._snapshot())
+        arrival = Arrival(identity, request_id, headers, connection, Timing(), self._snapshot(), self._operation)
         self._in_flight.add(task)
         self._metrics.entered()
         try:

@@ -13,7 +13,7 @@ from tollway._native.chat import ChatAnswer, ChatRequest
 from tollway._native.limits import Admission, LimitSet
 from tollway._native.sse import Relay
 from tollway.contract.keys import KeyRecord
-from tollway.contract.snapshot import Route, Snapshot, Target
+from tollway.contract.snapshot import Operation, Route, Snapshot, Target
 from tollway.contract.usage import Outcome, UsageRow
 
 if TYPE_CHECKING:
@@ -49,7 +49,10 @@ class Principal(msgspec.Struct, frozen=True):
 
 
 class Arrival(msgspec.Struct, frozen=True):
-    """A request at the door: only its head has been read. ``id`` is ours, ``request_id`` is for the client to see."""
+    """A request at the door: only its head has been read. ``id`` is ours, ``request_id`` is for the client to see.
+
+    ``operation`` is what its path asks for.
+    """
 
     id: str
     request_id: str
@@ -57,6 +60,7 @@ class Arrival(msgspec.Struct, frozen=True):
     connection: "Connection"
     timing: Timing
     snapshot: Snapshot
+    operation: Operation = "chat"
 
 
 class Identified(msgspec.Struct, frozen=True):

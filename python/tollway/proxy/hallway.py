@@ -47,7 +47,7 @@ class Hallway:
         self._bookkeeper = bookkeeper
 
     async def serve(self, arrival: Arrival) -> None:
-        """Answers one chat request.
+        """Answers one request.
 
         Raises:
             tollway.errors.GatewayError: the request is refused or failed before anything was sent.

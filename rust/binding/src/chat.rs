@@ -33,6 +33,16 @@ impl ChatRequest {
     }
 
     #[getter]
+    const fn operation(&self) -> &'static str {
+        self.inner.operation().name()
+    }
+
+    #[getter]
+    const fn numbered(&self) -> usize {
+        self.inner.numbered()
+    }
+
+    #[getter]
     fn model(&self) -> &str {
         self.inner.model()
     }
@@ -74,7 +84,7 @@ impl ChatRequest {
 
     /// With nothing to change, the client's own object goes back.
     fn render<'py>(&self, py: Python<'py>, model: &str, ask_usage: bool) -> Bound<'py, PyBytes> {
-        match self.inner.render(model, ask_usage) {
+        match self.off_loop(py, |request| request.render(model, ask_usage)) {
             Cow::Borrowed(_) => {
                 let Ok(same) = self.inner.body().into_pyobject(py);
                 same
@@ -95,7 +105,11 @@ impl ChatRequest {
         let Some((body, tally)) = slf.get().off_loop(py, |request| request.redacted(&scanner.inner)) else {
             return Ok((slf, BTreeMap::new()));
         };
-        let inner = core::ChatRequest::read(PyBytes::new(py, &body).into()).map_err(NativeError::from)?;
+        let operation = slf.get().inner.operation();
+        let inner = read_off_loop(py, PyBytes::new(py, &body).into(), |body| {
+            core::ChatRequest::read(body, operation)
+        });
+        let inner = inner.map_err(NativeError::from)?;
         Ok((Bound::new(py, Self { inner })?, counts(&tally)))
     }
 
@@ -110,12 +124,25 @@ impl ChatRequest {
 }
 
 impl ChatRequest {
-    fn off_loop<T: Send>(&self, py: Python<'_>, work: impl Send + FnOnce(&core::ChatRequest<PyBackedBytes>) -> T) -> T {
+    fn off_loop<'a, T: Send>(
+        &'a self,
+        py: Python<'_>,
+        work: impl Send + FnOnce(&'a core::ChatRequest<PyBackedBytes>) -> T,
+    ) -> T {
         if self.inner.body().len() < DETACH_FROM_BYTES {
             work(&self.inner)
         } else {
             py.detach(|| work(&self.inner))
         }
+    }
+}
+
+/// Reads a body, without the interpreter where that takes long.
+fn read_off_loop<T: Send>(py: Python<'_>, body: PyBackedBytes, read: impl Send + FnOnce(PyBackedBytes) -> T) -> T {
+    if body.len() < DETACH_FROM_BYTES {
+        read(body)
+    } else {
+        py.detach(|| read(body))
     }
 }
 
@@ -197,17 +224,20 @@ impl ChatAnswer {
 }
 
 #[pyfunction]
-fn read_request(body: PyBackedBytes) -> Result<ChatRequest, NativeError> {
-    Ok(ChatRequest {
-        inner: core::ChatRequest::read(body)?,
-    })
+#[pyo3(signature = (body, operation = "chat"))]
+fn read_request(py: Python<'_>, body: PyBackedBytes, operation: &str) -> Result<ChatRequest, NativeError> {
+    let operation = core::Operation::named(operation).ok_or_else(|| {
+        let known = core::Operation::ALL.map(core::Operation::name).join(", ");
+        NativeError::Argument(format!("unknown operation {operation:?}: use {known}"))
+    })?;
+    let inner = read_off_loop(py, body, |body| core::ChatRequest::read(body, operation))?;
+    Ok(ChatRequest { inner })
 }
 
 #[pyfunction]
-fn read_answer(body: PyBackedBytes) -> Result<ChatAnswer, NativeError> {
-    Ok(ChatAnswer {
-        inner: core::ChatAnswer::read(body)?,
-    })
+fn read_answer(py: Python<'_>, body: PyBackedBytes) -> Result<ChatAnswer, NativeError> {
+    let inner = read_off_loop(py, body, core::ChatAnswer::read)?;
+    Ok(ChatAnswer { inner })
 }
 
 /// The Python exception, with what it carries beside its message.

@@ -4,6 +4,7 @@
 //! fields are taken out, and the places of the rest are remembered; what is sent upstream are the client's own bytes
 //! with a few spans replaced, so that every field Tollway does not know passes through untouched, byte for byte.
 //!
+//! - [`Operation`]: a chat, or one of the two older forms that hold plain texts.
 //! - [`ChatRequest`]: check, render for an upstream, screen and redact, bound and count its tokens.
 //! - [`ChatAnswer`]: usage, finish reasons and the completion's tokens out of a whole answer.
 //! - [`Usage`]: the numbers of a `usage` object, with the providers' oddities smoothed.
@@ -11,6 +12,7 @@
 mod answer;
 mod fields;
 pub(crate) mod json;
+mod operation;
 mod pieces;
 mod redaction;
 mod request;
@@ -18,6 +20,7 @@ mod usage;
 
 pub use answer::{ChatAnswer, InvalidAnswer};
 pub use fields::InvalidRequest;
+pub use operation::Operation;
 pub use redaction::Tally;
 pub use request::ChatRequest;
 pub use usage::Usage;

@@ -7,6 +7,7 @@ import pytest
 from tests.fakes.telemetry import counted
 from tests.proxy.edge import arrive, ask, principal, snapshot
 
+from tollway._native import chat
 from tollway.contract.snapshot import PiiCheck, Policy
 from tollway.errors import ContentBlocked, InternalError
 from tollway.proxy.exchange import Admitted, Screened
@@ -22,6 +23,14 @@ async def screen(metrics: Metrics, policies: tuple[Policy, ...], text: str, poli
     messages = [{"role": "user", "content": text}]
     admitted = Admitted(arrive(), principal(policy=policy), ask(messages=messages), None)
     return await Screener(snapshot(policies=policies), metrics).screen(admitted)
+
+
+async def test_a_prompt_of_token_numbers_can_not_pass_a_check_unseen(metrics: Metrics) -> None:
+    request = chat.read_request(b'{"model": "m", "input": [[1, 2]]}', "embeddings")
+    admitted = Admitted(arrive(operation="embeddings"), principal(), request, None)
+    assert (await Screener(snapshot(), metrics).screen(admitted)).request is request
+    with pytest.raises(ContentBlocked, match="Token numbers"):
+        await Screener(snapshot(policies=(Policy("default", (REDACT,)),)), metrics).screen(admitted)
 
 
 def said(screened: Screened) -> Any:

@@ -3,7 +3,7 @@
 import pytest
 from tests.proxy.providers.test_openai import Wire
 
-from tollway.contract.snapshot import ProviderAccess
+from tollway.contract.snapshot import Operation, ProviderAccess
 from tollway.proxy.providers.azure import AzureProvider
 from tollway.proxy.providers.port import UpstreamCall
 
@@ -29,3 +29,14 @@ async def test_the_version_decides_the_path_and_names_are_escaped(
     assert request.url == url
     assert request.headers == [("content-type", "application/json"), ("api-key", "azure-key"), ("traceparent", "00-1")]
     assert (request.body, request.connect_s) == (b"{}", 2.5)
+
+
+@pytest.mark.parametrize("operation", ["chat", "completions", "embeddings"])
+@pytest.mark.parametrize("version", ["2024-10-21", None])
+async def test_every_operation_has_its_path(operation: Operation, version: str | None) -> None:
+    wire = Wire()
+    provider = AzureProvider(ProviderAccess("azure", "azure", BASE, "azure-key", version), wire)
+    await provider.send(UpstreamCall("m", b"{}", [], 1.0, lambda: None, operation=operation))
+    path = {"chat": "chat/completions"}.get(operation, operation)
+    before, after = ("openai/v1", "") if version is None else ("openai/deployments/m", f"?api-version={version}")
+    assert [request.url for request in wire.requests] == [f"{BASE}/{before}/{path}{after}"]

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 from tests.proxy.edge import arrive, ask, principal, route, snapshot, target
 
-from tollway.contract.snapshot import Snapshot
-from tollway.errors import ModelForbidden, ModelNotFound
+from tollway.contract.snapshot import ProviderAccess, Snapshot
+from tollway.errors import InvalidRequest, ModelForbidden, ModelNotFound
 from tollway.proxy.exchange import Planned, Screened
 from tollway.proxy.routing.plan import draw, plan
 
@@ -37,10 +37,21 @@ async def test_the_plan_names_the_route_and_its_target() -> None:
 @pytest.mark.parametrize("weights", [(1,), (1, 1), (1, 3, 6), (1, 1_000_000), (5, 5, 5, 5, 5)])
 def test_targets_are_drawn_in_proportion_to_their_weights(weights: tuple[int, ...]) -> None:
     way = route("m", *(target(str(number), weight=weight) for number, weight in enumerate(weights)))
-    drawn = Counter(draw(way).model for _ in range(DRAWS))
+    drawn = Counter(draw(way.targets).model for _ in range(DRAWS))
     for number, weight in enumerate(weights):
         # Five standard deviations of a binomial count are below 0.018 of the draws.
         assert abs(drawn[str(number)] / DRAWS - weight / sum(weights)) < 0.018
+
+
+async def test_only_targets_that_can_do_what_is_asked_are_drawn() -> None:
+    simulated = target("none", weight=1_000_000, access=ProviderAccess("sim", "simulator", "", None))
+    known = snapshot(route("mixed", simulated, target("vectors")), route("chat-only", simulated))
+    asked = arrive(known=known, operation="embeddings")
+    for _ in range(50):
+        assert plan(Screened(asked, principal(), ask("mixed"))).target.model == "vectors"
+    with pytest.raises(InvalidRequest, match="does not serve embeddings") as caught:
+        plan(Screened(asked, principal(), ask("chat-only")))
+    assert caught.value.param == "model"
 
 
 @pytest.mark.parametrize("model", ["unknown", "M", "m ", "m/"])

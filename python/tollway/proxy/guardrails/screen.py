@@ -30,10 +30,13 @@ class Screener:
         """Applies the caller's policy (its own, else ``default``, else none).
 
         Raises:
-            ContentBlocked: a check with ``action: block`` found something.
+            ContentBlocked: a check with ``action: block`` found something, or the texts came as token numbers.
         """
         request = admitted.request
-        for check, scanner in self._checks(admitted.principal.record.policy):
+        checks = self._checks(admitted.principal.record.policy)
+        if checks and request.numbered:
+            raise ContentBlocked("Token numbers can't be screened, as this key's policy asks. Send text.")
+        for check, scanner in checks:
             if len(request.body) <= INLINE_BYTES:
                 request = self._apply(check, scanner, request)
             else:

@@ -1,6 +1,6 @@
 """Receive: a known caller's body comes in, bounded, and is read once, natively.
 
-In: an identified arrival. Out: a chat request as bytes with the few fields that the gateway needs. It builds no
+In: an identified arrival. Out: a request as bytes with the few fields that the gateway needs. It builds no
 objects of the messages; what it does not know passes through untouched.
 """
 
@@ -29,7 +29,7 @@ class Receiver:
             BodyTooLarge: the body is larger than the configured cap.
             RateLimited, ServerBusy: there is no room for bodies that are arriving, for this tenant or at all.
             RequestTimeout: it did not arrive in time.
-            InvalidRequest: it is not a chat request.
+            InvalidRequest: it is not a request for this operation.
             tollway.proxy.boundary.ClientGone: the client left.
         """
         arrival = identified.arrival
@@ -37,9 +37,9 @@ class Receiver:
             body = await arrival.connection.body(self._max_body_bytes, room.take)
         try:
             if len(body) <= INLINE_BYTES:
-                request = chat.read_request(body)
+                request = chat.read_request(body, arrival.operation)
             else:
-                request = await asyncio.to_thread(chat.read_request, body)
+                request = await asyncio.to_thread(chat.read_request, body, arrival.operation)
         except chat.InvalidRequest as error:
             raise InvalidRequest(str(error), param=error.param) from None
         arrival.timing.mark("receive")

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from tollway.contract.snapshot import ProviderAccess
 from tollway.proxy.exchange import UpstreamAnswer
+from tollway.proxy.providers.openai import PATHS
 from tollway.proxy.providers.port import Transport, UpstreamCall, UpstreamRequest
 
 
@@ -27,11 +28,11 @@ class AzureProvider:
         """As the port says."""
         headers = self._headers + call.headers
         return await self._transport.post(
-            UpstreamRequest(self._url(call.model), headers, call.body, call.connect_s, call.sent)
+            UpstreamRequest(self._url(call), headers, call.body, call.connect_s, call.sent)
         )
 
-    def _url(self, deployment: str) -> str:
+    def _url(self, call: UpstreamCall) -> str:
         if self._api_version is None:
-            return f"{self._base_url}/openai/v1/chat/completions"
-        path = f"{self._base_url}/openai/deployments/{quote(deployment, safe='')}/chat/completions"
+            return f"{self._base_url}/openai/v1{PATHS[call.operation]}"
+        path = f"{self._base_url}/openai/deployments/{quote(call.model, safe='')}{PATHS[call.operation]}"
         return f"{path}?api-version={quote(self._api_version, safe='')}"

@@ -49,6 +49,7 @@ class Caller:
             timeouts.connect_s,
             progress.sent,
             strict=arrival.headers.get(STRICT) == b"true",
+            operation=arrival.operation,
         )
         task = arrival.connection.task
         now = task.get_loop().time()

@@ -5,6 +5,7 @@ from typing import Protocol
 
 import msgspec
 
+from tollway.contract.snapshot import Operation
 from tollway.proxy.exchange import UpstreamAnswer
 
 
@@ -22,6 +23,7 @@ class UpstreamCall(msgspec.Struct, frozen=True):
     sent: Callable[[], None]
     strict: bool = False
     """Whether a field that the provider can't take is refused, instead of dropped with a warning."""
+    operation: Operation = "chat"
 
 
 class Provider(Protocol):

@@ -4,9 +4,10 @@ In: a screened request. Out: the route and the target. It knows the snapshot's r
 """
 
 import random
+from collections.abc import Sequence
 
-from tollway.contract.snapshot import Route, Target
-from tollway.errors import ModelForbidden, ModelNotFound
+from tollway.contract.snapshot import OPERATIONS, Operation, Route, Target
+from tollway.errors import InvalidRequest, ModelForbidden, ModelNotFound
 from tollway.proxy.exchange import Planned, Screened
 
 
@@ -16,6 +17,7 @@ def plan(screened: Screened) -> Planned:
     Raises:
         ModelNotFound: no model of this name is configured.
         ModelForbidden: there is one, and the caller may not use it.
+        InvalidRequest: none of its targets can do what is asked for.
     """
     arrival, request = screened.arrival, screened.request
     route = arrival.snapshot.routes.get(request.model)
@@ -26,14 +28,20 @@ def plan(screened: Screened) -> Planned:
     allowed = screened.principal.record.allowed_models
     if allowed is not None and route.alias not in allowed:
         raise ModelForbidden(f"This key may not use the model {route.alias!r}.", param="model")
-    planned = Planned(arrival, request, route, draw(route))
+    planned = Planned(arrival, request, route, draw(_serving(route, arrival.operation)))
     arrival.timing.mark("plan")
     return planned
 
 
-def draw(route: Route) -> Target:
-    """One of the route's targets, each with a chance in proportion to its weight."""
-    targets = route.targets
+def _serving(route: Route, operation: Operation) -> Sequence[Target]:
+    targets = [target for target in route.targets if operation in OPERATIONS[target.provider.kind]]
+    if not targets:
+        raise InvalidRequest(f"The model {route.alias!r} does not serve {operation}.", param="model")
+    return targets
+
+
+def draw(targets: Sequence[Target]) -> Target:
+    """One of the targets, each with a chance in proportion to its weight."""
     if len(targets) == 1:
         return targets[0]
     return random.choices(targets, [target.weight for target in targets])[0]  # noqa: S311 -- load spreading, no secret

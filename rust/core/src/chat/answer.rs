@@ -89,17 +89,19 @@ impl<B: AsRef<[u8]>> ChatAnswer<B> {
         self.error
     }
 
-    /// The tokens of everything the choices say: contents, reasoning, refusals, names and arguments of tool calls.
+    /// The tokens of everything the choices say: continuations, contents, reasoning, refusals, names and arguments of tool calls.
     /// For when the upstream told no usage; reasoning that was not shown cannot be counted.
     pub fn count_completion(&self, encoding: Encoding) -> usize {
         let text = self.body.as_ref();
         let mut tokens = 0;
         for choices in json::members(text, 0).filter(|member| &*member.key == b"choices") {
             for choice in json::elements(text, choices.value.start) {
-                for message in json::members(text, choice.start).filter(|member| &*member.key == b"message") {
-                    spoken(text, message.value, |raw| {
-                        tokens += encoding.count(&json::unescape(raw));
-                    });
+                for Member { key, value } in json::members(text, choice.start) {
+                    match &*key {
+                        b"message" => spoken(text, value, |raw| tokens += encoding.count(&json::unescape(raw))),
+                        b"text" => tokens += words(text, value).map_or(0, |said| encoding.count(&said)),
+                        _ => {}
+                    }
                 }
             }
         }

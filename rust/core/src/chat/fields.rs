@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::Operation;
 use super::json::{self, Member, Span};
 
 /// The most choices a request may ask for.
@@ -70,7 +71,9 @@ pub(super) struct Steering {
 #[derive(Default)]
 pub(super) struct Fields {
     pub(super) model: Option<Span>,
-    pub(super) messages: Option<Span>,
+    /// What the model reads: `messages`, `prompt` or `input`.
+    pub(super) input: Option<Span>,
+    pub(super) suffix: Option<Span>,
     stream: Option<Span>,
     pub(super) stream_options: Option<Span>,
     n: Option<Span>,
@@ -85,7 +88,7 @@ pub(super) struct Fields {
 }
 
 impl Fields {
-    pub(super) fn read(text: &[u8]) -> Result<Self, InvalidRequest> {
+    pub(super) fn read(text: &[u8], operation: Operation) -> Result<Self, InvalidRequest> {
         let start = json::skip_space(text, 0);
         if text.get(start) != Some(&b'{') {
             let got = type_of(&text[start..]);
@@ -95,7 +98,7 @@ impl Fields {
         }
         let mut fields = Self::default();
         for Member { key, value } in json::members(text, start) {
-            let Some((name, place)) = fields.place(&key) else {
+            let Some((name, place)) = fields.place(&key, operation) else {
                 continue;
             };
             if place.replace(value).is_some() {
@@ -130,21 +133,25 @@ impl Fields {
         })
     }
 
-    fn place(&mut self, key: &[u8]) -> Option<(&'static str, &mut Option<Span>)> {
+    /// A field that another operation has is not known to this one, and so not judged.
+    fn place(&mut self, key: &[u8], operation: Operation) -> Option<(&'static str, &mut Option<Span>)> {
+        let chat = operation == Operation::Chat;
+        let says = operation != Operation::Embeddings;
         Some(match key {
             b"model" => ("model", &mut self.model),
-            b"messages" => ("messages", &mut self.messages),
-            b"stream" => ("stream", &mut self.stream),
-            b"stream_options" => ("stream_options", &mut self.stream_options),
-            b"n" => ("n", &mut self.n),
-            b"max_tokens" => ("max_tokens", &mut self.max_tokens),
-            b"max_completion_tokens" => ("max_completion_tokens", &mut self.max_completion_tokens),
+            _ if key == operation.input().as_bytes() => (operation.input(), &mut self.input),
             b"user" => ("user", &mut self.user),
-            b"prediction" => ("prediction", &mut self.prediction),
-            b"documents" => ("documents", &mut self.documents),
-            b"tools" => ("tools", &mut self.tools),
-            b"functions" => ("functions", &mut self.functions),
-            b"response_format" => ("response_format", &mut self.response_format),
+            b"stream" if says => ("stream", &mut self.stream),
+            b"stream_options" if says => ("stream_options", &mut self.stream_options),
+            b"n" if says => ("n", &mut self.n),
+            b"max_tokens" if says => ("max_tokens", &mut self.max_tokens),
+            b"suffix" if operation == Operation::Completions => ("suffix", &mut self.suffix),
+            b"max_completion_tokens" if chat => ("max_completion_tokens", &mut self.max_completion_tokens),
+            b"prediction" if chat => ("prediction", &mut self.prediction),
+            b"documents" if chat => ("documents", &mut self.documents),
+            b"tools" if chat => ("tools", &mut self.tools),
+            b"functions" if chat => ("functions", &mut self.functions),
+            b"response_format" if chat => ("response_format", &mut self.response_format),
             _ => return None,
         })
     }

@@ -1,7 +1,8 @@
-//! A chat request, checked and indexed.
+//! A request, checked and indexed.
 
 use std::borrow::Cow;
 
+use super::Operation;
 use super::fields::{Fields, InvalidRequest, Steering};
 use super::json::{self, Edit, Span};
 use super::pieces::{Kind, Piece, Pieces};
@@ -18,9 +19,13 @@ const IMAGE_TOKENS: usize = 85 + 170 * 4;
 /// Sound and files: bytes of base64 for each token. An estimate for both, since the coding decides.
 const ATTACHMENT_BYTES_PER_TOKEN: usize = 4;
 
-/// A chat request over its own bytes `B`.
+/// The most inputs that one request of text or vectors may hold: `OpenAI`'s bound for embeddings.
+const INPUTS_MAX: usize = 2048;
+
+/// A chat request, or one for a continuation or vectors, over its own bytes `B`.
 #[derive(Clone, Debug)]
 pub struct ChatRequest<B> {
+    operation: Operation,
     body: B,
     steering: Steering,
     places: Places,
@@ -32,9 +37,9 @@ pub struct ChatRequest<B> {
 struct Places {
     model: Span,
     stream_options: Option<Span>,
-    messages: Span,
-    /// `prediction` and `documents`: read by the model beside the messages.
-    beside: [Option<Span>; 2],
+    input: Span,
+    /// `prediction`, `documents` and `suffix`: read by the model beside the input.
+    beside: [Option<Span>; 3],
     /// `tools`, `functions`, `response_format`: definitions, counted but not screened.
     definitions: [Option<Span>; 3],
 }
@@ -42,8 +47,11 @@ struct Places {
 /// What was counted on the way.
 #[derive(Clone, Copy, Debug, Default)]
 struct Measure {
+    /// Messages of a chat, else texts.
     messages: usize,
     names: usize,
+    /// Tokens that came as numbers instead of text.
+    numbered: usize,
     images: usize,
     text_bytes: usize,
     attachment_bytes: usize,
@@ -54,20 +62,31 @@ impl<B: AsRef<[u8]>> ChatRequest<B> {
     ///
     /// Strict JSON of at most 128 levels; of the fields read here none may come twice. Fields not known here are
     /// not judged.
-    pub fn read(body: B) -> Result<Self, InvalidRequest> {
+    pub fn read(body: B, operation: Operation) -> Result<Self, InvalidRequest> {
         let text = body.as_ref();
         json::check(text).map_err(InvalidRequest::unparsable)?;
-        let fields = Fields::read(text)?;
-        let steering = fields.steering(text)?;
+        let fields = Fields::read(text, operation)?;
+        let mut steering = fields.steering(text)?;
         let places = Places {
             model: fields.model.ok_or_else(|| InvalidRequest::missing("model"))?,
             stream_options: fields.stream_options,
-            messages: fields.messages.ok_or_else(|| InvalidRequest::missing("messages"))?,
-            beside: [fields.prediction, fields.documents],
+            input: fields
+                .input
+                .ok_or_else(|| InvalidRequest::missing(operation.input()))?,
+            beside: [fields.prediction, fields.documents, fields.suffix],
             definitions: [fields.tools, fields.functions, fields.response_format],
         };
-        let measure = measure(text, &places)?;
+        let measure = match operation {
+            Operation::Chat => measure(text, &places)?,
+            Operation::Completions | Operation::Embeddings => measure_texts(text, &places, operation)?,
+        };
+        if operation == Operation::Completions {
+            // Every prompt is continued `n` times.
+            let prompts = u32::try_from(measure.messages).unwrap_or(u32::MAX);
+            steering.n = steering.n.saturating_mul(prompts);
+        }
         Ok(Self {
+            operation,
             body,
             steering,
             places,
@@ -95,7 +114,7 @@ impl<B: AsRef<[u8]>> ChatRequest<B> {
         self.steering.include_usage
     }
 
-    /// How many choices are asked for.
+    /// How many choices are asked for; of prompts to be continued, that of all together.
     pub const fn n(&self) -> u32 {
         self.steering.n
     }
@@ -110,7 +129,17 @@ impl<B: AsRef<[u8]>> ChatRequest<B> {
         self.steering.user.as_deref()
     }
 
-    /// The number of messages.
+    /// What is asked for.
+    pub const fn operation(&self) -> Operation {
+        self.operation
+    }
+
+    /// How many tokens came as numbers: what they say can't be screened.
+    pub const fn numbered(&self) -> usize {
+        self.measure.numbered
+    }
+
+    /// The number of messages; of texts, where those are asked about.
     pub const fn messages(&self) -> usize {
         self.measure.messages
     }
@@ -188,7 +217,7 @@ impl<B: AsRef<[u8]>> ChatRequest<B> {
     }
 
     fn pieces(&self) -> impl Iterator<Item = Piece> {
-        pieces(self.body.as_ref(), &self.places)
+        pieces(self.body.as_ref(), &self.places, self.operation)
     }
 
     /// Every text a model reads, escapes undone, in the order of the body: contents, parts, refusals, names,
@@ -257,27 +286,35 @@ impl<B: AsRef<[u8]>> ChatRequest<B> {
         let Measure {
             messages,
             names,
+            numbered,
             images,
             attachment_bytes,
             ..
         } = self.measure;
+        if self.operation != Operation::Chat {
+            return numbered;
+        }
         let media = images * image_tokens + attachment_bytes.div_ceil(ATTACHMENT_BYTES_PER_TOKEN);
         tokens::chat_overhead(messages, names) + messages * ROLE_TOKENS + media
     }
 }
 
-fn pieces<'a>(text: &'a [u8], places: &Places) -> impl Iterator<Item = Piece> + use<'a> {
+fn pieces<'a>(text: &'a [u8], places: &Places, operation: Operation) -> impl Iterator<Item = Piece> + use<'a> {
     let beside = places
         .beside
         .into_iter()
         .flatten()
         .flat_map(|value| Pieces::of_field(text, value));
-    Pieces::of_messages(text, places.messages).chain(beside)
+    let input = match operation {
+        Operation::Chat => Pieces::of_messages(text, places.input),
+        Operation::Completions | Operation::Embeddings => Pieces::of_field(text, places.input),
+    };
+    input.chain(beside)
 }
 
 /// Counts, and refuses `messages` that are none.
 fn measure(text: &[u8], places: &Places) -> Result<Measure, InvalidRequest> {
-    let value = places.messages;
+    let value = places.input;
     if text.get(value.start) != Some(&b'[') {
         return Err(InvalidRequest::mistyped(
             "messages",
@@ -298,7 +335,46 @@ fn measure(text: &[u8], places: &Places) -> Result<Measure, InvalidRequest> {
                        but got an empty array instead.";
         return Err(InvalidRequest::new("messages", "empty_array", message.to_owned()));
     }
-    for Piece { kind, span } in pieces(text, places) {
+    weigh(text, pieces(text, places, Operation::Chat), &mut measure);
+    Ok(measure)
+}
+
+/// Counts, and refuses an input that is neither a text, nor token numbers, nor a list of such.
+fn measure_texts(text: &[u8], places: &Places, operation: Operation) -> Result<Measure, InvalidRequest> {
+    let (name, value) = (operation.input(), places.input);
+    let mistyped = |value: Span| InvalidRequest::mistyped(name, "a string, or an array of strings", value.of(text));
+    let mut measure = Measure::default();
+    match text.get(value.start) {
+        Some(b'"') => measure.messages = 1,
+        Some(b'[') => {
+            for element in json::elements(text, value.start) {
+                match text.get(element.start) {
+                    Some(b'"') => measure.messages += 1,
+                    Some(b'[') => {
+                        measure.messages += 1;
+                        measure.numbered += json::elements(text, element.start).count();
+                    }
+                    Some(b'0'..=b'9') => measure.numbered += 1,
+                    _ => return Err(mistyped(element)),
+                }
+            }
+            // Bare numbers are one text together.
+            measure.messages = measure.messages.max(usize::from(measure.numbered > 0));
+        }
+        _ => return Err(mistyped(value)),
+    }
+    if measure.messages == 0 || measure.messages > INPUTS_MAX {
+        let got = measure.messages;
+        let message = format!("Invalid '{name}': expected an array of 1 to {INPUTS_MAX} items, but got {got}.");
+        return Err(InvalidRequest::new(name, "invalid_array_length", message));
+    }
+    weigh(text, pieces(text, places, operation), &mut measure);
+    Ok(measure)
+}
+
+/// Adds up what the model reads.
+fn weigh(text: &[u8], pieces: impl Iterator<Item = Piece>, measure: &mut Measure) {
+    for Piece { kind, span } in pieces {
         match kind {
             Kind::Name => {
                 measure.names += 1;
@@ -312,5 +388,4 @@ fn measure(text: &[u8], places: &Places) -> Result<Measure, InvalidRequest> {
             }
         }
     }
-    Ok(measure)
 }

@@ -5,16 +5,16 @@ use std::borrow::Cow;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{ChatAnswer, ChatRequest, InvalidRequest};
+use super::{ChatAnswer, ChatRequest, InvalidRequest, Operation};
 use crate::pii::{Entities, Scanner};
 use crate::tokens::Encoding;
 
 fn read(body: &str) -> ChatRequest<&[u8]> {
-    ChatRequest::read(body.as_bytes()).expect("a valid request")
+    ChatRequest::read(body.as_bytes(), Operation::Chat).expect("a valid request")
 }
 
 fn refusal(body: &str) -> InvalidRequest {
-    ChatRequest::read(body.as_bytes()).expect_err("an invalid request")
+    ChatRequest::read(body.as_bytes(), Operation::Chat).expect_err("an invalid request")
 }
 
 fn asking(content: &str) -> String {
@@ -84,7 +84,7 @@ fn what_is_not_json_is_refused_without_a_parameter() {
             "{refusal}"
         );
     }
-    let invalid = ChatRequest::read(b"{\"model\":\n \"\xff\"}").unwrap_err();
+    let invalid = ChatRequest::read(b"{\"model\":\n \"\xff\"}", Operation::Chat).unwrap_err();
     assert!(
         invalid.message.ends_with("invalid UTF-8 at line 2 column 3"),
         "{invalid}"
@@ -504,7 +504,7 @@ fn escaped_throughout(text: &str) -> String {
 proptest! {
     #[test]
     fn any_bytes_are_refused_or_read_never_more(body in prop::collection::vec(any::<u8>(), 0..64)) {
-        let _ = ChatRequest::read(&body[..]);
+        let _ = ChatRequest::read(&body[..], Operation::Chat);
         let _ = ChatAnswer::read(&body[..]);
     }
 
@@ -516,7 +516,7 @@ proptest! {
         }
         if let Some((redacted, tally)) = read(&body).redacted(&scanner()) {
             prop_assert_eq!(&read(&body).screen(&scanner()), &tally);
-            let again = ChatRequest::read(redacted).unwrap();
+            let again = ChatRequest::read(redacted, Operation::Chat).unwrap();
             for (before, after) in read(&body).texts().zip(again.texts()) {
                 let parses = |text: &str| serde_json::from_str::<Value>(text).is_ok_and(|value| value.is_object() || value.is_array());
                 prop_assert!(!parses(&before) || parses(&after), "{before} became {after}");
@@ -545,4 +545,66 @@ proptest! {
         prop_assert!(request.prompt_upper_bound() >= request.count_prompt(Encoding::O200k));
         prop_assert!(request.prompt_upper_bound() >= request.count_prompt(Encoding::Cl100k));
     }
+}
+
+fn read_as(operation: Operation, body: &str) -> Result<ChatRequest<&[u8]>, InvalidRequest> {
+    ChatRequest::read(body.as_bytes(), operation)
+}
+
+#[test]
+fn texts_to_continue_or_to_embed_may_come_in_every_form() {
+    for (input, texts, numbered, bytes) in [
+        (r#""a\u00e9""#, 1, 0, 3),
+        (r#"["one", "three"]"#, 2, 0, 8),
+        ("[1, 20, 300]", 1, 3, 0),
+        ("[[1, 2], [3]]", 2, 3, 0),
+    ] {
+        for (operation, field) in [(Operation::Completions, "prompt"), (Operation::Embeddings, "input")] {
+            let body = format!(r#"{{"model": "m", "{field}": {input}, "messages": 5}}"#);
+            let request = read_as(operation, &body).unwrap();
+            assert_eq!(request.operation(), operation);
+            assert_eq!((request.messages(), request.numbered(), request.text_bytes()), (texts, numbered, bytes));
+            assert_eq!(request.prompt_upper_bound(), bytes + numbered, "no overhead of a chat");
+        }
+    }
+}
+
+#[test]
+fn what_is_no_text_is_refused_by_the_name_of_its_field() {
+    for input in ["5", "null", "{}", "true", "[]", "[null]", r#"["a", {}]"#, "[-1]"] {
+        let refusal = read_as(Operation::Embeddings, &format!(r#"{{"model": "m", "input": {input}}}"#)).unwrap_err();
+        assert_eq!(refusal.param.as_deref(), Some("input"), "{input}");
+    }
+    let refusal = read_as(Operation::Completions, r#"{"model": "m", "input": "x"}"#).unwrap_err();
+    assert_eq!(refusal.param.as_deref(), Some("prompt"));
+    let many = format!(r#"{{"model": "m", "input": [{}"x"]}}"#, r#""x","#.repeat(2048));
+    assert_eq!(read_as(Operation::Embeddings, &many).unwrap_err().code, Some("invalid_array_length"));
+}
+
+#[test]
+fn every_prompt_is_continued_as_often_as_asked_and_its_suffix_is_read_too() {
+    let body = r#"{"model": "m", "prompt": ["a", "b"], "n": 3, "suffix": "mail a@example.com", "stream": true}"#;
+    let request = read_as(Operation::Completions, body).unwrap();
+    assert_eq!(request.n(), 6);
+    let texts: Vec<_> = request.texts().collect();
+    assert_eq!(texts, ["a", "b", "mail a@example.com"]);
+    let rendered = request.render("other", true);
+    assert!(rendered.ends_with(br#""stream": true}"#));
+    assert!(rendered.starts_with(br#"{"model": "other","stream_options":{"include_usage":true}"#));
+    let (redacted, _) = request.redacted(&Scanner::new(Entities::ALL)).unwrap();
+    assert!(!redacted.windows(13).any(|part| part == b"a@example.com"));
+}
+
+#[test]
+fn vectors_are_not_streamed_whatever_the_body_says() {
+    let request = read_as(Operation::Embeddings, r#"{"model": "m", "input": "x", "stream": "odd", "n": 0}"#).unwrap();
+    assert!(!request.stream());
+    assert_eq!(request.n(), 1);
+}
+
+#[test]
+fn a_continuation_is_counted_like_a_message() {
+    let body = r#"{"choices": [{"text": "Hello there."}, {"text": ""}, {"text": null}]}"#;
+    let answer = ChatAnswer::read(body.as_bytes()).unwrap();
+    assert_eq!(answer.count_completion(Encoding::O200k), Encoding::O200k.count("Hello there."));
 }

@@ -98,12 +98,13 @@ impl Account {
 
     /// Takes in what one choice says in one chunk.
     fn hear(&mut self, payload: &[u8], choice: Span) {
-        let (mut index, mut finish_reason, mut delta) = (0, None, None);
+        let (mut index, mut finish_reason, mut delta, mut continuation) = (0, None, None, None);
         for Member { key, value } in json::members(payload, choice.start) {
             match &*key {
                 b"index" => index = choice_index(value.of(payload)),
                 b"finish_reason" => finish_reason = words(payload, value),
                 b"delta" => delta = Some(value),
+                b"text" => continuation = json::string(payload, value),
                 _ => {}
             }
         }
@@ -123,23 +124,22 @@ impl Account {
         }
         if let Some(delta) = delta {
             self.has_content = self.has_content || says_something(payload, delta);
-            let Self {
-                choices,
-                kept_bytes,
-                unkept_bytes,
-                keep_bytes,
-                ..
-            } = self;
-            let kept = &mut choices[at].text;
-            spoken(payload, delta, |raw| {
-                let said = json::unescape(raw);
-                if *unkept_bytes == 0 && *kept_bytes + said.len() <= *keep_bytes {
-                    *kept_bytes += said.len();
-                    kept.push_str(&said);
-                } else {
-                    *unkept_bytes += said.len();
-                }
-            });
+            spoken(payload, delta, |raw| self.keep(at, raw));
+        }
+        if let Some(continuation) = continuation.filter(|text| text.len() > 0) {
+            self.has_content = true;
+            self.keep(at, continuation.of(payload));
+        }
+    }
+
+    /// Keeps what the choice in place `at` said, or at least how long it was.
+    fn keep(&mut self, at: usize, raw: &[u8]) {
+        let said = json::unescape(raw);
+        if self.unkept_bytes == 0 && self.kept_bytes + said.len() <= self.keep_bytes {
+            self.kept_bytes += said.len();
+            self.choices[at].text.push_str(&said);
+        } else {
+            self.unkept_bytes += said.len();
         }
     }
 
