@@ -1,7 +1,9 @@
 """Health: what an orchestrator is told, state by state."""
 
+import asyncio
+import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
@@ -9,7 +11,7 @@ import httpx2
 import pytest
 from starlette.routing import Router
 
-from tollway.health import STALE_S, Health, routes
+from tollway.health import STALE_S, Exposition, Health, routes
 from tollway.telemetry.metrics import Metrics, prepare
 
 
@@ -21,10 +23,14 @@ def metrics(tmp_path: Path) -> Iterator[Metrics]:
 
 
 @asynccontextmanager
-async def asking(health: Health, metrics: Metrics, *, serve_metrics: bool = True) -> AsyncIterator[httpx2.AsyncClient]:
-    app = Router(list(routes(health, metrics, serve_metrics=serve_metrics)))
+async def asking(
+    health: Health, metrics: Metrics | Callable[[], bytes], *, serve_metrics: bool = True
+) -> AsyncIterator[httpx2.AsyncClient]:
+    exposition = Exposition(metrics.exposition if isinstance(metrics, Metrics) else metrics)
+    app = Router(list(routes(health, exposition, serve_metrics=serve_metrics)))
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://worker") as client:
         yield client
+    await exposition.close()
 
 
 @pytest.mark.parametrize(
@@ -89,3 +95,71 @@ async def test_health_only_answers_questions(metrics: Metrics) -> None:
     async with asking(Health(time.monotonic, lambda: False), metrics) as client:
         assert (await client.post("/health/ready")).status_code == 405
         assert (await client.head("/health/ready")).status_code == 200
+
+
+class Slow:
+    """A rendering that waits until it may end, and counts."""
+
+    def __init__(self) -> None:
+        self.began = threading.Semaphore(0)
+        self.may_end = threading.Semaphore(0)
+        self.threads: list[threading.Thread] = []
+
+    def __call__(self) -> bytes:
+        self.threads.append(threading.current_thread())
+        self.began.release()
+        self.may_end.acquire()
+        return b"rendering %d\n" % len(self.threads)
+
+
+async def test_scrapes_at_the_same_time_share_one_rendering_and_the_next_gets_a_new_one() -> None:
+    slow = Slow()
+    async with asking(Health(time.monotonic, lambda: False), slow) as client:
+        scrapes = [asyncio.create_task(client.get("/metrics")) for _ in range(10)]
+        await asyncio.to_thread(slow.began.acquire)
+        scrapes += [asyncio.create_task(client.get("/metrics")) for _ in range(10)]
+        await asyncio.sleep(0.05)
+        scrapes[0].cancel()
+        slow.may_end.release(100)
+        answers = await asyncio.gather(*scrapes[1:])
+        assert {answer.text for answer in answers} == {"rendering 1\n"}
+        assert (await client.get("/metrics")).text == "rendering 2\n"
+
+
+async def test_metrics_are_rendered_though_every_thread_for_calls_is_taken(metrics: Metrics) -> None:
+    may_end = threading.Event()
+    loop = asyncio.get_running_loop()
+    taken = [loop.run_in_executor(None, may_end.wait) for _ in range(100)]
+    try:
+        async with asking(Health(time.monotonic, lambda: False), metrics) as client:
+            answer = await asyncio.wait_for(client.get("/metrics"), 20)
+            assert answer.status_code == 200
+            may_end.set()
+    finally:
+        may_end.set()
+        await asyncio.gather(*taken)
+
+
+async def test_the_thread_of_metrics_ends_with_them() -> None:
+    slow = Slow()
+    slow.may_end.release()
+    exposition = Exposition(slow)
+    assert await exposition.text() == b"rendering 1\n"
+    await exposition.close()
+    assert not slow.threads[0].is_alive()
+
+
+async def test_a_rendering_that_fails_is_told_and_tried_anew(metrics: Metrics) -> None:
+    failing = [True]
+
+    def render() -> bytes:
+        if failing[0]:
+            raise OSError("no such file")
+        return metrics.exposition()
+
+    exposition = Exposition(render)
+    with pytest.raises(OSError, match="no such file"):
+        await exposition.text()
+    failing[0] = False
+    assert b"tollway_in_flight" in await exposition.text()
+    await exposition.close()

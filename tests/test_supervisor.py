@@ -1,6 +1,9 @@
 """The supervisor: what it refuses to start on, and the shipping of rows on a thread of its own."""
 
 import asyncio
+import os
+import resource
+import signal
 import socket
 import subprocess
 import sys
@@ -13,7 +16,7 @@ from typing import Any
 import asyncpg
 import msgspec
 import pytest
-from tests.fakes.gateway import config, free_port
+from tests.fakes.gateway import Gateway, config, free_port
 from tests.fakes.telemetry import Recording
 from tests.proxy.usage.test_journal import row
 
@@ -22,6 +25,8 @@ from tollway.control.billing.prices import PACKAGED, load_prices
 from tollway.control.publish import publish
 from tollway.proxy.usage.journal import Journal
 from tollway.settings import read
+from tollway.storage import postmaster
+from tollway.storage.embedded import EmbeddedPostgres
 from tollway.storage.segments import segments
 from tollway.supervisor import CannotStart, Shipping, Supervisor, hold
 from tollway.telemetry.metrics import Metrics, prepare
@@ -178,3 +183,77 @@ async def test_without_a_database_shipping_ends_and_leaves_the_rows_to_the_next_
     await asyncio.to_thread(thread.join)
     assert len(segments(tmp_path)) == 1
     assert "usage_waits" in recording.events()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a thread has no priority of its own")
+async def test_the_thread_that_ships_gives_way_to_calls_and_no_other_does(
+    recording: Recording, metrics: Metrics, tmp_path: Path
+) -> None:
+    shipping = Shipping(tmp_path, NOWHERE, recording.log, metrics)
+    thread = threading.Thread(target=shipping.run)
+    thread.start()
+    try:
+        assert thread.native_id is not None
+        for _ in range(1_500):
+            if os.sched_getscheduler(thread.native_id) == os.SCHED_BATCH:
+                break
+            await asyncio.sleep(0.02)
+        assert os.sched_getscheduler(thread.native_id) == os.SCHED_BATCH
+        assert os.sched_getscheduler(threading.get_native_id()) == os.SCHED_OTHER
+    finally:
+        shipping.end()
+        await asyncio.to_thread(thread.join)
+
+
+async def test_a_postgres_that_is_being_started_again_at_the_end_is_stopped_all_the_same(
+    recording: Recording, tmp_path: Path, own_postgres: EmbeddedPostgres
+) -> None:
+    await asyncio.to_thread(own_postgres.start)
+    first = own_postgres.pid
+    assert first is not None
+    keeping = asyncio.create_task(supervisor(recording, tmp_path)._keep_postgres(own_postgres))
+    os.kill(first, signal.SIGKILL)
+    again = None
+    while again is None or again.pid == first:
+        await asyncio.sleep(0.001)
+        again = postmaster.read(own_postgres._data)
+    keeping.cancel()
+    await asyncio.gather(keeping, return_exceptions=True)
+    await asyncio.to_thread(own_postgres.stop)
+    with pytest.raises(ProcessLookupError):
+        os.kill(again.pid, 0)
+    assert postmaster.read(own_postgres._data) is None
+
+
+async def test_a_postgres_that_can_not_be_started_again_is_told_and_tried_again(
+    recording: Recording, tmp_path: Path, own_postgres: EmbeddedPostgres
+) -> None:
+    await asyncio.to_thread(own_postgres.start)
+    (own_postgres._data / "PG_VERSION").rename(own_postgres._data / "hidden")
+    first = own_postgres.pid
+    assert first is not None
+    keeping = asyncio.create_task(supervisor(recording, tmp_path)._keep_postgres(own_postgres))
+    os.kill(first, signal.SIGKILL)
+    log = tmp_path / "log"
+    while "postgres_does_not_start" not in log.read_text():  # noqa: ASYNC110 -- it is a file
+        await asyncio.sleep(0.02)
+    (own_postgres._data / "hidden").rename(own_postgres._data / "PG_VERSION")
+    while not own_postgres.is_alive:  # noqa: ASYNC110 -- it is another process
+        await asyncio.sleep(0.02)
+    keeping.cancel()
+    await asyncio.gather(keeping, return_exceptions=True)
+
+
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="the limits of another process can be set on Linux only")
+def test_a_worker_that_can_not_be_started_is_told_and_started_as_soon_as_it_can_be(
+    postgres_dsn: str, tmp_path: Path
+) -> None:
+    with Gateway(config(postgres_dsn), tmp_path) as gateway:
+        soft, hard = resource.prlimit(gateway.process.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(gateway.process.pid, resource.RLIMIT_NOFILE, (3, hard))
+        os.kill(gateway.workers()[0], signal.SIGKILL)
+        gateway.wait_until(lambda: '"worker_does_not_start"' in gateway.log(), "told")
+        assert gateway.process.poll() is None
+        resource.prlimit(gateway.process.pid, resource.RLIMIT_NOFILE, (soft, hard))
+        gateway.wait_until(lambda: gateway.ready()[0] == 200, "ready again")
+    assert gateway.process.returncode == 0

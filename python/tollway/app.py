@@ -133,7 +133,7 @@ async def build(
     def principal(record: KeyRecord) -> Principal:
         return compile_principal(record, snapshot.default_limits)
 
-    authenticator = Authenticator(PostgresKeySource(pool), principal, metrics)
+    authenticator = Authenticator(PostgresKeySource(pool), principal, metrics, down_since=lambda: changes.down_since)
     feed = Feed(snapshot, authenticator, metrics)
     changes = KeyChanges(dsn, feed.key_changed, feed.missed_changes)
     vocabularies = Vocabularies()
@@ -163,13 +163,14 @@ async def build(
 
     chat = boundary(hallway.serve, "POST")
     health_of = health.Health(lambda: changes.last_ok, lambda: journal.full)
+    exposition = health.Exposition(metrics.exposition)
     routes: list[BaseRoute] = [
         Route("/v1/chat/completions", chat),
         Route("/api/v1/chat/completions", chat),
         Route("/v1/completions", boundary(hallway.serve, "POST", "completions")),
         Route("/v1/embeddings", boundary(hallway.serve, "POST", "embeddings")),
         Route("/v1/models", boundary(ModelList(authenticator).serve, "GET")),
-        *health.routes(health_of, metrics, serve_metrics=settings.telemetry.metrics),
+        *health.routes(health_of, exposition, serve_metrics=settings.telemetry.metrics),
         *control.routes(pool, log, lambda: declared),
         Route("/{path:path}", NothingHere(identities)),
     ]
@@ -180,6 +181,7 @@ async def build(
         transport.close()
         ledger.close()
         await pool.close()
+        await exposition.close()
         metrics.close()
 
     background = [changes.follow, journal.measure]

@@ -3,13 +3,14 @@
 import asyncio
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from tollway.telemetry.metrics import CONTENT_TYPE, Metrics
+from tollway.telemetry.metrics import CONTENT_TYPE
 
 STALE_S = 10.0
 """Key changes not heard of for this long mean that the database is out of reach."""
@@ -44,7 +45,35 @@ class Health:
         return 200, {"status": "ready" if database == "ok" else "degraded", "checks": checks}
 
 
-def routes(health: Health, metrics: Metrics, *, serve_metrics: bool) -> list[Route]:
+class Exposition:
+    """``/metrics`` as text, rendered on a thread of its own: files are read, and no call may wait behind that.
+
+    Whoever asks while one is being rendered gets that one, so many scrapes cost as much as one.
+    """
+
+    def __init__(self, render: Callable[[], bytes]) -> None:
+        self._render = render
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="metrics")
+        self._under_way: asyncio.Future[bytes] | None = None
+
+    async def text(self) -> bytes:
+        """What :meth:`Metrics.exposition` gives."""
+        if self._under_way is None:
+            self._under_way = asyncio.get_running_loop().run_in_executor(self._thread, self._render)
+            self._under_way.add_done_callback(self._rendered)
+        return await asyncio.shield(self._under_way)  # one scraper that hangs up must not take it from the others
+
+    def _rendered(self, done: "asyncio.Future[bytes]") -> None:
+        self._under_way = None
+        if not done.cancelled():
+            done.exception()  # whoever awaited has it
+
+    async def close(self) -> None:
+        """Lets the thread end; what is being rendered is finished first."""
+        await asyncio.to_thread(self._thread.shutdown)
+
+
+def routes(health: Health, exposition: Exposition, *, serve_metrics: bool) -> list[Route]:
     """``/health/live``, ``/health/ready`` and, unless switched off, ``/metrics``."""
 
     async def live(_: Request) -> Response:
@@ -53,11 +82,11 @@ def routes(health: Health, metrics: Metrics, *, serve_metrics: bool) -> list[Rou
     async def ready(_: Request) -> Response:
         return _json(*health.report())
 
-    async def exposition(_: Request) -> Response:
-        return Response(await asyncio.to_thread(metrics.exposition), media_type=CONTENT_TYPE)
+    async def metrics(_: Request) -> Response:
+        return Response(await exposition.text(), media_type=CONTENT_TYPE)
 
     found = [Route("/health/live", live), Route("/health/ready", ready)]
-    return [*found, Route("/metrics", exposition)] if serve_metrics else found
+    return [*found, Route("/metrics", metrics)] if serve_metrics else found
 
 
 def _json(status: int, body: dict[str, object]) -> Response:

@@ -25,7 +25,7 @@ from tollway.app import Places
 from tollway.contract.snapshot import Snapshot
 from tollway.settings import Settings
 from tollway.storage import partitions
-from tollway.storage.embedded import NICENESS, EmbeddedPostgres, EmbeddedPostgresFailed
+from tollway.storage.embedded import EmbeddedPostgres, give_way
 from tollway.storage.migrate import MigrationRefused, migrate
 from tollway.storage.pool import OUT_OF_REACH, connect
 from tollway.storage.shipper import Shipper
@@ -125,7 +125,7 @@ class Supervisor:
             )
             if ready is not None and not ready.done():
                 ready.cancel()
-            for task in side:
+            for task in [*tasks, *side]:
                 if task.done():
                     task.result()  # a defect: end loudly rather than serve without it
         finally:
@@ -166,15 +166,22 @@ class Supervisor:
             await asyncio.sleep(PARTITIONS_EVERY_S)
 
     async def _keep_postgres(self, embedded: EmbeddedPostgres) -> None:
-        """Starts our PostgreSQL again when it died; its address stays the same, so everyone finds it again."""
+        """Starts our PostgreSQL again when it died; its address stays the same, so everyone finds it again.
+
+        It ends only when no start is under way: whoever stops the server afterwards stops the last one.
+        """
         while True:
             await asyncio.sleep(POSTGRES_EVERY_S)
             if embedded.is_alive:
                 continue
             self._log.error("postgres_died")
+            starting = asyncio.create_task(asyncio.to_thread(embedded.start))
             try:
-                await asyncio.to_thread(embedded.start)
-            except EmbeddedPostgresFailed as error:
+                await asyncio.shield(starting)
+            except asyncio.CancelledError:
+                await asyncio.wait({starting})  # a thread can't be cancelled
+                raise
+            except Exception as error:  # noqa: BLE001 -- whatever it is, calls are served and rows wait in the journal
                 self._log.error("postgres_does_not_start", error=error)
 
     async def _keep_worker(self, index: int, dsn: str, metrics: Metrics) -> None:
@@ -182,26 +189,43 @@ class Supervisor:
         failures = 0
         while not self._ending.is_set():
             began = time.monotonic()
-            process = await self._start_worker(index, dsn)
-            self._workers[index] = process
-            code = await process.wait()
-            del self._workers[index]
-            if self._ending.is_set():
-                return
-            failures = 0 if time.monotonic() - began > STEADY_S else failures + 1
-            forget(self._places.metrics, f"worker-{index}")
-            metrics.worker_restarted()
-            self._log.error("worker_died", worker=index, pid=process.pid, exit_code=code, failures=failures)
+            try:
+                process = await self._start_worker(index, dsn)
+                code = await process.wait()
+                del self._workers[index]
+                if self._ending.is_set():
+                    return
+                failures = 0 if time.monotonic() - began > STEADY_S else failures + 1
+                metrics.worker_restarted()
+                self._log.error("worker_died", worker=index, pid=process.pid, exit_code=code, failures=failures)
+                forget(self._places.metrics, f"worker-{index}")
+            except Exception as error:  # noqa: BLE001 -- no process or no file to be had now: try on
+                failures += 1
+                left = self._workers.pop(index, None)
+                if left is not None and left.returncode is None:
+                    left.kill()
+                self._log.error("worker_does_not_start", worker=index, error=error, failures=failures)
             if failures > 1:
-                await asyncio.sleep(random.uniform(0.5, 1.0) * min(RESPAWN_CAP_S, 0.2 * 2 ** min(failures, 6)))  # noqa: S311 -- jitter
+                await self._pause(random.uniform(0.5, 1.0) * min(RESPAWN_CAP_S, 0.2 * 2 ** min(failures, 6)))  # noqa: S311 -- jitter
+
+    async def _pause(self, seconds: float) -> None:
+        """Waits, but not beyond the moment when the gateway is told to end."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._ending.wait()
+        except TimeoutError:
+            return
 
     async def _start_worker(self, index: int, dsn: str) -> asyncio.subprocess.Process:
+        charge = encode_charge(Charge(index, self._settings, self._snapshot, dsn, self._settings.server.drain_s))
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "tollway.worker", stdin=asyncio.subprocess.PIPE
         )
-        charge = Charge(index, self._settings, self._snapshot, dsn, self._settings.server.drain_s)
+        self._workers[index] = process
+        if self._ending.is_set():  # the others were told while this one was being made
+            self._tell_workers(self._ask)
         assert process.stdin is not None  # noqa: S101 -- for the type checker: PIPE above
-        process.stdin.write(encode_charge(charge))
+        process.stdin.write(charge)
         try:
             await process.stdin.drain()
         except ConnectionError:
@@ -256,7 +280,7 @@ class Shipping:
     def run(self) -> None:
         """Ships until :meth:`end`, then what is left, for a bounded time."""
         if sys.platform == "linux":  # where a priority can be a thread's own
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+            give_way(threading.get_native_id())
         with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
             runner.run(self._ship())
 

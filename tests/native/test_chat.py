@@ -121,6 +121,22 @@ def test_a_request_with_nothing_to_change_is_the_clients_own_bytes() -> None:
     assert request.redacted(SCANNER) == (request, {})
 
 
+@pytest.mark.parametrize("padding_bytes", [0, 16 * 1024], ids=["with the interpreter", "without"])
+def test_a_body_of_any_size_is_read_redacted_and_rendered_alike(padding_bytes: int) -> None:
+    padding = "x " * padding_bytes
+    body = json.dumps({"model": "m", "messages": [{"content": padding + "bob@example.org"}]}).encode()
+    request = chat.read_request(body)
+    redacted, counts = request.redacted(SCANNER)
+    assert (redacted.body, counts) == (body.replace(b"bob@example.org", b"[EMAIL]"), {"email": 1})
+    assert redacted.redacted(SCANNER) == (redacted, {})
+    assert redacted.render("m", False) is redacted.body
+    assert redacted.render("other", False) == redacted.body.replace(b'"m"', b'"other"')
+    with pytest.raises(chat.InvalidRequest):
+        chat.read_request(body[:-1])
+    with pytest.raises(ValueError, match="not a JSON object"):
+        chat.read_answer(body[:-1])
+
+
 @given(bodies(MESSAGE))
 @settings(deadline=None)
 def test_the_texts_are_those_a_model_reads(body: bytes) -> None:
@@ -272,7 +288,7 @@ def test_recorded_answers_are_read_as_json_reads_them() -> None:
             continue
         answer = chat.read_answer(body.encode())
         choices = expected.get("choices") or []
-        assert {name: getattr(answer, name) for name in USAGE} == twin.usage(expected), record["id"]
+        assert {name: getattr(answer.usage, name) for name in USAGE} == twin.usage(expected), record["id"]
         assert answer.choices == len(choices), record["id"]
         assert answer.finish_reasons == [c["finish_reason"] for c in choices if c.get("finish_reason")], record["id"]
         assert answer.error == (bool(expected.get("error")) or expected.get("object") == "error"), record["id"]
@@ -299,8 +315,8 @@ def test_recorded_prompts_are_counted_as_openai_counted_them() -> None:
     off = []
     for request, answer in plain_records_of_openai():
         counted = request.count_prompt(tokens.encoding_of(answer.model or ""))
-        assert request.prompt_upper_bound() >= (answer.prompt_tokens or 0)
-        off.append(abs(counted - (answer.prompt_tokens or 0)))
+        assert request.prompt_upper_bound() >= (answer.usage.prompt_tokens or 0)
+        off.append(abs(counted - (answer.usage.prompt_tokens or 0)))
     assert len(off) > 100
     assert sorted(off)[len(off) * 9 // 10] <= 1
 
@@ -309,7 +325,7 @@ def test_recorded_answers_are_counted_as_openai_counted_them() -> None:
     off = []
     for _, answer in plain_records_of_openai():
         counted = answer.count_completion(tokens.encoding_of(answer.model or ""))
-        off.append(abs(counted - (answer.completion_tokens or 0)))
+        off.append(abs(counted - (answer.usage.completion_tokens or 0)))
     assert len(off) > 100
     assert sorted(off)[len(off) * 9 // 10] <= 3
 

@@ -1,6 +1,7 @@
 """Personal data: what is found and what is left alone, against the slow twin, and in hostile texts."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -57,13 +58,22 @@ def found(text: str) -> list[tuple[str, str]]:
 @given(TEXTS)
 @example("call 1 2 3 4 5 6 7 8 9")
 @example("a" * 70 + "@example.com")
-@settings(max_examples=500, deadline=None, derandomize=True)
+@example("called from4111 1111 1111 1111")
+@example("called from:41111111111111114111 1111 1111 1111")
+@example("called from\u00a0123456789")
+@example("called from\u2003123456789")
+@settings(max_examples=3_000, deadline=None)
 def test_a_scan_finds_what_the_twin_finds(text: str) -> None:
-    # Known and still to be settled: of a long run of digits the twin may take a part for a phone beside a context word,
-    # where the scanner passes over the whole run. Everything else is the same.
-    got, expected = ALL.scan(text), twin.scan(text)
-    assert [each for each in got if each not in expected] == []
-    assert [each for each in expected if each not in got and each[0] != "phone"] == []
+    assert ALL.scan(text) == twin.scan(text)
+
+
+@given(TEXTS)
+@settings(deadline=None)
+def test_a_number_that_is_found_is_never_a_slice_of_a_longer_row_of_digits(text: str) -> None:
+    for entity, start, end in ALL.scan(text):
+        if entity != "email":
+            assert not re.fullmatch("[0-9]{2}", text[max(0, start - 1) : start + 1])
+            assert not re.fullmatch("[0-9]{2}", text[end - 1 : end + 1])
 
 
 @pytest.mark.parametrize("entity", pii.ENTITIES)

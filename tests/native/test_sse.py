@@ -33,8 +33,8 @@ def run(relay: sse.Relay, chunks: Iterable[bytes]) -> bytes:
 
 
 def facts(relay: sse.Relay) -> dict[str, Any]:
-    names = (*USAGE, "done", "failed", "complete", "has_content", "events", "finish_reasons", "error")
-    return {name: getattr(relay, name) for name in names}
+    names = ("done", "failed", "complete", "has_content", "events", "finish_reasons", "error")
+    return {name: getattr(relay, name) for name in names} | {name: getattr(relay.usage, name) for name in USAGE}
 
 
 def cuttings(stream: bytes, seed: str) -> Iterator[list[bytes]]:
@@ -81,7 +81,8 @@ def test_a_tortured_stream_comes_out_the_same(newline: str, noise: str, tail: st
         assert "\ufffd" not in out.decode()
         assert relay.done
         assert relay.complete
-        assert (relay.prompt_tokens, relay.completion_tokens, relay.finish_reasons) == (9, 4, ["tool_calls"])
+        assert (relay.usage.prompt_tokens, relay.usage.completion_tokens) == (9, 4)
+        assert relay.finish_reasons == ["tool_calls"]
 
 
 def test_a_chunk_that_passes_whole_is_the_same_object() -> None:
@@ -100,7 +101,7 @@ def test_usage_beside_a_choice_is_never_hidden() -> None:
     last = chunk("x", "stop", usage={"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3})
     relay = sse.Relay(True)
     assert run(relay, [wire(last)]) == wire(last)
-    assert (relay.prompt_tokens, relay.completion_tokens) == (1, 2)
+    assert (relay.usage.prompt_tokens, relay.usage.completion_tokens) == (1, 2)
 
 
 def test_an_error_passes_once_and_zeros_behind_it_do_not_count() -> None:
@@ -113,7 +114,7 @@ def test_an_error_passes_once_and_zeros_behind_it_do_not_count() -> None:
         assert relay.done
         assert not relay.complete
         assert json.loads(relay.error or b"null") == error
-        assert relay.prompt_tokens is None
+        assert relay.usage.prompt_tokens is None
 
 
 @pytest.mark.parametrize("error", ["Incorrect API key", {"message": "x"}])
@@ -196,7 +197,7 @@ def test_any_chunking_gives_what_the_twin_gives(stream: bytes, hide_usage: bool,
     assert out == run(single, [stream[at : at + 1] for at in range(len(stream))])
     assert facts(relay) == facts(single)
     assert [data for _, data in twin.events(out)] == twin.payloads(stream, hide_usage)
-    assert {name: getattr(relay, name) for name in USAGE} == twin.usage(stream)
+    assert {name: getattr(relay.usage, name) for name in USAGE} == twin.usage(stream)
 
 
 @given(streams(), st.lists(st.integers(0, 2_000), max_size=12))
@@ -241,7 +242,7 @@ def test_recorded_streams_pass_with_their_figures(record: dict[str, Any]) -> Non
                 relay = sse.Relay(hide_usage)
                 out = run(relay, chunks)
                 assert [data for _, data in twin.events(out)] == twin.payloads(stream, hide_usage)
-                assert {name: getattr(relay, name) for name in USAGE} == twin.usage(stream)
+                assert {name: getattr(relay.usage, name) for name in USAGE} == twin.usage(stream)
     told = [json.loads(data) for _, data in twin.events(stream) if data != b"[DONE]"]
     assert relay.failed == any(chunk.get("error") for chunk in told)
     assert relay.complete != relay.failed

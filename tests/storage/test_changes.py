@@ -174,6 +174,23 @@ async def test_it_starts_without_the_database_and_survives_its_restarts(own_post
     assert heard.gaps == 0
 
 
+async def test_an_outage_is_known_at_once_and_until_it_ends(own_postgres: EmbeddedPostgres) -> None:
+    dsn = own_postgres.start()
+    await migrate(dsn)
+    async with _following(dsn, Heard(), poll_s=3600.0) as changes:
+        assert changes.down_since is None, "nothing was tried yet"
+        await _until(lambda: changes.connected)
+        assert changes.down_since is None
+        own_postgres.stop()
+        await _until(lambda: changes.down_since is not None)
+        since = changes.down_since
+        await asyncio.sleep(0.5)
+        assert changes.down_since == since, "tries that fail do not move it"
+        own_postgres.start()
+        await _until(lambda: changes.connected)
+        assert changes.down_since is None
+
+
 async def test_after_a_long_gap_everything_is_forgotten(own_postgres: EmbeddedPostgres) -> None:
     dsn = own_postgres.start()
     await migrate(dsn)

@@ -253,3 +253,27 @@ async def test_stopping_cuts_open_sessions(own_postgres: EmbeddedPostgres) -> No
     with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, OSError)):
         await connection.fetchval("select 1")
     connection.terminate()
+
+
+def test_a_server_that_never_became_ready_is_stopped_too(data_dir: Path) -> None:
+    with EmbeddedPostgres(data_dir, options=FAST):
+        pass
+    impatient = EmbeddedPostgres(data_dir, options=FAST, start_timeout_s=0.0)
+    with pytest.raises(EmbeddedPostgresFailed, match="not ready"):
+        impatient.start()
+    impatient.stop()
+    assert impatient._process is not None
+    assert impatient._process.returncode is not None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="batches are a thing of Linux")
+def test_the_server_and_its_children_give_way_to_calls(own_postgres: EmbeddedPostgres) -> None:
+    dsn = own_postgres.start()
+    assert own_postgres.pid is not None
+    session = int(str(_ask(dsn, "select pg_backend_pid()")))
+    children = Path(f"/proc/{own_postgres.pid}/task/{own_postgres.pid}/children").read_text().split()
+    alive = [own_postgres.pid, *(int(pid) for pid in children if int(pid) != session)]
+    assert len(alive) > 2
+    assert {(os.sched_getscheduler(pid), os.getpriority(os.PRIO_PROCESS, pid)) for pid in alive} == {
+        (os.SCHED_BATCH, embedded.NICENESS)
+    }

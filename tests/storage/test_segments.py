@@ -164,3 +164,49 @@ def test_segments_are_listed_oldest_first_and_their_disk_space_is_known(tmp_path
     (tmp_path / "rejected.jsonl").write_bytes(b"")
     assert [path.name for path in segments(tmp_path)] == ["001-1-0.journal", "002-1-0.journal"]
     assert disk_bytes(tmp_path) == 2 * 4 * 1024 * 1024
+
+
+def half_seen(path: Path, at: int, seen: bytes) -> bytes:
+    """Puts ``seen`` where another process's view is behind, and returns what the writer wrote there."""
+    with path.open("r+b") as file:
+        file.seek(at)
+        written = file.read(len(seen))
+        file.seek(at)
+        file.write(seen)
+    return written
+
+
+SECOND = HEADER_BYTES + 8 + len(b"first")
+"""Where the second record begins."""
+
+
+@pytest.mark.parametrize(
+    ("at", "seen"),
+    [(SECOND + 8, bytes(6)), (SECOND + 4, bytes(4)), (SECOND + 3, b"\xff"), (SECOND, b"\x01")],
+    ids=["its bytes are not there yet", "its checksum is not", "its length is half there", "its length is another"],
+)
+def test_a_record_of_a_living_writer_is_waited_for_until_it_is_whole(tmp_path: Path, at: int, seen: bytes) -> None:
+    path = tmp_path / "a.journal"
+    writer = SegmentWriter(path, 16 * 1024)
+    for payload in (b"first", b"second", b"third"):
+        writer.append(payload)
+    written = half_seen(path, at, seen)
+    assert payloads_of(path) == [b"first"]
+    half_seen(path, at, written)
+    assert payloads_of(path) == [b"first", b"second", b"third"]
+    writer.close()
+
+
+def test_a_record_that_never_became_whole_is_damage_once_its_writer_is_gone(tmp_path: Path) -> None:
+    path = tmp_path / "a.journal"
+    writer = SegmentWriter(path, 16 * 1024)
+    for payload in (b"first", b"second", b"third"):
+        writer.append(payload)
+    half_seen(path, SECOND + 8, bytes(6))
+    reader = SegmentReader(path)
+    reader.mark_shipped(SECOND)
+    assert not reader.pending(), "its writer may still be at it"
+    writer.close()
+    assert reader.pending()
+    assert [payload for _, payload in reader.records(SECOND)] == [None, b"third"]
+    reader.close()

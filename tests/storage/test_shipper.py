@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from tests.fakes.telemetry import Recording, counted
 from tests.storage.test_usage import ROW
 
 from tollway.contract.usage import UsageRow
+from tollway.proxy.usage.price import MOST_PICOUSD
 from tollway.storage.embedded import EmbeddedPostgres
 from tollway.storage.migrate import migrate
 from tollway.storage.pool import OUT_OF_REACH, connect
@@ -243,3 +245,41 @@ async def test_what_waits_is_measured(shipper: Shipper, journal: Path, metrics: 
     await asyncio.gather(running, return_exceptions=True)
     assert counted(metrics, "tollway_journal_pending_rows") == {(): 0.0}
     writer.close()
+
+
+async def test_a_row_of_the_most_tokens_and_the_highest_cost_is_stored_exactly(
+    shipper: Shipper, journal: Path, pool: asyncpg.Pool
+) -> None:
+    most = 2**31 - 1
+    row = rows(
+        1,
+        prompt_tokens=most,
+        completion_tokens=most,
+        cached_tokens=most,
+        cache_write_tokens=most,
+        reasoning_tokens=most,
+        cost_picousd=MOST_PICOUSD,
+    )
+    written(journal / "1-1-0.journal", *row).close()
+    assert await shipper.ship() == 1
+    found = await pool.fetchrow("select prompt_tokens, reasoning_tokens, cost from usage_logs")
+    assert found is not None
+    assert tuple(found) == (most, most, Decimal(MOST_PICOUSD).scaleb(-12))
+
+
+async def test_in_an_outage_the_rows_that_wait_are_counted_over_all_segments(
+    journal: Path, recording: Recording, metrics: Metrics
+) -> None:
+    pool = await connect("postgresql://nobody@127.0.0.1:9/nothing", connect_timeout_s=1.0)
+    for number in range(20):
+        written(journal / f"{number:02}-1-0.journal", *rows(5, 5 * number)).close()
+    writer = written(journal / "99-1-0.journal", *rows(3, 100))
+    running = asyncio.create_task(Shipper(journal, pool, recording.log, metrics).run())
+    await until(lambda: counted(metrics, "tollway_journal_pending_rows") == {(): 103.0})
+    writer.append(msgspec.msgpack.encode(rows(1, 103)[0]))
+    await until(lambda: counted(metrics, "tollway_journal_pending_rows") == {(): 104.0})
+    assert not running.done()
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    writer.close()
+    pool.terminate()

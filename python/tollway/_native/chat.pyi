@@ -8,7 +8,7 @@ from typing import final
 
 from tollway._native.pii import Scanner
 
-__all__ = ["ChatAnswer", "ChatRequest", "InvalidRequest", "read_answer", "read_request"]
+__all__ = ["ChatAnswer", "ChatRequest", "InvalidRequest", "Usage", "read_answer", "read_request"]
 
 class InvalidRequest(ValueError):
     """A request that is refused with status 400; its text is for the client and quotes nothing of the body."""
@@ -81,24 +81,12 @@ class ChatRequest:
         765 each, which are approximations."""
 
 def read_request(body: bytes, operation: str = "chat") -> ChatRequest:
-    """Checks a request: strict JSON, at most 128 levels deep. Raises InvalidRequest in OpenAI's words. From 16 KiB on
-    it works without the interpreter, as does `read_answer`: then call it from a thread."""
+    """Checks a request: strict JSON, at most 128 levels deep. Raises InvalidRequest in OpenAI's words. From 128 KiB
+    on it works without the interpreter, as do `read_answer` and `render`: then call it from a thread."""
 
 @final
-class ChatAnswer:
-    """A whole answer of an OpenAI-compatible upstream, or its error envelope. Counts not told are None."""
-
-    @property
-    def model(self) -> str | None: ...
-    @property
-    def choices(self) -> int:
-        """The number of choices."""
-
-    @property
-    def finish_reasons(self) -> list[str]: ...
-    @property
-    def error(self) -> bool:
-        """Whether it is an error envelope, in any of the shapes upstreams give it."""
+class Usage:
+    """Tokens as the provider told them, whatever it calls them; None where it told nothing."""
 
     @property
     def prompt_tokens(self) -> int | None: ...
@@ -122,6 +110,25 @@ class ChatAnswer:
     def audio_prompt_tokens(self) -> int | None: ...
     @property
     def audio_completion_tokens(self) -> int | None: ...
+
+@final
+class ChatAnswer:
+    """A whole answer of an OpenAI-compatible upstream, or its error envelope."""
+
+    @property
+    def model(self) -> str | None: ...
+    @property
+    def choices(self) -> int:
+        """The number of choices."""
+
+    @property
+    def finish_reasons(self) -> list[str]: ...
+    @property
+    def error(self) -> bool:
+        """Whether it is an error envelope, in any of the shapes upstreams give it."""
+
+    @property
+    def usage(self) -> Usage: ...
     def count_completion(self, encoding: str) -> int:
         """The tokens of everything the choices say, for when no usage was told. Works without the interpreter."""
 

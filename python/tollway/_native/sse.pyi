@@ -2,6 +2,8 @@
 
 from typing import final
 
+from tollway._native.chat import Usage
+
 __all__ = ["EventTooLarge", "Payloads", "Relay"]
 
 class EventTooLarge(ValueError):
@@ -67,25 +69,9 @@ class Relay:
         """The payload of the error event."""
 
     @property
-    def prompt_tokens(self) -> int | None:
-        """As told, like all counts here: of each the last word. Zeros behind an error tell nothing."""
+    def usage(self) -> Usage:
+        """What was told so far: of each count the last word. Zeros behind an error tell nothing."""
 
-    @property
-    def completion_tokens(self) -> int | None:
-        """The tokens to bill: with reasoning, also from those who leave it out of the completion (xAI)."""
-
-    @property
-    def total_tokens(self) -> int | None: ...
-    @property
-    def cached_tokens(self) -> int | None: ...
-    @property
-    def cache_write_tokens(self) -> int | None: ...
-    @property
-    def reasoning_tokens(self) -> int | None: ...
-    @property
-    def audio_prompt_tokens(self) -> int | None: ...
-    @property
-    def audio_completion_tokens(self) -> int | None: ...
     def count_completion(self, encoding: str) -> int:
         """The tokens of what was said: exact for the text kept, one for 4 bytes of what went beyond. Works without the
         interpreter; ValueError for an encoding other than `cl100k_base` and `o200k_base`."""

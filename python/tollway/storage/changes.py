@@ -2,7 +2,7 @@
 
 In: a DSN. Out: a call for every key or tenant that changed, so that what the data plane remembers of it is forgotten.
 With notifications working a revoked key is refused at once, without them within :data:`POLL_S` and a round trip;
-while the database is out of reach nothing can be known, and :attr:`KeyChanges.last_ok` says since when.
+while the database is out of reach nothing can be known, and :attr:`KeyChanges.down_since` says since when.
 """
 
 import asyncio
@@ -64,6 +64,7 @@ class KeyChanges:
         self._on_change = on_change
         self._on_gap = on_gap
         self._connected = False
+        self._down_since: float | None = None
         self._last_ok: float | None = None
         self._asked_at: datetime | None = None
         self._told: dict[tuple[str, str], datetime] = {}
@@ -72,6 +73,12 @@ class KeyChanges:
     def connected(self) -> bool:
         """Whether notifications arrive now, as far as the last question can tell."""
         return self._connected
+
+    @property
+    def down_since(self) -> float | None:
+        """``time.monotonic()`` of the moment when the database was found to be out of reach; ``None`` while it is not,
+        and before the first try has ended."""
+        return self._down_since
 
     @property
     def last_ok(self) -> float | None:
@@ -89,6 +96,8 @@ class KeyChanges:
                 pass
             finally:
                 self._connected = False
+                if self._down_since is None:
+                    self._down_since = time.monotonic()
             failures = 0 if self._last_ok is not None and self._last_ok > silent_since else failures + 1
             silent_since = self._last_ok if self._last_ok is not None else silent_since
             await asyncio.sleep(random.uniform(0.5, 1.0) * min(_RETRY_CAP_S, 0.1 * 2 ** min(failures, 6)))  # noqa: S311
@@ -101,6 +110,8 @@ class KeyChanges:
                 command_timeout=_PATIENCE_S,
                 server_settings={"application_name": "tollway changes"},
             )
+        cut = asyncio.Event()
+        connection.add_termination_listener(lambda _: cut.set())
         try:
             await connection.add_listener(CHANNEL, self._hear)
             if time.monotonic() - silent_since > self._slack_s:
@@ -108,10 +119,20 @@ class KeyChanges:
             while True:
                 await self._ask(connection)
                 self._connected = True
+                self._down_since = None
                 self._last_ok = time.monotonic()
-                await asyncio.sleep(self._poll_s)
+                await self._pause(cut)
         finally:
             connection.terminate()  # closing politely would wait for a server that may be gone
+
+    async def _pause(self, cut: asyncio.Event) -> None:
+        """Until the next question; a connection that is cut is told at once, not by a question that fails."""
+        try:
+            async with asyncio.timeout(self._poll_s):
+                await cut.wait()
+        except TimeoutError:
+            return
+        raise ConnectionResetError("the server closed the connection")
 
     def _hear(self, _connection: object, _pid: int, _channel: str, payload: object) -> None:
         try:

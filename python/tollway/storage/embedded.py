@@ -20,8 +20,10 @@ import os
 import signal
 import stat
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO
@@ -61,6 +63,15 @@ _OPTIONS = {
     "log_min_error_statement": "panic",
     "log_error_verbosity": "terse",
 }
+
+
+def give_way(task: int) -> None:
+    """Lets a process, or on Linux a thread, run when calls leave time: nicer, and as a batch, so that its waking up
+    does not take the processor from a worker (``sched(7)``). A system that refuses the latter is left as it is."""
+    os.setpriority(os.PRIO_PROCESS, task, NICENESS)
+    if sys.platform == "linux":
+        with suppress(OSError):
+            os.sched_setscheduler(task, os.SCHED_BATCH, os.sched_param(0))
 
 
 class EmbeddedPostgres:
@@ -145,17 +156,20 @@ class EmbeddedPostgres:
         Raises:
             EmbeddedPostgresFailed: it is still there after ``stop_timeout_s`` and an immediate shutdown.
         """
-        running, self._running = self._running, None
-        if running is None:
+        pid = self.pid
+        if pid is None and self._process is not None and self._process.poll() is None:
+            pid = self._process.pid  # launched, but never ready
+        self._running = None
+        if pid is None:
             return
         for number, bound_s in ((signal.SIGINT, self._stop_timeout_s), (signal.SIGQUIT, 10.0)):
             try:
-                os.kill(running.pid, number)
+                os.kill(pid, number)
             except ProcessLookupError:
                 return
-            if any(not self._alive(running.pid) for _ in _ticks(bound_s)):
+            if any(not self._alive(pid) for _ in _ticks(bound_s)):
                 return
-        raise EmbeddedPostgresFailed(f"PostgreSQL (process {running.pid}) does not stop; see {self._home / 'log'}")
+        raise EmbeddedPostgresFailed(f"PostgreSQL (process {pid}) does not stop; see {self._home / 'log'}")
 
     def __enter__(self) -> str:
         return self.start()
@@ -190,7 +204,7 @@ class EmbeddedPostgres:
             first_words = self._home / "log" / "start.log"
             with first_words.open("wb") as log:
                 self._process = self._spawn(command, log, account)
-            os.setpriority(os.PRIO_PROCESS, self._process.pid, NICENESS)
+            give_way(self._process.pid)  # before it has children, which inherit it
             running = self._until_ready(self._process, deadline)
             if running is not None:
                 return running

@@ -2,8 +2,10 @@
 
 A segment is a file of fixed size, mapped into memory: a header page, then records ``length u32, crc32 u32, payload``.
 A record counts once its length is there, which is written last: a process killed at any instruction leaves whole
-records only. What is in a mapped page survives the death of its process (not of the machine: for that the shipper
-syncs segments in groups, see ``SYNC_EVERY_S``).
+records only. Another process may see those writes in another order (on machines that order memory weakly, and where a
+length lies across two pages or cache lines): while its writer lives, a record that does not fit its checksum is one
+that is not whole yet, and a damaged one only once the writer is gone. What is in a mapped page survives the death of
+its process (not of the machine: for that the shipper syncs segments, see ``SYNC_EVERY_S``).
 
 Header: ``magic 8 bytes, shipped u64``; ``shipped`` is the offset up to which PostgreSQL has everything, moved only by
 the shipper. A segment whose writer holds no lock on it any more takes no further records.
@@ -106,19 +108,33 @@ class SegmentReader:
             _SHIPPED.pack_into(self._map, _SHIPPED_AT, offset)
 
     def records(self, offset: int) -> Iterator[tuple[int, bytes | None]]:
-        """Complete records from ``offset`` on, each with the offset behind it; ``None`` for a damaged one."""
+        """Complete records from ``offset`` on, each with the offset behind it; ``None`` for a damaged one.
+
+        It stops at one that a living writer may still be writing: ask again later.
+        """
         size = 0 if self._map is None else len(self._map)
         while self._map is not None and offset + _RECORD.size <= size:
-            length, checksum = _RECORD.unpack_from(self._map, offset)
-            end = offset + _RECORD.size + length
-            if length == 0:
+            end, payload = self._record(self._map, offset)
+            if payload is None and end > offset:
+                if not self.abandoned():
+                    return
+                end, payload = self._record(self._map, offset)  # it may have become whole before the writer went
+            if end == offset:
                 return
-            if end > size:  # damaged: what is behind it can't be found, and must not vanish in silence
-                yield size, None
-                return
-            payload = self._map[offset + _RECORD.size : end]
-            yield end, (payload if zlib.crc32(payload) == checksum else None)
+            yield end, payload
             offset = end
+
+    @staticmethod
+    def _record(mapped: mmap.mmap, offset: int) -> tuple[int, bytes | None]:
+        """The record at ``offset`` and the offset behind it, which is ``offset`` when there is none."""
+        length, checksum = _RECORD.unpack_from(mapped, offset)
+        if length == 0:
+            return offset, None
+        end = offset + _RECORD.size + length
+        if end > len(mapped):  # what is behind it can't be found, and must not vanish in silence
+            return len(mapped), None
+        payload = mapped[offset + _RECORD.size : end]
+        return end, (payload if zlib.crc32(payload) == checksum else None)
 
     def pending(self) -> bool:
         """Whether there is a record that PostgreSQL does not have yet."""

@@ -14,8 +14,9 @@ import asyncpg
 import msgspec
 
 from tollway.contract.usage import UsageRow
+from tollway.storage.backlog import Backlog
 from tollway.storage.pool import OUT_OF_REACH
-from tollway.storage.segments import SegmentReader, disk_bytes, segments
+from tollway.storage.segments import SEGMENT_BYTES, SegmentReader, segments
 from tollway.storage.usage import insert_usage
 from tollway.telemetry.logs import Log
 from tollway.telemetry.metrics import Metrics
@@ -42,6 +43,7 @@ class Shipper:
         self._log = log
         self._metrics = metrics
         self._decoder = msgspec.msgpack.Decoder(UsageRow)
+        self._backlog = Backlog()
         self._synced_at = 0.0
 
     async def run(self) -> None:
@@ -53,13 +55,12 @@ class Shipper:
                 failures = 0
             except OUT_OF_REACH as error:
                 failures += 1
-                await self._sync()
                 if failures in (1, 10) or failures % 100 == 0:  # an outage is told, not repeated
                     self._log.warning("usage_waits", cause=type(error).__name__, failures=failures)
             except asyncpg.PostgresError as error:  # a right taken away, a table altered: rows wait until it is mended
                 failures += 1
                 self._log.error("usage_refused", error=error)
-            self._measure()
+            await self._look_after(unsafe=failures > 0)
             await asyncio.sleep(min(_BACKOFF_CAP_S, EVERY_S * 2 ** min(failures, 6)))
 
     async def ship(self) -> int:
@@ -85,27 +86,41 @@ class Shipper:
                 segment.close()
         return total
 
-    async def _sync(self) -> None:
-        """Brings what waits to the disk."""
-        if time.monotonic() - self._synced_at < SYNC_EVERY_S:
+    async def _look_after(self, *, unsafe: bool) -> None:
+        """Counts what waits; with ``unsafe``, and not too often, brings to the disk what came since the last time."""
+        unsafe = unsafe and time.monotonic() - self._synced_at >= SYNC_EVERY_S
+        try:
+            paths = await asyncio.to_thread(segments, self._directory)
+        except OSError:  # `ship` has told
             return
-        for path in await asyncio.to_thread(segments, self._directory):
+        pending = 0
+        for path in paths:
             try:
                 segment = SegmentReader(path)
-            except (FileNotFoundError, ValueError):
+            except (OSError, ValueError):  # removed, or no segment, which `ship` has told
                 continue
-            if segment.pending():
-                await asyncio.to_thread(segment.sync)
-            segment.close()
-        self._synced_at = time.monotonic()
+            try:
+                pending += self._backlog.count(segment)
+                if unsafe and self._backlog.must_sync(segment):
+                    end = self._backlog.end(segment)
+                    await asyncio.to_thread(segment.sync)
+                    self._backlog.synced(segment, end)
+            except OSError as error:
+                self._log.error("usage_not_synced", error=error)
+            finally:
+                segment.close()
+        if unsafe:
+            self._synced_at = time.monotonic()
+        self._backlog.keep(paths)
+        self._metrics.journal(len(paths) * SEGMENT_BYTES, pending)
 
     async def _ship_segment(self, segment: SegmentReader) -> int:
         total = 0
         while True:
             batch: list[UsageRow] = []
-            offset = segment.shipped
+            offset, records = segment.shipped, 0
             for end, payload in segment.records(offset):
-                offset = end
+                offset, records = end, records + 1
                 row = self._decode(payload)
                 if row is not None:
                     batch.append(row)
@@ -114,6 +129,7 @@ class Shipper:
             if offset == segment.shipped:
                 return total
             total += await self._store(batch)
+            self._backlog.shipped(segment, offset, records)
             segment.mark_shipped(offset)
 
     def _decode(self, payload: bytes | None) -> UsageRow | None:
@@ -148,14 +164,3 @@ class Shipper:
         with (self._directory / REJECTED).open("ab") as file:
             file.write(msgspec.json.encode(what) + b"\n")
         self._log.error("usage_row_rejected", error=error, kept_in=REJECTED)
-
-    def _measure(self) -> None:
-        pending = 0
-        for path in segments(self._directory):
-            try:
-                segment = SegmentReader(path)
-            except (FileNotFoundError, ValueError):
-                continue
-            pending += sum(1 for _ in segment.records(segment.shipped))
-            segment.close()
-        self._metrics.journal(disk_bytes(self._directory), pending)

@@ -18,6 +18,8 @@ create_exception!(tollway._native.chat, InvalidRequest, PyValueError);
 
 /// Bodies from this size on are scanned and counted without the interpreter; see `tokens` for why not all.
 const DETACH_FROM_BYTES: usize = 16 * 1024;
+/// Reading and copying is much cheaper a byte: below this size, getting the interpreter back would cost more.
+const DETACH_COPY_FROM_BYTES: usize = 128 * 1024;
 
 /// Keeps the Python object that holds the body alive; nothing is copied.
 #[pyclass(frozen, module = "tollway._native.chat")]
@@ -84,7 +86,7 @@ impl ChatRequest {
 
     /// With nothing to change, the client's own object goes back.
     fn render<'py>(&self, py: Python<'py>, model: &str, ask_usage: bool) -> Bound<'py, PyBytes> {
-        match self.off_loop(py, |request| request.render(model, ask_usage)) {
+        match self.off_loop(py, DETACH_COPY_FROM_BYTES, |request| request.render(model, ask_usage)) {
             Cow::Borrowed(_) => {
                 let Ok(same) = self.inner.body().into_pyobject(py);
                 same
@@ -94,7 +96,7 @@ impl ChatRequest {
     }
 
     fn screen(&self, py: Python<'_>, scanner: &Scanner) -> BTreeMap<&'static str, usize> {
-        counts(&self.off_loop(py, |request| request.screen(&scanner.inner)))
+        counts(&self.off_loop(py, DETACH_FROM_BYTES, |request| request.screen(&scanner.inner)))
     }
 
     fn redacted<'py>(
@@ -102,7 +104,10 @@ impl ChatRequest {
         scanner: &Scanner,
     ) -> Result<(Bound<'py, Self>, BTreeMap<&'static str, usize>), PyErr> {
         let py = slf.py();
-        let Some((body, tally)) = slf.get().off_loop(py, |request| request.redacted(&scanner.inner)) else {
+        let Some((body, tally)) = slf
+            .get()
+            .off_loop(py, DETACH_FROM_BYTES, |request| request.redacted(&scanner.inner))
+        else {
             return Ok((slf, BTreeMap::new()));
         };
         let operation = slf.get().inner.operation();
@@ -119,7 +124,7 @@ impl ChatRequest {
 
     fn count_prompt(&self, py: Python<'_>, encoding: &str) -> Result<usize, NativeError> {
         let encoding = encoding_named(encoding)?;
-        Ok(self.off_loop(py, |request| request.count_prompt(encoding)))
+        Ok(self.off_loop(py, DETACH_FROM_BYTES, |request| request.count_prompt(encoding)))
     }
 }
 
@@ -127,9 +132,10 @@ impl ChatRequest {
     fn off_loop<'a, T: Send>(
         &'a self,
         py: Python<'_>,
+        from_bytes: usize,
         work: impl Send + FnOnce(&'a core::ChatRequest<PyBackedBytes>) -> T,
     ) -> T {
-        if self.inner.body().len() < DETACH_FROM_BYTES {
+        if self.inner.body().len() < from_bytes {
             work(&self.inner)
         } else {
             py.detach(|| work(&self.inner))
@@ -139,7 +145,7 @@ impl ChatRequest {
 
 /// Reads a body, without the interpreter where that takes long.
 fn read_off_loop<T: Send>(py: Python<'_>, body: PyBackedBytes, read: impl Send + FnOnce(PyBackedBytes) -> T) -> T {
-    if body.len() < DETACH_FROM_BYTES {
+    if body.len() < DETACH_COPY_FROM_BYTES {
         read(body)
     } else {
         py.detach(|| read(body))
@@ -148,6 +154,55 @@ fn read_off_loop<T: Send>(py: Python<'_>, body: PyBackedBytes, read: impl Send +
 
 fn counts(tally: &core::Tally) -> BTreeMap<&'static str, usize> {
     tally.iter().map(|(entity, count)| (entity.name(), count)).collect()
+}
+
+/// The counts of a whole answer, or of a stream so far: see `ChatAnswer.usage` and `sse.Relay.usage`.
+#[pyclass(frozen, module = "tollway._native.chat")]
+pub(crate) struct Usage {
+    pub(crate) inner: core::Usage,
+}
+
+#[pymethods]
+impl Usage {
+    #[getter]
+    const fn prompt_tokens(&self) -> Option<u64> {
+        self.inner.prompt
+    }
+
+    #[getter]
+    fn completion_tokens(&self) -> Option<u64> {
+        self.inner.billed_completion()
+    }
+
+    #[getter]
+    const fn total_tokens(&self) -> Option<u64> {
+        self.inner.total
+    }
+
+    #[getter]
+    const fn cached_tokens(&self) -> Option<u64> {
+        self.inner.cached
+    }
+
+    #[getter]
+    const fn cache_write_tokens(&self) -> Option<u64> {
+        self.inner.cache_write
+    }
+
+    #[getter]
+    const fn reasoning_tokens(&self) -> Option<u64> {
+        self.inner.reasoning
+    }
+
+    #[getter]
+    const fn audio_prompt_tokens(&self) -> Option<u64> {
+        self.inner.audio_prompt
+    }
+
+    #[getter]
+    const fn audio_completion_tokens(&self) -> Option<u64> {
+        self.inner.audio_completion
+    }
 }
 
 #[pyclass(frozen, module = "tollway._native.chat")]
@@ -178,43 +233,10 @@ impl ChatAnswer {
     }
 
     #[getter]
-    const fn prompt_tokens(&self) -> Option<u64> {
-        self.inner.usage().prompt
-    }
-
-    #[getter]
-    fn completion_tokens(&self) -> Option<u64> {
-        self.inner.usage().billed_completion()
-    }
-
-    #[getter]
-    const fn total_tokens(&self) -> Option<u64> {
-        self.inner.usage().total
-    }
-
-    #[getter]
-    const fn cached_tokens(&self) -> Option<u64> {
-        self.inner.usage().cached
-    }
-
-    #[getter]
-    const fn cache_write_tokens(&self) -> Option<u64> {
-        self.inner.usage().cache_write
-    }
-
-    #[getter]
-    const fn reasoning_tokens(&self) -> Option<u64> {
-        self.inner.usage().reasoning
-    }
-
-    #[getter]
-    const fn audio_prompt_tokens(&self) -> Option<u64> {
-        self.inner.usage().audio_prompt
-    }
-
-    #[getter]
-    const fn audio_completion_tokens(&self) -> Option<u64> {
-        self.inner.usage().audio_completion
+    const fn usage(&self) -> Usage {
+        Usage {
+            inner: *self.inner.usage(),
+        }
     }
 
     fn count_completion(&self, py: Python<'_>, encoding: &str) -> Result<usize, NativeError> {
@@ -256,6 +278,7 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("InvalidRequest", module.py().get_type::<InvalidRequest>())?;
     module.add_class::<ChatRequest>()?;
     module.add_class::<ChatAnswer>()?;
+    module.add_class::<Usage>()?;
     module.add_function(wrap_pyfunction!(read_request, module)?)?;
     module.add_function(wrap_pyfunction!(read_answer, module)?)
 }

@@ -8,6 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use tollway_core::sse as core;
 
+use crate::chat::Usage;
 use crate::errors::NativeError;
 use crate::tokens::encoding_named;
 
@@ -78,43 +79,10 @@ impl Relay {
     }
 
     #[getter]
-    const fn prompt_tokens(&self) -> Option<u64> {
-        self.inner.usage().prompt
-    }
-
-    #[getter]
-    fn completion_tokens(&self) -> Option<u64> {
-        self.inner.usage().billed_completion()
-    }
-
-    #[getter]
-    const fn total_tokens(&self) -> Option<u64> {
-        self.inner.usage().total
-    }
-
-    #[getter]
-    const fn cached_tokens(&self) -> Option<u64> {
-        self.inner.usage().cached
-    }
-
-    #[getter]
-    const fn cache_write_tokens(&self) -> Option<u64> {
-        self.inner.usage().cache_write
-    }
-
-    #[getter]
-    const fn reasoning_tokens(&self) -> Option<u64> {
-        self.inner.usage().reasoning
-    }
-
-    #[getter]
-    const fn audio_prompt_tokens(&self) -> Option<u64> {
-        self.inner.usage().audio_prompt
-    }
-
-    #[getter]
-    const fn audio_completion_tokens(&self) -> Option<u64> {
-        self.inner.usage().audio_completion
+    const fn usage(&self) -> Usage {
+        Usage {
+            inner: *self.inner.usage(),
+        }
     }
 
     fn count_completion(&self, py: Python<'_>, encoding: &str) -> Result<usize, NativeError> {

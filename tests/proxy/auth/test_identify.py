@@ -341,3 +341,112 @@ async def test_a_stale_key_is_served_though_too_many_others_are_being_asked(
     source.answers.set()
     await asyncio.gather(*callers, return_exceptions=True)
     assert keys.digest(SECRET) not in source.asked
+
+
+class Outage:
+    """What the listener says of the database."""
+
+    def __init__(self) -> None:
+        self.since: float | None = None
+
+    def begin(self) -> None:
+        self.since = time.monotonic()
+
+    def end(self) -> None:
+        self.since = None
+
+
+@pytest.fixture
+def outage() -> Outage:
+    return Outage()
+
+
+@pytest.fixture
+def informed(source: Source, metrics: Metrics, outage: Outage) -> Authenticator:
+    """An authenticator that is told of outages."""
+    return Authenticator(source, lambda known: Principal(known, None), metrics, down_since=lambda: outage.since)
+
+
+def unknown() -> bytes:
+    return keys.generate("live").encode()
+
+
+async def test_in_a_known_outage_one_unknown_key_at_a_time_tries_the_source_and_the_others_are_told_at_once(
+    informed: Authenticator, source: Source, outage: Outage
+) -> None:
+    await identify(informed)
+    outage.begin()
+    source.is_down = True
+    source.answers.clear()
+    probe = asyncio.create_task(identify(informed, unknown()))
+    await until(source, 2)
+    for _ in range(1_000):
+        with pytest.raises(DependencyUnavailable, match="database is out of reach") as caught:
+            await identify(informed, unknown())
+    assert caught.value.retry_after_s == 1.0
+    assert len(source.asked) == 2
+    assert await identify(informed) == record(), "a known key is served as ever"
+    source.answers.set()
+    with pytest.raises(DependencyUnavailable):
+        await probe
+
+
+async def test_who_brings_the_key_that_is_being_tried_waits_for_its_answer(
+    informed: Authenticator, source: Source, outage: Outage
+) -> None:
+    outage.begin()
+    source.answers.clear()
+    callers = [asyncio.create_task(identify(informed)) for _ in range(20)]
+    await until(source, 1)
+    source.answers.set()
+    assert await asyncio.gather(*callers) == [record()] * 20
+
+
+async def test_an_answer_ends_the_outage_before_the_listener_knows(
+    informed: Authenticator, source: Source, outage: Outage
+) -> None:
+    outage.begin()
+    await identify(informed)
+    source.answers.clear()
+    callers = [asyncio.create_task(identify(informed, unknown())) for _ in range(5)]
+    await until(source, 6)
+    source.answers.set()
+    assert {type(each) for each in await asyncio.gather(*callers, return_exceptions=True)} == {Unauthenticated}
+
+
+@pytest.mark.parametrize("way", ["a question that fails", "a later outage"])
+async def test_an_answer_of_before_counts_no_more_after(
+    informed: Authenticator, source: Source, outage: Outage, way: str
+) -> None:
+    outage.begin()
+    await identify(informed)
+    if way == "a later outage":
+        outage.begin()
+    source.is_down = True
+    if way != "a later outage":
+        with pytest.raises(DependencyUnavailable):
+            await identify(informed, unknown())
+    source.answers.clear()
+    asked = len(source.asked)
+    callers = [asyncio.create_task(identify(informed, unknown())) for _ in range(5)]
+    await until(source, asked + 1)
+    await asyncio.sleep(0.01)
+    assert len(source.asked) == asked + 1
+    source.answers.set()
+    await asyncio.gather(*callers, return_exceptions=True)
+
+
+async def test_stale_keys_are_served_in_a_known_outage_and_asked_one_at_a_time(
+    informed: Authenticator, source: Source, outage: Outage
+) -> None:
+    outage.begin()
+    source.answers.clear()
+    secrets = [unknown() for _ in range(20)]
+    for secret in secrets:
+        stale = Principal(record(key_name="as it was"), None)
+        informed._table.insert(keys.digest(secret), stale, group_of("tenant-1"), 0, None)
+    for secret in secrets:
+        assert (await identify(informed, secret)).key_name == "as it was"
+    await until(source, 1)
+    assert len(source.asked) == 1
+    source.answers.set()

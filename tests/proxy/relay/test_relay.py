@@ -46,7 +46,7 @@ async def test_a_whole_answer_is_held_back_until_it_is_settled() -> None:
     assert given.headers is not None
     assert client.sent == []
     assert progress.answer is not None
-    assert progress.answer.prompt_tokens == 7
+    assert progress.answer.usage.prompt_tokens == 7
 
 
 async def test_a_large_whole_answer_is_read_in_a_thread() -> None:
@@ -54,7 +54,7 @@ async def test_a_large_whole_answer_is_read_in_a_thread() -> None:
     progress = dispatched()
     assert (await relayed(called(Answer(body)), progress)).body == body
     assert progress.answer is not None
-    assert progress.answer.completion_tokens == 3
+    assert progress.answer.usage.completion_tokens == 3
 
 
 async def test_a_whole_answer_without_bound_is_refused() -> None:
@@ -119,7 +119,7 @@ async def test_a_stream_leaves_event_by_event_but_for_its_end(play: Callable[...
     assert client.ends == 0
     assert (given.headers, given.body, given.outcome) == (None, DONE, "ok")
     assert progress.reader is not None
-    assert progress.reader.prompt_tokens == 7
+    assert progress.reader.usage.prompt_tokens == 7
 
 
 async def test_usage_that_was_asked_for_is_passed_on() -> None:

@@ -23,6 +23,7 @@ from tollway.errors import DependencyUnavailable, UpstreamBroken, UpstreamTimeou
 from tollway.proxy.exchange import Admitted, Principal, Progress, Relayed
 from tollway.proxy.limits.admit import compile_principal
 from tollway.proxy.usage.journal import Journal
+from tollway.proxy.usage.price import MOST_PICOUSD
 from tollway.proxy.usage.settle import INLINE_COUNT_BYTES, Account, Bookkeeper
 from tollway.proxy.vocabularies import Vocabularies
 from tollway.telemetry.metrics import Metrics
@@ -371,6 +372,51 @@ async def test_the_log_tells_the_facts_of_a_call_and_nothing_of_what_was_said(bo
     assert (line["event"], line["outcome"], line["tenant"], line["model"]) == ("request", "ok", "tenant-1", "m")
     assert (line["prompt_tokens"], line["completion_tokens"], line["status"]) == (7, 3, 200)
     assert "canary" not in json.dumps(line)
+
+
+MOST_TOKENS = 2**31 - 1
+ABSURD = [10**18, 10**30, 1e18, -1, -(10**18), 1.5, MOST_TOKENS + 1, "7", []]
+
+
+@pytest.mark.parametrize("told", ABSURD, ids=repr)
+@pytest.mark.parametrize("stream", [False, True])
+async def test_absurd_counts_are_not_believed_and_the_tokens_counted(books: Books, told: Any, stream: bool) -> None:
+    admitted = books.admitted(stream=stream)
+    with books.keeper.account(admitted) as account:
+        progress = leave(account)
+        if stream:
+            read_stream(progress, "Hello", " there.", usage=(told, told))
+        else:
+            read_whole(progress, completion("Hello there.", prompt=told, answer=told))
+        row = await settle(account, admitted)
+    assert (row.usage_source, row.prompt_tokens, row.completion_tokens) == ("counted", HELLO_TOKENS, 3)
+    assert books.rows() == [row]
+
+
+@pytest.mark.parametrize("told", ABSURD, ids=repr)
+async def test_absurd_details_are_left_out_of_believable_counts(books: Books, told: Any) -> None:
+    admitted = books.admitted()
+    with books.keeper.account(admitted) as account:
+        answer = completion(prompt=7, answer=3)
+        answer["usage"]["prompt_tokens_details"] = {"cached_tokens": told, "cache_write_tokens": told}
+        answer["usage"]["completion_tokens_details"] = {"reasoning_tokens": told}
+        read_whole(leave(account), answer)
+        row = await settle(account, admitted)
+    assert (row.usage_source, row.prompt_tokens, row.completion_tokens) == ("told", 7, 3)
+    assert (row.cached_tokens, row.cache_write_tokens, row.reasoning_tokens) == (0, 0, 0)
+    assert row.cost_picousd == 7 * PRICE.input + 3 * PRICE.output
+
+
+async def test_the_most_tokens_at_the_highest_price_still_have_their_row(books: Books) -> None:
+    admitted = books.admitted()
+    with books.keeper.account(admitted) as account:
+        price = Price(version="test", input=10**15, output=10**15)
+        progress = leave(account, route("m", target("gpt-4o", price=price)))
+        read_whole(progress, completion(prompt=MOST_TOKENS, answer=MOST_TOKENS))
+        row = await settle(account, admitted)
+    assert books.rows() == [row]
+    assert (row.usage_source, row.prompt_tokens, row.completion_tokens) == ("told", MOST_TOKENS, MOST_TOKENS)
+    assert row.cost_picousd == MOST_PICOUSD
 
 
 def test_progress_is_empty_until_the_call_has_left() -> None:

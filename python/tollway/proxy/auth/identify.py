@@ -2,10 +2,12 @@
 
 In: an arrival. Out: who it is, from the native table of known keys (L1); an unknown key is asked of the key source
 once, however many calls bring it at the same time. It never waits for the source when the table knows the key, and
-never reads a body.
+never reads a body. While the source is known to be out of reach, one call at a time tries it and the others are told
+at once, so that an outage costs a flood of unknown keys nothing.
 """
 
 import asyncio
+import math
 import time
 from collections.abc import Callable
 
@@ -32,6 +34,7 @@ ASKING_CAPACITY = 1_000
 
 _WRONG = "The API key is missing, wrong, revoked or expired. Send a valid one as 'Authorization: Bearer <key>'."
 _BUSY = "The key can't be checked now, because too many unknown keys are being checked. Try again shortly."
+_OUTAGE = "The key can't be checked now, because the database is out of reach. Try again shortly."
 
 
 def presented(headers: dict[bytes, bytes]) -> bytes | None:
@@ -49,16 +52,27 @@ def group_of(tenant_id: str) -> int:
 
 
 class Authenticator:
-    """The table of known keys and the way to learn of others."""
+    """The table of known keys and the way to learn of others.
+
+    ``down_since`` tells since when (``time.monotonic()``) the source is known to be out of reach, ``None`` while it
+    is not.
+    """
 
     def __init__(
-        self, source: KeySource, compile_principal: Callable[[KeyRecord], Principal], metrics: Metrics
+        self,
+        source: KeySource,
+        compile_principal: Callable[[KeyRecord], Principal],
+        metrics: Metrics,
+        *,
+        down_since: Callable[[], float | None] = lambda: None,
     ) -> None:
         self._table: keys.KeyTable[Principal] = keys.KeyTable(CAPACITY, NEGATIVE_CAPACITY)
         self._source = source
         self._compile = compile_principal
         self._metrics = metrics
         self._asking: dict[bytes, asyncio.Task[Principal | None]] = {}
+        self._down_since = down_since
+        self._answered_at = -math.inf
         self._changes = 0
 
     def pin(self, digest: bytes, record: KeyRecord) -> None:
@@ -112,10 +126,18 @@ class Authenticator:
         return await asyncio.shield(task)  # one caller that hangs up must not take the answer from the others
 
     def _refresh(self, digest: bytes) -> None:
-        if digest not in self._asking and len(self._asking) < ASKING_CAPACITY:
+        room = 1 if self._is_out_of_reach() else ASKING_CAPACITY
+        if digest not in self._asking and len(self._asking) < room:
             self._start_asking(digest)
 
+    def _is_out_of_reach(self) -> bool:
+        """Whether the source is known to be down and has answered nobody since."""
+        since = self._down_since()
+        return since is not None and self._answered_at < since
+
     def _start_asking(self, digest: bytes) -> "asyncio.Task[Principal | None]":
+        if self._asking and self._is_out_of_reach():
+            raise DependencyUnavailable(_OUTAGE, inside="key look-up: the outage is known", retry_after_s=1.0)
         if len(self._asking) >= ASKING_CAPACITY:
             raise DependencyUnavailable(_BUSY, retry_after_s=1.0)
         task = asyncio.get_running_loop().create_task(self._learn(digest))
@@ -128,9 +150,18 @@ class Authenticator:
         if not task.cancelled():
             task.exception()  # whoever awaited has it; a refresh that failed leaves the stale entry serving
 
+    async def _find(self, digest: bytes) -> KeyRecord | None:
+        try:
+            record = await self._source.find(digest)
+        except DependencyUnavailable:
+            self._answered_at = -math.inf
+            raise
+        self._answered_at = time.monotonic()
+        return record
+
     async def _learn(self, digest: bytes) -> Principal | None:
         changes = self._changes
-        record = await self._source.find(digest)
+        record = await self._find(digest)
         # A change announced meanwhile may be younger than the answer: it serves those who asked, and is not remembered.
         is_last_word = changes == self._changes
         now_ms = time.time_ns() // 1_000_000

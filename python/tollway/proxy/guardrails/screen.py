@@ -15,8 +15,8 @@ from tollway.proxy.exchange import Admitted, Screened
 from tollway.telemetry.metrics import Metrics
 
 DEFAULT_POLICY = "default"
-INLINE_BYTES = 128 * 1024
-"""Larger bodies are scanned off the event loop, which nothing may hold for 2 ms."""
+INLINE_BYTES = 16 * 1024
+"""Larger bodies are scanned off the event loop, which nothing may hold for 2 ms: 1 KiB of findings takes 70 µs."""
 
 
 class Screener:
@@ -37,7 +37,7 @@ class Screener:
         if checks and request.numbered:
             raise ContentBlocked("Token numbers can't be screened, as this key's policy asks. Send text.")
         for check, scanner in checks:
-            if len(request.body) <= INLINE_BYTES:
+            if len(request.body) < INLINE_BYTES:
                 request = self._apply(check, scanner, request)
             else:
                 request = await asyncio.to_thread(self._apply, check, scanner, request)
@@ -53,16 +53,16 @@ class Screener:
         return checks
 
     def _apply(self, check: PiiCheck, scanner: pii.Scanner, request: ChatRequest) -> ChatRequest:
-        found = request.screen(scanner)
-        if not found:
-            return request
+        if check.action == "redact":
+            passed, found = request.redacted(scanner)
+        else:
+            passed, found = request, request.screen(scanner)
         for entity, count in found.items():
             self._metrics.found(entity, check.action, count)
-        if check.action == "block":
+        if found and check.action == "block":
             kinds = ", ".join(sorted(found))
             raise ContentBlocked(f"The request holds personal data that may not be sent: {kinds}.", param="messages")
-        redacted, _ = request.redacted(scanner)
-        return redacted
+        return passed
 
 
 def _compile(policy: Policy) -> list[tuple[PiiCheck, pii.Scanner]]:

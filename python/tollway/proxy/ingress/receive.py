@@ -36,7 +36,7 @@ class Receiver:
         with self._intake.room(identified.principal.record.tenant_id) as room:
             body = await arrival.connection.body(self._max_body_bytes, room.take)
         try:
-            if len(body) <= INLINE_BYTES:
+            if len(body) < INLINE_BYTES:
                 request = chat.read_request(body, arrival.operation)
             else:
                 request = await asyncio.to_thread(chat.read_request, body, arrival.operation)

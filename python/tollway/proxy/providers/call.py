@@ -17,7 +17,7 @@ from tollway.proxy.providers.port import Provider, UpstreamCall
 STREAM_FIRST_TOKEN_S = 60.0
 """How long a stream's first piece may take where the route does not say."""
 
-INLINE_BYTES = 256 * 1024
+INLINE_BYTES = 128 * 1024
 """Larger bodies are copied off the event loop."""
 
 STRICT = b"x-tollway-strict"
@@ -66,7 +66,7 @@ class Caller:
         return Called(arrival, request, planned.route, target, answer, deadline)
 
     async def _render(self, request: ChatRequest, model: str, *, ask_usage: bool) -> bytes:
-        if len(request.body) <= INLINE_BYTES:
+        if len(request.body) < INLINE_BYTES:
             return request.render(model, ask_usage)
         return await asyncio.to_thread(request.render, model, ask_usage)
 

@@ -59,7 +59,7 @@ async def _whole(called: Called, progress: Progress) -> Relayed:
     if status >= 300:
         raise UpstreamBroken("The provider answered with a redirect.", inside=f"status {status}")
     try:
-        if len(body) <= INLINE_BYTES:
+        if len(body) < INLINE_BYTES:
             answer = chat.read_answer(body)
         else:
             answer = await asyncio.to_thread(chat.read_answer, body)

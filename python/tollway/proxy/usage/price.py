@@ -2,6 +2,13 @@
 
 from tollway.contract.snapshot import Price
 
+MOST_PICOUSD = 2**63 - 1
+"""The most that one call can cost: nine million dollars. So every cost fits the journal's integers (64 bits).
+
+A count told above 2**31 - 1 is read as not told, so only a price of thousands of dollars per million tokens, times
+the most tokens that are believed, is cut.
+"""
+
 
 def cost_picousd(
     price: Price,
@@ -14,15 +21,17 @@ def cost_picousd(
     """The cost of one call.
 
     ``prompt_tokens`` holds the cached and cache-write tokens, ``completion_tokens`` the reasoning tokens, as in
-    OpenAI's usage; numbers that contradict this are cut to fit rather than billed below zero.
+    OpenAI's usage; numbers that contradict this are cut to fit rather than billed below zero. It is cut at
+    :data:`MOST_PICOUSD`, which no believable count reaches at a real price.
     """
     cached = min(cached_tokens, prompt_tokens)
     written = min(cache_write_tokens, prompt_tokens - cached)
     reasoning = min(reasoning_tokens, completion_tokens)
-    return (
+    cost = (
         (prompt_tokens - cached - written) * price.input
         + cached * (price.input if price.cached_input is None else price.cached_input)
         + written * (price.input if price.cache_write is None else price.cache_write)
         + (completion_tokens - reasoning) * price.output
         + reasoning * (price.output if price.reasoning is None else price.reasoning)
     )
+    return min(cost, MOST_PICOUSD)

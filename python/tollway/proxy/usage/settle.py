@@ -158,12 +158,13 @@ class Account:
         """As the provider told, else counted (the answer is whole) or estimated (it is not)."""
         reader: ChatAnswer | Relay | None = self.progress.answer or self.progress.reader
         if self._is_told() and reader is not None:
+            usage = reader.usage
             return Tokens(
-                reader.prompt_tokens or 0,
-                reader.completion_tokens or 0,
-                reader.cached_tokens or 0,
-                reader.cache_write_tokens or 0,
-                reader.reasoning_tokens or 0,
+                usage.prompt_tokens or 0,
+                usage.completion_tokens or 0,
+                usage.cached_tokens or 0,
+                usage.cache_write_tokens or 0,
+                usage.reasoning_tokens or 0,
             )
         if self._is_free(outcome):
             return Tokens()
@@ -173,8 +174,9 @@ class Account:
         prompt = self._admitted.request.count_prompt(encoding)
         completion = reader.count_completion(encoding) if reader is not None else 0
         if reader is not None:  # what it told before it was cut, where that is more
-            prompt = reader.prompt_tokens or prompt
-            completion = max(completion, reader.completion_tokens or 0)
+            usage = reader.usage
+            prompt = usage.prompt_tokens or prompt
+            completion = max(completion, usage.completion_tokens or 0)
         return Tokens(prompt, completion, source="counted" if outcome == "ok" else "estimated")
 
     def _is_told(self) -> bool:
@@ -183,7 +185,7 @@ class Account:
         if answer is None and (stream is None or not stream.complete):
             return False
         reader = answer or stream
-        return reader is not None and reader.prompt_tokens is not None and reader.completion_tokens is not None
+        return reader is not None and None not in (reader.usage.prompt_tokens, reader.usage.completion_tokens)
 
     def _is_free(self, outcome: Outcome) -> bool:
         """Refused or failed before any of the answer: providers bill nothing for it."""

@@ -70,9 +70,7 @@ impl<B: AsRef<[u8]>> ChatRequest<B> {
         let places = Places {
             model: fields.model.ok_or_else(|| InvalidRequest::missing("model"))?,
             stream_options: fields.stream_options,
-            input: fields
-                .input
-                .ok_or_else(|| InvalidRequest::missing(operation.input()))?,
+            input: fields.input.ok_or_else(|| InvalidRequest::missing(operation.input()))?,
             beside: [fields.prediction, fields.documents, fields.suffix],
             definitions: [fields.tools, fields.functions, fields.response_format],
         };

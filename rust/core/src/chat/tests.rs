@@ -563,7 +563,10 @@ fn texts_to_continue_or_to_embed_may_come_in_every_form() {
             let body = format!(r#"{{"model": "m", "{field}": {input}, "messages": 5}}"#);
             let request = read_as(operation, &body).unwrap();
             assert_eq!(request.operation(), operation);
-            assert_eq!((request.messages(), request.numbered(), request.text_bytes()), (texts, numbered, bytes));
+            assert_eq!(
+                (request.messages(), request.numbered(), request.text_bytes()),
+                (texts, numbered, bytes)
+            );
             assert_eq!(request.prompt_upper_bound(), bytes + numbered, "no overhead of a chat");
         }
     }
@@ -578,7 +581,10 @@ fn what_is_no_text_is_refused_by_the_name_of_its_field() {
     let refusal = read_as(Operation::Completions, r#"{"model": "m", "input": "x"}"#).unwrap_err();
     assert_eq!(refusal.param.as_deref(), Some("prompt"));
     let many = format!(r#"{{"model": "m", "input": [{}"x"]}}"#, r#""x","#.repeat(2048));
-    assert_eq!(read_as(Operation::Embeddings, &many).unwrap_err().code, Some("invalid_array_length"));
+    assert_eq!(
+        read_as(Operation::Embeddings, &many).unwrap_err().code,
+        Some("invalid_array_length")
+    );
 }
 
 #[test]
@@ -597,7 +603,11 @@ fn every_prompt_is_continued_as_often_as_asked_and_its_suffix_is_read_too() {
 
 #[test]
 fn vectors_are_not_streamed_whatever_the_body_says() {
-    let request = read_as(Operation::Embeddings, r#"{"model": "m", "input": "x", "stream": "odd", "n": 0}"#).unwrap();
+    let request = read_as(
+        Operation::Embeddings,
+        r#"{"model": "m", "input": "x", "stream": "odd", "n": 0}"#,
+    )
+    .unwrap();
     assert!(!request.stream());
     assert_eq!(request.n(), 1);
 }
@@ -606,5 +616,8 @@ fn vectors_are_not_streamed_whatever_the_body_says() {
 fn a_continuation_is_counted_like_a_message() {
     let body = r#"{"choices": [{"text": "Hello there."}, {"text": ""}, {"text": null}]}"#;
     let answer = ChatAnswer::read(body.as_bytes()).unwrap();
-    assert_eq!(answer.count_completion(Encoding::O200k), Encoding::O200k.count("Hello there."));
+    assert_eq!(
+        answer.count_completion(Encoding::O200k),
+        Encoding::O200k.count("Hello there.")
+    );
 }
