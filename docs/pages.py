@@ -1,11 +1,17 @@
 """Makes the pages of this folder that are tables of the code: ``make docs``. A test holds them to it."""
 
 from pathlib import Path
+from typing import get_args
 
+from tollway.contract.snapshot import OPERATIONS, Operation
+from tollway.control.publish import BASE_URLS
 from tollway.errors import GatewayError, every_error
+from tollway.proxy.providers.causes import Cause
 from tollway.telemetry.catalogue import CATALOGUE
 
 HERE = Path(__file__).parent
+_NONE = "\N{EN DASH}"
+_NONE = "\N{EN DASH}"
 _MADE = "<!-- Made by `make docs` from {source}: change it there. -->"
 
 
@@ -49,6 +55,46 @@ def errors() -> str:
     )
 
 
+def providers() -> str:
+    """Every kind of provider, what it can be asked for, and what its refusals become."""
+    operations = get_args(Operation)
+    rows = [
+        f"| `{kind}` | {'`' + BASE_URLS[kind] + '`' if kind in BASE_URLS else _NONE} | "
+        + " | ".join("yes" if operation in served else _NONE for operation in operations)
+        + " |"
+        for kind, served in OPERATIONS.items()
+    ]
+    causes = [
+        f"| `{cause.value}` | {cause.effect.status} | `{cause.effect.type}` | "
+        f"{f'`{cause.effect.code}`' if cause.effect.code else _NONE} | {cause.effect.handling.replace('_', ' ')} |"
+        for cause in Cause
+    ]
+    return _page(
+        _MADE.format(source="python/tollway/contract/snapshot.py and python/tollway/proxy/providers/causes.py"),
+        "# Providers",
+        "",
+        "What each kind can be asked for. Whether a model of it can is the model's to say. An address in `base_url`",
+        "takes the place of the kind's own.",
+        "",
+        f"| kind | address | {' | '.join(operations)} |",
+        "|---|---|" + "---|" * len(operations),
+        *rows,
+        "",
+        "`anthropic` and `google` are spoken to in their own protocols and answer as OpenAI's chat. A field that they",
+        "can't take is dropped and named in `x-tollway-warnings` (`dropped:seed`); with `x-tollway-strict: true` the",
+        "request is refused instead.",
+        "",
+        "## Refusals",
+        "",
+        "Their refusals come down to a cause. The client reads the provider's own words in OpenAI's envelope; refusals",
+        "of providers that speak OpenAI's dialect pass as they are.",
+        "",
+        "| cause | status | type | code | then |",
+        "|---|---|---|---|---|",
+        *causes,
+    )
+
+
 def raised_errors() -> list[type[GatewayError]]:
     """The tree without its root and branches, which are there to be caught."""
     return [
@@ -56,7 +102,7 @@ def raised_errors() -> list[type[GatewayError]]:
     ]
 
 
-PAGES = {"metrics.md": metrics, "errors.md": errors}
+PAGES = {"metrics.md": metrics, "errors.md": errors, "providers.md": providers}
 
 
 def _meaning(error: type[GatewayError]) -> str:

@@ -14,7 +14,18 @@ from tollway.settings import Secret, Settings, read, schema, schema_text
 
 CONFIG = Path(__file__).parents[2] / "config"
 SHIPPED = (CONFIG / "tollway.yaml").read_text()
-ENVIRON = dict.fromkeys(("XAI_API_KEY", "AZURE_OPENAI_API_KEY", "MISTRAL_API_KEY", "ACME_CI_KEY"), "0123456789abcdef")
+ENVIRON = dict.fromkeys(
+    (
+        "XAI_API_KEY",
+        "AZURE_OPENAI_API_KEY",
+        "ANTHROPIC_API_KEY",
+        "GEMINI_API_KEY",
+        "MISTRAL_API_KEY",
+        "ELSEWHERE_API_KEY",
+        "ACME_CI_KEY",
+    ),
+    "0123456789abcdef",
+)
 
 
 def in_use(text: str) -> str:
@@ -127,7 +138,7 @@ def test_the_annotated_file_names_its_schema() -> None:
         "version: 1\nserver: {max_body: 20 MiB}",
         "version: 1\nsevrer: {}",
         "version: 1\ncache: {exact: {ttl: 1h}}",
-        "version: 1\nproviders: {p: {kind: anthropic}}",
+        "version: 1\nproviders: {p: {kind: bedrock}}",
         "version: 1\nmodels: {m: {targets: []}}",
         "version: 1\ntenants: {a/b: {}}",
     ],

@@ -12,7 +12,23 @@ import msgspec
 from tollway.contract.keys import KeyRecord
 from tollway.contract.limits import LimitValues
 
-ProviderKind = Literal["openai", "azure", "xai", "vllm", "openai_compatible", "simulator"]
+ProviderKind = Literal[
+    "openai",
+    "azure",
+    "xai",
+    "vllm",
+    "openai_compatible",
+    "anthropic",
+    "google",
+    "mistral",
+    "deepseek",
+    "groq",
+    "together",
+    "openrouter",
+    "ollama",
+    "cohere",
+    "simulator",
+]
 Operation = Literal["chat", "completions", "embeddings"]
 
 _OPENAIS = frozenset[Operation]({"chat", "completions", "embeddings"})
@@ -22,6 +38,15 @@ OPERATIONS: Mapping[ProviderKind, frozenset[Operation]] = {
     "xai": frozenset({"chat", "completions"}),
     "vllm": _OPENAIS,
     "openai_compatible": _OPENAIS,
+    "anthropic": frozenset({"chat"}),
+    "google": frozenset({"chat"}),
+    "mistral": frozenset({"chat", "embeddings"}),
+    "deepseek": frozenset({"chat"}),
+    "groq": frozenset({"chat"}),
+    "together": _OPENAIS,
+    "openrouter": _OPENAIS,
+    "ollama": _OPENAIS,
+    "cohere": frozenset({"chat", "embeddings"}),
     "simulator": frozenset({"chat"}),
 }
 """What a kind of provider can be asked for; whether its model can is its own to say."""

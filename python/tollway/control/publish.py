@@ -40,6 +40,15 @@ DEFAULT: Final = "default"
 BASE_URLS: Final[Mapping[ProviderKind, str]] = {
     "openai": "https://api.openai.com/v1",
     "xai": "https://api.x.ai/v1",
+    "anthropic": "https://api.anthropic.com",
+    "google": "https://generativelanguage.googleapis.com",
+    "mistral": "https://api.mistral.ai/v1",
+    "deepseek": "https://api.deepseek.com/v1",
+    "groq": "https://api.groq.com/openai/v1",
+    "together": "https://api.together.xyz/v1",
+    "openrouter": "https://openrouter.ai/api/v1",
+    "ollama": "http://127.0.0.1:11434/v1",
+    "cohere": "https://api.cohere.ai/compatibility/v1",
 }
 """Where the kinds live that have one home."""
 

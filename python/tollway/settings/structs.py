@@ -10,7 +10,23 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, field
 
-ProviderKind = Literal["openai", "azure", "xai", "vllm", "openai_compatible", "simulator"]
+ProviderKind = Literal[
+    "openai",
+    "azure",
+    "xai",
+    "vllm",
+    "openai_compatible",
+    "anthropic",
+    "google",
+    "mistral",
+    "deepseek",
+    "groq",
+    "together",
+    "openrouter",
+    "ollama",
+    "cohere",
+    "simulator",
+]
 Entity = Literal["email", "credit_card", "us_ssn", "phone", "iban", "ip"]
 
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@+-]*$", max_length=128)]
@@ -109,7 +125,7 @@ class ProviderSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     @property
     def needs_key(self) -> bool:
         """Whether nothing can be asked of this kind without a key."""
-        return self.kind in ("openai", "azure", "xai")
+        return self.kind not in ("vllm", "openai_compatible", "ollama", "simulator")
 
     @property
     def is_configured(self) -> bool:

@@ -13,7 +13,7 @@ from msgspec import UNSET, UnsetType
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter"]
 
 
-class PromptDetails(msgspec.Struct, omit_defaults=True):
+class PromptDetails(msgspec.Struct):
     """Kinds of prompt tokens, all of them inside ``prompt_tokens``."""
 
     cached_tokens: int = 0
@@ -21,7 +21,7 @@ class PromptDetails(msgspec.Struct, omit_defaults=True):
     audio_tokens: int | UnsetType = UNSET
 
 
-class CompletionDetails(msgspec.Struct, omit_defaults=True):
+class CompletionDetails(msgspec.Struct):
     """Kinds of completion tokens, all of them inside ``completion_tokens``."""
 
     reasoning_tokens: int = 0
@@ -85,7 +85,7 @@ class Completion(msgspec.Struct, kw_only=True):
     created: int
     model: str
     choices: list[Choice]
-    usage: Usage
+    usage: Usage | UnsetType = UNSET
 
 
 class ChunkChoice(msgspec.Struct, kw_only=True):

@@ -7,12 +7,19 @@ from tests.proxy.edge import route, snapshot, target
 from tests.proxy.providers.test_openai import Wire
 
 from tollway.contract.snapshot import ProviderAccess, ProviderKind
+from tollway.proxy.providers.anthropic.provider import AnthropicProvider
 from tollway.proxy.providers.azure import AzureProvider
+from tollway.proxy.providers.google.provider import GoogleProvider
 from tollway.proxy.providers.openai import OpenAIProvider
 from tollway.proxy.providers.registry import open_providers
 from tollway.proxy.providers.simulator import SimulatorProvider
 
-CLASSES: dict[str, type] = {"azure": AzureProvider, "simulator": SimulatorProvider}
+CLASSES: dict[str, type] = {
+    "anthropic": AnthropicProvider,
+    "azure": AzureProvider,
+    "google": GoogleProvider,
+    "simulator": SimulatorProvider,
+}
 
 
 @pytest.mark.parametrize("kind", get_args(ProviderKind))

@@ -65,14 +65,14 @@ class Prices:
         says which of OpenAI's models stands behind it.
         """
         match kind:
-            case "openai" | "xai":
-                return self._listed(kind, model)
             case "azure":
                 return self._listed("openai", alias)
             case "openai_compatible":
                 return self._listed(self._providers_by_host.get(urlsplit(base_url).hostname or "", ""), model)
-            case "vllm" | "simulator":
+            case "vllm" | "ollama" | "simulator":
                 return None
+            case _:
+                return self._listed(kind, model)
 
     def _listed(self, provider: str, model: str) -> Price | None:
         models = self._models.get(provider, {})

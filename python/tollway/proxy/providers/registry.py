@@ -3,7 +3,9 @@
 from collections.abc import Iterable
 
 from tollway.contract.snapshot import ProviderAccess, Snapshot
+from tollway.proxy.providers.anthropic.provider import AnthropicProvider
 from tollway.proxy.providers.azure import AzureProvider
+from tollway.proxy.providers.google.provider import GoogleProvider
 from tollway.proxy.providers.openai import OpenAIProvider
 from tollway.proxy.providers.port import Provider, Transport
 from tollway.proxy.providers.simulator import SimulatorProvider
@@ -20,9 +22,13 @@ def _named(snapshot: Snapshot) -> Iterable[ProviderAccess]:
 
 def _open(access: ProviderAccess, transport: Transport) -> Provider:
     match access.kind:
-        case "openai" | "xai" | "vllm" | "openai_compatible":
-            return OpenAIProvider(access, transport)
+        case "anthropic":
+            return AnthropicProvider(access, transport)
+        case "google":
+            return GoogleProvider(access, transport)
         case "azure":
             return AzureProvider(access, transport)
         case "simulator":
             return SimulatorProvider()
+        case _:  # the others differ in address and key only
+            return OpenAIProvider(access, transport)

@@ -147,7 +147,7 @@ pub(crate) fn spoken(text: &[u8], message: Span, mut say: impl FnMut(&[u8])) {
 
 fn each_text(text: &[u8], value: Span, mut say: impl FnMut(&[u8])) {
     for piece in Pieces::of_field(text, value) {
-        if matches!(piece.kind, Kind::Text | Kind::Name | Kind::Json) {
+        if !matches!(piece.kind, Kind::Image | Kind::Attachment) {
             say(piece.span.of(text));
         }
     }

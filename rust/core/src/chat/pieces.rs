@@ -13,6 +13,8 @@ pub(crate) enum Kind {
     Text,
     /// The content of a message's own `name`: text, and one more token of overhead.
     Name,
+    /// The content of a string in a signed thought: text, but a changed one would break its signature.
+    Signed,
     /// A whole JSON value that is text to the model: tool arguments given as an object instead of a string.
     Json,
     /// An image, by URL or inline: the whole value.
@@ -43,6 +45,8 @@ pub(crate) struct Pieces<'a> {
     depth: usize,
     /// Inside `reasoning_details`, where `data` is ciphertext, until this position.
     sealed_until: usize,
+    /// Inside `thinking_blocks`, a model's own signed thoughts, until this position.
+    signed_until: usize,
 }
 
 impl<'a> Pieces<'a> {
@@ -54,6 +58,7 @@ impl<'a> Pieces<'a> {
             end: value.end,
             depth: 0,
             sealed_until: 0,
+            signed_until: 0,
         }
     }
 
@@ -65,6 +70,7 @@ impl<'a> Pieces<'a> {
             end: value.end,
             depth: MESSAGE_DEPTH,
             sealed_until: 0,
+            signed_until: 0,
         }
     }
 
@@ -97,6 +103,12 @@ impl<'a> Pieces<'a> {
             }
             b"reasoning_details" => {
                 self.sealed_until = json::value_end(self.text, start);
+                return None;
+            }
+            b"thinking_blocks" => {
+                // Redacted thoughts are ciphertext under `data`, too.
+                self.sealed_until = json::value_end(self.text, start);
+                self.signed_until = self.sealed_until;
                 return None;
             }
             b"image_url" if within => Kind::Image,
@@ -134,8 +146,9 @@ impl Iterator for Pieces<'_> {
                     let behind = json::skip_space(self.text, content.end + 1);
                     if self.text.get(behind) != Some(&b':') {
                         self.at = content.end + 1;
+                        let signed = content.start < self.signed_until;
                         return Some(Piece {
-                            kind: Kind::Text,
+                            kind: if signed { Kind::Signed } else { Kind::Text },
                             span: content,
                         });
                     }

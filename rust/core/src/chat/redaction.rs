@@ -68,7 +68,7 @@ impl From<Hit> for Edit {
 /// The findings in one piece of `body`, at their places in `body`.
 pub(super) fn inspect_piece(body: &[u8], piece: Piece, scanner: &Scanner) -> Vec<Hit> {
     let mut hits = match piece.kind {
-        Kind::Text | Kind::Name => inspect_string(piece.span.of(body), scanner, 0),
+        Kind::Text | Kind::Name | Kind::Signed => inspect_string(piece.span.of(body), scanner, 0),
         Kind::Json => {
             let text = String::from_utf8_lossy(piece.span.of(body));
             inspect_json(&text, &scanner.scan(&text), scanner, 0)

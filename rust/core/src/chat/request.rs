@@ -223,7 +223,7 @@ impl<B: AsRef<[u8]>> ChatRequest<B> {
     pub fn texts(&self) -> impl Iterator<Item = Cow<'_, str>> {
         let text = self.body.as_ref();
         self.pieces().filter_map(move |Piece { kind, span }| match kind {
-            Kind::Text | Kind::Name => Some(json::unescape(span.of(text))),
+            Kind::Text | Kind::Name | Kind::Signed => Some(json::unescape(span.of(text))),
             Kind::Json => Some(String::from_utf8_lossy(span.of(text))),
             Kind::Image | Kind::Attachment => None,
         })
@@ -239,10 +239,11 @@ impl<B: AsRef<[u8]>> ChatRequest<B> {
     }
 
     /// The body with every finding replaced by its placeholder, and what was found; `None` when it is clean.
-    /// The new body is valid JSON, and so is every JSON text inside it that was.
+    /// The new body is valid JSON, and so is every JSON text inside it that was. Signed thoughts stay as they are: they
+    /// are the model's own words, and their signature holds for no others.
     pub fn redacted(&self, scanner: &Scanner) -> Option<(Vec<u8>, Tally)> {
         let (mut edits, mut tally) = (Vec::new(), Tally::default());
-        for piece in self.pieces() {
+        for piece in self.pieces().filter(|piece| piece.kind != Kind::Signed) {
             let hits = redaction::inspect_piece(self.body.as_ref(), piece, scanner);
             tally.add(&hits);
             edits.extend(hits.into_iter().map(Edit::from));
@@ -378,7 +379,7 @@ fn weigh(text: &[u8], pieces: impl Iterator<Item = Piece>, measure: &mut Measure
                 measure.names += 1;
                 measure.text_bytes += json::unescaped_len(span.of(text));
             }
-            Kind::Text => measure.text_bytes += json::unescaped_len(span.of(text)),
+            Kind::Text | Kind::Signed => measure.text_bytes += json::unescaped_len(span.of(text)),
             Kind::Json => measure.text_bytes += span.len(),
             Kind::Image => measure.images += 1,
             Kind::Attachment => {

@@ -621,3 +621,22 @@ fn a_continuation_is_counted_like_a_message() {
         Encoding::O200k.count("Hello there.")
     );
 }
+
+#[test]
+fn signed_thoughts_are_screened_and_never_changed() {
+    let thought = r#""thinking_blocks": [{"type": "thinking", "thinking": "mail a@example.com", "signature": "b@example.com"},
+        {"type": "redacted_thinking", "data": "c@example.com"}]"#;
+    let body =
+        format!(r#"{{"model": "m", "messages": [{{"role": "assistant", {thought}, "content": "d@example.com"}}]}}"#);
+    let request = read(&body);
+    let scanner = Scanner::new(Entities::ALL);
+    assert_eq!(
+        request.screen(&scanner).iter().map(|(_, count)| count).sum::<usize>(),
+        2
+    );
+    let (redacted, tally) = request.redacted(&scanner).unwrap();
+    assert_eq!(tally.iter().map(|(_, count)| count).sum::<usize>(), 1);
+    let redacted = String::from_utf8(redacted).unwrap();
+    assert!(redacted.contains(thought));
+    assert!(!redacted.contains("d@example.com"));
+}

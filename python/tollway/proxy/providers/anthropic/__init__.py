@@ -1,0 +1,1 @@
+"""Anthropic's Messages API for clients that speak OpenAI's chat."""

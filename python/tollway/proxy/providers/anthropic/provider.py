@@ -1,0 +1,71 @@
+"""Anthropic: ``<base_url>/v1/messages``, the key in ``x-api-key``.
+
+The version of the API is pinned to 2023-06-01: the later 2026-10-21 refuses ``temperature``, ``top_p`` and ``top_k``
+for every model, and chat clients send them to those that still take them.
+Source: platform.claude.com, "Versions".
+"""
+
+import asyncio
+
+import msgspec
+
+from tollway.contract.snapshot import ProviderAccess
+from tollway.errors import InvalidRequest
+from tollway.proxy.exchange import UpstreamAnswer
+from tollway.proxy.providers.anthropic.answer import AnthropicReader
+from tollway.proxy.providers.anthropic.request import map_request
+from tollway.proxy.providers.port import Transport, UpstreamCall, UpstreamRequest
+from tollway.proxy.providers.translated import INLINE_BYTES, TranslatedAnswer
+
+VERSION = "2023-06-01"
+_BETA = "anthropic-beta"
+_NOT_PASSED = frozenset({_BETA, "openai-beta"})
+"""Headers of the client that are merged, or mean nothing here."""
+
+
+class AnthropicProvider:
+    """One account at Anthropic, or another server that speaks its Messages API."""
+
+    asks_usage = True
+    """Anthropic always tells usage; ``stream_options`` ends here."""
+
+    def __init__(self, access: ProviderAccess, transport: Transport) -> None:
+        self._transport = transport
+        self._url = f"{access.base_url.rstrip('/').removesuffix('/v1')}/v1/messages"
+        self._headers = [("content-type", "application/json"), ("anthropic-version", VERSION)]
+        if access.api_key:
+            self._headers.append(("x-api-key", access.api_key))
+
+    async def send(self, call: UpstreamCall) -> UpstreamAnswer:
+        """As the port says.
+
+        Raises:
+            InvalidRequest: the request can't be said in Anthropic's terms; nothing was sent.
+        """
+        asked = [value for name, value in call.headers if name == _BETA]
+        prepared = (
+            _prepare(call, asked) if len(call.body) <= INLINE_BYTES else await asyncio.to_thread(_prepare, call, asked)
+        )
+        headers = self._headers + [header for header in call.headers if header[0] not in _NOT_PASSED]
+        if prepared.betas:
+            headers.append((_BETA, ",".join(prepared.betas)))
+        request = UpstreamRequest(self._url, headers, prepared.body, call.connect_s, call.sent)
+        answer = await self._transport.post(request)
+        reader = AnthropicReader(waiting_helps=answer.header("x-should-retry") != "false")
+        return await TranslatedAnswer.begin(answer, reader, stream=prepared.stream, warnings=prepared.warnings)
+
+
+class _Prepared(msgspec.Struct, frozen=True):
+    body: bytes
+    stream: bool
+    warnings: tuple[str, ...]
+    betas: list[str]
+
+
+def _prepare(call: UpstreamCall, asked: list[str]) -> _Prepared:
+    body = msgspec.json.decode(call.body)
+    if not isinstance(body, dict):
+        raise InvalidRequest("The body must be a JSON object.")
+    mapped = map_request(body, call.model, strict=call.strict, has_beta=bool(asked))
+    betas = asked + [beta for beta in mapped.betas if not any(beta in each for each in asked)]
+    return _Prepared(msgspec.json.encode(mapped.body), "stream" in mapped.body, mapped.warnings, betas)

@@ -1,0 +1,1 @@
+"""Google's Gemini API (``generateContent``), for clients of OpenAI's chat dialect."""
