@@ -3,8 +3,9 @@
     rustc -O -o target/gwbench <path to>/gwbench.rs
     .venv/bin/python benches/gateway.py --gwbench target/gwbench
 
-The gateway (supervisor, worker, PostgreSQL) runs on core 0, ``gwbench``'s upstream and load on core 1, with
-authentication, limits, the PII scan, usage rows in PostgreSQL and metrics on. Prints one line a measurement.
+The worker runs on core 0, ``gwbench``'s upstream and load on core 1, with authentication, limits, the PII scan, usage
+rows in PostgreSQL and metrics on. The supervisor and PostgreSQL share the worker's core, or with ``--worker-alone`` the
+load's. Prints one line a measurement.
 """
 
 import argparse
@@ -13,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -36,6 +38,26 @@ def settings(upstream_url: str) -> dict[str, object]:
     )
 
 
+def leave_alone(gateway: Gateway) -> None:
+    """Moves everything but the worker to the load's core: each thread of the supervisor and of its other children."""
+    workers = set(gateway.workers())
+    kept, found = [gateway.process.pid], list[int]()
+    while kept:
+        pid = kept.pop()
+        found.append(pid)
+        kept += [child for child in children_of(pid) if child not in workers]
+    for pid in found:
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            with suppress(ProcessLookupError):
+                os.sched_setaffinity(int(thread.name), {int(LOAD_CORE)})
+
+
+def children_of(pid: int) -> list[int]:
+    """The processes that ``pid`` started, by any of its threads."""
+    listed = [task / "children" for task in Path(f"/proc/{pid}/task").iterdir()]
+    return [int(child) for path in listed for child in path.read_text().split()]
+
+
 def load(gwbench: str, url: str, *options: str) -> str:
     """One measurement; returns what gwbench prints."""
     command = ["taskset", "-c", LOAD_CORE, gwbench, "load", "--url", url, "--key", KEY, *options]
@@ -47,6 +69,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--gwbench", required=True, help="the built gwbench")
     parser.add_argument("--seconds", default="8")
+    parser.add_argument("--worker-alone", action="store_true", help="supervisor and PostgreSQL on the load's core")
     options = parser.parse_args()
     port = free_port()
     upstream = subprocess.Popen(["taskset", "-c", LOAD_CORE, options.gwbench, "upstream", "--port", str(port)])
@@ -56,6 +79,8 @@ def main() -> None:
             Path(directory).chmod(0o755)
             with Gateway(settings(f"http://127.0.0.1:{port}/v1"), Path(directory)) as gateway:
                 time.sleep(2)
+                if options.worker_alone:
+                    leave_alone(gateway)
                 url = f"{gateway.base_url}/chat/completions"
                 runs = {
                     "requests, 32 connections": (),
