@@ -17,6 +17,8 @@ class Echo:
         self.complete = False
 
     def whole(self, body: bytes) -> bytes:
+        if body == b"deep":
+            raise RecursionError
         return b"[%d]" % int(body)
 
     def event(self, payload: bytes) -> bytes:
@@ -86,7 +88,7 @@ async def test_a_fault_within_a_stream_is_an_error_event_behind_what_was_said() 
     assert json.loads(error.removeprefix(b"event: error\ndata: "))["error"]["code"] == "overloaded"
 
 
-@pytest.mark.parametrize("body", [b"rubbish", b"", b'{"a": 1}'])
+@pytest.mark.parametrize("body", [b"rubbish", b"", b'{"a": 1}', b"deep"])
 async def test_an_answer_that_is_not_understood_is_broken_and_not_quoted(body: bytes) -> None:
     for answer in (await begin(Answer(body)), await begin(Answer(b"data: x" + body + b"\n\n"), stream=True)):
         with pytest.raises(UpstreamBroken) as caught:

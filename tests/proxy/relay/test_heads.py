@@ -6,7 +6,7 @@ import pytest
 from tests.proxy.edge import ACCESS, Answer, called
 
 from tollway.proxy.exchange import Timing
-from tollway.proxy.relay.heads import SHOWN_CHARACTERS, WARNINGS, error_body, head, server_timing, warn
+from tollway.proxy.relay.heads import SHOWN_CHARACTERS, SHOWN_WARNINGS, WARNINGS, error_body, head, server_timing, warn
 
 
 async def test_an_answer_says_who_gave_it_and_how_long_it_took() -> None:
@@ -55,6 +55,14 @@ async def test_what_was_dropped_is_told_in_one_header() -> None:
     assert [value for name, value in headers if name == WARNINGS] == [
         b"dropped:seed, dropped:logit_bias, unpriced-model"
     ]
+
+
+async def test_names_that_a_client_made_up_do_not_reach_a_header() -> None:
+    answer = Answer(content_type="application/json")
+    answer.warnings = ("a\r\nset-cookie: x", "ü", "x" * 65, "tools[0].x", *(f"f{number}" for number in range(100)))
+    shown = dict(head(called(answer)))[WARNINGS]
+    assert shown.startswith(b"dropped:other, dropped:tools[0].x, dropped:f0, ")
+    assert shown.count(b",") == SHOWN_WARNINGS - 1
 
 
 @pytest.mark.parametrize(

@@ -121,7 +121,7 @@ class TranslatedAnswer:
             return envelope(self._fault)
         try:
             return await self._events() if self._is_stream else await self._whole()
-        except ValueError as error:  # a payload beyond the bound is one, too
+        except (ValueError, RecursionError) as error:  # a payload beyond the bound is a ValueError, too
             kind = type(error).__name__  # its text may quote the answer
             raise UpstreamBroken("The provider's answer could not be understood.", inside=kind) from None
 

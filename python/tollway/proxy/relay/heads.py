@@ -1,5 +1,8 @@
 """The heads of answers: what the gateway adds, what of the provider's it passes on, and errors that are no JSON."""
 
+import re
+from collections.abc import Sequence
+
 import msgspec
 
 from tollway.errors import UpstreamError
@@ -20,6 +23,9 @@ gateway's, shared by all tenants."""
 WARNINGS = b"x-tollway-warnings"
 """What the client should know though it got an answer: ``dropped:<field>``, ``unpriced-model``."""
 
+SHOWN_WARNINGS = 32
+_FIELD = re.compile(r"[A-Za-z0-9_.\[\]-]{1,64}")
+
 SHOWN_CHARACTERS = 500
 
 
@@ -38,13 +44,19 @@ def head(called: Called) -> list[tuple[bytes, bytes]]:
         (b"server-timing", server_timing(arrival.timing)),
         *arrival.connection.answer_headers,
     ]
-    for name in answer.warnings:
-        warn(headers, b"dropped:" + name.encode("ascii", "replace"))
+    for name in _shown(answer.warnings):
+        warn(headers, b"dropped:" + name.encode("ascii"))
     for name in PASSED_ON:
         value = answer.header(name)
         if value is not None:
             headers.append((name.encode(), value.encode("latin-1", "replace")))
     return headers
+
+
+def _shown(fields: Sequence[str]) -> list[str]:
+    """Names of fields that may stand in a header: a client chose some of them."""
+    shown = dict.fromkeys(name if _FIELD.fullmatch(name) else "other" for name in fields)
+    return list(shown)[:SHOWN_WARNINGS]
 
 
 def warn(headers: list[tuple[bytes, bytes]], warning: bytes) -> None:
