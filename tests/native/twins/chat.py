@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from typing import Any
 
 STRUCTURE = {
-    "role", "type", "id", "tool_call_id", "call_id", "index", "format", "detail", "signature", "file_id",
-    "cache_control", "prompt_cache_breakpoint",
+    "role", "type", "id", "tool_call_id", "call_id", "index", "format", "detail", "signature", "thought_signature",
+    "file_id", "cache_control", "prompt_cache_breakpoint",
 }  # fmt: skip
 MEDIA = {"image_url", "input_audio", "audio", "audio_url", "video_url", "file_data"}
 

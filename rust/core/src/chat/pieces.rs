@@ -89,6 +89,7 @@ impl<'a> Pieces<'a> {
             | b"format"
             | b"detail"
             | b"signature"
+            | b"thought_signature"
             | b"file_id"
             | b"cache_control"
             | b"prompt_cache_breakpoint"

@@ -640,3 +640,13 @@ fn signed_thoughts_are_screened_and_never_changed() {
     assert!(redacted.contains(thought));
     assert!(!redacted.contains("d@example.com"));
 }
+
+#[test]
+fn a_signature_of_googles_is_no_text() {
+    let extra = r#""extra_content": {"google": {"thought_signature": "a@example.com"}}"#;
+    let call = format!(r#"{{"id": "c", {extra}, "function": {{"name": "f", "arguments": "{{}}"}}}}"#);
+    let body = format!(
+        r#"{{"model": "m", "messages": [{{"role": "assistant", "content": "", {extra}, "tool_calls": [{call}]}}]}}"#
+    );
+    assert!(read(&body).redacted(&Scanner::new(Entities::ALL)).is_none());
+}
