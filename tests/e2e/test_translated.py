@@ -11,7 +11,7 @@ from openai.types.chat import ChatCompletion
 from tests.e2e.conftest import Start
 from tests.fakes.gateway import KEY, Gateway
 from tests.fakes.records import Record, needs_records, records, replay
-from tests.fakes.scripts import CHUNKINGS, Script, status
+from tests.fakes.scripts import CHUNKINGS, Script, status, stream
 from tests.fakes.upstream import FakeUpstream
 
 Read = tuple[str, list[tuple[str, Any]], str, int, int]
@@ -255,6 +255,18 @@ def test_what_was_dropped_is_told_or_refused(anthropic: Gateway, upstream: FakeU
     assert upstream.hits == 1
 
 
+def test_a_stream_that_begins_with_a_fault_has_the_status_of_a_refusal(
+    anthropic: Gateway, upstream: FakeUpstream
+) -> None:
+    error = {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}
+    upstream.default = stream(f"event: error\ndata: {json.dumps(error)}\n\n")
+    with client_of(anthropic) as client, pytest.raises(openai.InternalServerError) as caught:
+        client.chat.completions.create(model="recorded", messages=[{"role": "user", "content": "Hi"}], stream=True)
+    assert (caught.value.status_code, caught.value.code) == (503, "overloaded")
+    (row,) = anthropic.wait_for_rows(1)
+    assert (row["status"], row["completion_tokens"], row["cost"]) == ("error", 0, 0)
+
+
 def test_a_client_that_leaves_cuts_the_provider(anthropic: Gateway, upstream: FakeUpstream) -> None:
     begin = [
         {
@@ -269,15 +281,15 @@ def test_a_client_that_leaves_cuts_the_provider(anthropic: Gateway, upstream: Fa
         200, (("content-type", "text/event-stream"),), (("send", sent.encode()), ("hang",)), "chunked"
     )
     with client_of(anthropic) as client:
-        stream = client.chat.completions.create(
+        chunks = client.chat.completions.create(
             model="recorded", messages=[{"role": "user", "content": "Hi"}], stream=True
         )
         heard = ""
-        for chunk in stream:
+        for chunk in chunks:
             heard += "".join(choice.delta.content or "" for choice in chunk.choices)
             if heard:
                 break
-        stream.close()
+        chunks.close()
     upstream.wait_for(lambda: len(upstream.aborts) == 1)
     (row,) = anthropic.wait_for_rows(1)
     assert (row["status"], row["usage_source"]) == ("client_gone", "estimated")

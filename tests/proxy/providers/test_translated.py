@@ -88,6 +88,14 @@ async def test_a_fault_within_a_stream_is_an_error_event_behind_what_was_said() 
     assert json.loads(error.removeprefix(b"event: error\ndata: "))["error"]["code"] == "overloaded"
 
 
+@pytest.mark.parametrize("begin_with", [b"", b": ping\n\ndata: 0\n\n"])
+async def test_a_stream_that_begins_with_a_fault_was_a_refusal(begin_with: bytes) -> None:
+    answer = await begin(Answer(begin_with, b"data: -1\n\n", b"data: 9\n\n"), stream=True)
+    (body,) = await said(answer)
+    assert (answer.status, answer.header("content-type")) == (503, "application/json")
+    assert json.loads(body)["error"]["code"] == "overloaded"
+
+
 @pytest.mark.parametrize("body", [b"rubbish", b"", b'{"a": 1}', b"deep"])
 async def test_an_answer_that_is_not_understood_is_broken_and_not_quoted(body: bytes) -> None:
     for answer in (await begin(Answer(body)), await begin(Answer(b"data: x" + body + b"\n\n"), stream=True)):

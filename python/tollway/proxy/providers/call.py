@@ -74,10 +74,12 @@ class Caller:
         answer = await provider.send(outgoing)
         progress.http_status = answer.status
         try:
-            return BegunAnswer(answer, await answer.piece())
+            first = await answer.piece()
         except (UpstreamError, asyncio.CancelledError):
             await answer.close()
             raise
+        progress.http_status = answer.status  # a stream may turn out to be a refusal
+        return BegunAnswer(answer, first)
 
 
 def first_token_s(timeouts: Timeouts, *, stream: bool) -> float:

@@ -61,7 +61,10 @@ class StreamFault(Exception):
 
 
 class TranslatedAnswer:
-    """An answer in OpenAI's chat dialect; see :class:`~tollway.proxy.exchange.UpstreamAnswer`."""
+    """An answer in OpenAI's chat dialect; see :class:`~tollway.proxy.exchange.UpstreamAnswer`.
+
+    ``status`` may change with the first piece: a stream that begins with a fault was a refusal.
+    """
 
     def __init__(self, answer: UpstreamAnswer, reader: Reader, *, stream: bool, warnings: tuple[str, ...]) -> None:
         self._answer = answer
@@ -70,6 +73,7 @@ class TranslatedAnswer:
         self._payloads = Payloads()
         self._fault: Fault | None = None
         self._ended = False
+        self._has_spoken = False
         self.status = answer.status
         self.warnings = warnings
 
@@ -157,10 +161,20 @@ class TranslatedAnswer:
                     said += self._reader.event(payload)
             except StreamFault as error:
                 self._ended = True
+                if not said and not self._has_spoken:
+                    return self._refused(error.fault)
                 return said + b"event: error\ndata: " + envelope(error.fault) + b"\n\n"
             if piece is None:
                 self._ended = True
                 said += self._reader.end()
                 return said or None
             if said:
+                self._has_spoken = True
                 return said
+
+    def _refused(self, fault: Fault) -> bytes:
+        """A fault before the first word: nothing has been sent to the client, so it may still hear the right status."""
+        self._fault = fault
+        self._is_stream = False
+        self.status = fault.cause.effect.status
+        return envelope(fault)
