@@ -539,6 +539,39 @@ async def test_a_certificate_that_nobody_vouches_for_is_unreachable_and_gets_no_
     assert said == b""
 
 
+async def test_large_bodies_go_over_tls_as_well_and_leave_the_connection_whole(
+    certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate.with_suffix(".crt")))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    bodies: list[bytes] = []
+    gone = asyncio.Event()
+
+    async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                bodies.append(await reader.readexactly(int(head.partition(b"content-length: ")[2].split(b"\r\n")[0])))
+                writer.write(OK)
+        writer.close()
+        with suppress(ConnectionError, ssl.SSLError):
+            await writer.wait_closed()
+        gone.set()
+
+    transport = HttpTransport()
+    sent = [random.Random(size).randbytes(size) for size in (10, WRITE_BYTES + 1, 20 * 1024 * 1024)]
+    async with await asyncio.start_server(converse, "127.0.0.1", 0, ssl=context) as server:
+        url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+        for body in sent:
+            answer = await transport.post(request(url, body))
+            assert await body_of(answer) == b"ok"
+            await answer.close()
+        transport.close()
+        await gone.wait()
+    assert bodies == sent
+
+
 async def test_plain_http_at_a_tls_port_and_tls_at_a_plain_one_fail_cleanly(
     transport: HttpTransport, upstream: FakeUpstream, certificate: Path
 ) -> None:
