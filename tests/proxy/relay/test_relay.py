@@ -57,6 +57,15 @@ async def test_a_large_whole_answer_is_read_in_a_thread() -> None:
     assert progress.answer.usage.completion_tokens == 3
 
 
+@pytest.mark.parametrize(("status", "seen", "retry"), [(402, 429, b"false"), (422, 400, b"true"), (409, 409, b"true")])
+async def test_two_statuses_of_providers_are_never_seen_by_clients(status: int, seen: int, retry: bytes) -> None:
+    body = b'{"error": {"message": "Insufficient Balance", "type": "unknown_error", "param": null, "code": null}}'
+    given = await relayed(called(Answer(body, status=status, x_should_retry="true")))
+    assert (given.status, given.body, given.outcome) == (seen, body, "error")
+    assert given.headers is not None
+    assert [value for name, value in given.headers if name == b"x-should-retry"] == [retry]
+
+
 async def test_a_whole_answer_without_bound_is_refused() -> None:
     piece = bytes(1024 * 1024)
     with pytest.raises(UpstreamBroken, match="too large"):

@@ -23,6 +23,10 @@ gateway's, shared by all tenants."""
 WARNINGS = b"x-tollway-warnings"
 """What the client should know though it got an answer: ``dropped:<field>``, ``unpriced-model``."""
 
+NEVER_SEEN = {402: 429, 422: 400}
+"""Statuses of providers that no client of OpenAI's dialect expects, and what it gets instead: without money left, 429
+(``insufficient_quota``, not worth a retry); a body that was understood and refused, 400."""
+
 SHOWN_WARNINGS = 32
 _FIELD = re.compile(r"[A-Za-z0-9_.\[\]-]{1,64}")
 
@@ -46,7 +50,11 @@ def head(called: Called) -> list[tuple[bytes, bytes]]:
     ]
     for name in _shown(answer.warnings):
         warn(headers, b"dropped:" + name.encode("ascii"))
+    if answer.status == 402:
+        headers.append((b"x-should-retry", b"false"))
     for name in PASSED_ON:
+        if name == "x-should-retry" and answer.status == 402:
+            continue
         value = answer.header(name)
         if value is not None:
             headers.append((name.encode(), value.encode("latin-1", "replace")))

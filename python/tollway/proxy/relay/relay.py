@@ -14,7 +14,7 @@ from tollway.errors import GatewayError, UpstreamBroken, UpstreamTimeout
 from tollway.proxy.deadline import Deadline
 from tollway.proxy.exchange import Called, Progress, Relayed
 from tollway.proxy.pieces import joined
-from tollway.proxy.relay.heads import error_body, head
+from tollway.proxy.relay.heads import NEVER_SEEN, error_body, head
 from tollway.wire.error_envelope import envelope
 
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
@@ -55,7 +55,8 @@ async def _whole(called: Called, progress: Progress) -> Relayed:
     body = await _read_all(called)
     status = called.answer.status
     if status >= 400:
-        return Relayed(called.arrival, status, head(called), error_body(called, body), "error")
+        seen = NEVER_SEEN.get(status, status)
+        return Relayed(called.arrival, seen, head(called), error_body(called, body), "error")
     if status >= 300:
         raise UpstreamBroken("The provider answered with a redirect.", inside=f"status {status}")
     try:
