@@ -6,7 +6,7 @@ from typing import get_args
 from tollway.contract.snapshot import OPERATIONS, Operation
 from tollway.control.publish import BASE_URLS
 from tollway.errors import GatewayError, every_error
-from tollway.proxy.providers.causes import Cause
+from tollway.proxy.causes import Cause
 from tollway.telemetry.catalogue import CATALOGUE
 
 HERE = Path(__file__).parent
@@ -70,7 +70,7 @@ def providers() -> str:
         for cause in Cause
     ]
     return _page(
-        _MADE.format(source="python/tollway/contract/snapshot.py and python/tollway/proxy/providers/causes.py"),
+        _MADE.format(source="python/tollway/contract/snapshot.py and python/tollway/proxy/causes.py"),
         "# Providers",
         "",
         "What each kind can be asked for. Whether a model of it can is the model's to say. An address in `base_url`",
@@ -82,7 +82,7 @@ def providers() -> str:
         "",
         "`anthropic` and `google` are spoken to in their own protocols and answer as OpenAI's chat. A field that they",
         "can't take is dropped and named in `x-tollway-warnings` (`dropped:seed`); with `x-tollway-strict: true` the",
-        "request is refused instead.",
+        "request is refused instead. `google` does not fetch images from the web: send them inline, as data URLs.",
         "",
         "## Refusals",
         "",

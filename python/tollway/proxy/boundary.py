@@ -55,7 +55,7 @@ class Identities:
     """
 
     def __init__(self) -> None:
-        self._random = random.Random(os.urandom(32))  # noqa: S311 -- see above
+        self._random = random.Random(os.urandom(32))  # noqa: S311 -- unique, not secret
 
     def new(self) -> str:
         """Another one."""

@@ -11,7 +11,7 @@ class _Detail(msgspec.Struct):
     message: str
     type: str
     param: str | None
-    code: str
+    code: str | None
 
 
 class _Envelope(msgspec.Struct):
@@ -45,4 +45,9 @@ def render(error: Exception, request_id: str) -> Rendered:
 
 def envelope(error: GatewayError) -> bytes:
     """OpenAI's ``{"error": {message, type, param, code}}`` as JSON; also the payload of an error event in a stream."""
-    return msgspec.json.encode(_Envelope(_Detail(error.outside, error.type, error.param, error.code)))
+    return written(error.outside, error.type, error.param, error.code)
+
+
+def written(message: str, kind: str, param: str | None, code: str | None) -> bytes:
+    """The envelope of these four; ``kind`` is its ``type``."""
+    return msgspec.json.encode(_Envelope(_Detail(message, kind, param, code)))

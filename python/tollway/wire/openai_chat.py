@@ -108,6 +108,9 @@ class Chunk(msgspec.Struct, kw_only=True):
     usage: Usage | UnsetType = UNSET
 
 
+DONE = b"data: [DONE]\n\n"
+"""The last event of a stream."""
+
 _ENCODER = msgspec.json.Encoder()
 
 

@@ -8,7 +8,7 @@ from tests.fakes.telemetry import counted
 from tests.proxy.edge import arrive, ask, principal, snapshot
 
 from tollway._native import chat
-from tollway.contract.snapshot import PiiCheck, Policy
+from tollway.contract.snapshot import Operation, PiiCheck, Policy
 from tollway.errors import ContentBlocked, InternalError
 from tollway.proxy.exchange import Admitted, Screened
 from tollway.proxy.guardrails.screen import INLINE_BYTES, Screener
@@ -31,6 +31,15 @@ async def test_a_prompt_of_token_numbers_can_not_pass_a_check_unseen(metrics: Me
     assert (await Screener(snapshot(), metrics).screen(admitted)).request is request
     with pytest.raises(ContentBlocked, match="Token numbers"):
         await Screener(snapshot(policies=(Policy("default", (REDACT,)),)), metrics).screen(admitted)
+
+
+@pytest.mark.parametrize(("operation", "field"), [("completions", "prompt"), ("embeddings", "input")])
+async def test_a_refusal_names_the_field_of_its_operation(metrics: Metrics, operation: Operation, field: str) -> None:
+    request = chat.read_request(json.dumps({"model": "m", field: CARD}).encode(), operation)
+    admitted = Admitted(arrive(operation=operation), principal(), request, None)
+    with pytest.raises(ContentBlocked) as caught:
+        await Screener(snapshot(policies=(Policy("default", (BLOCK,)),)), metrics).screen(admitted)
+    assert caught.value.param == field
 
 
 def said(screened: Screened) -> Any:

@@ -6,8 +6,9 @@ import pytest
 from tests.proxy.edge import Answer
 
 from tollway.errors import UpstreamBroken
-from tollway.proxy.providers.causes import Cause, Fault
-from tollway.proxy.providers.translated import DONE, INLINE_BYTES, StreamFault, TranslatedAnswer
+from tollway.proxy.causes import Cause, Fault
+from tollway.proxy.providers.translated import INLINE_BYTES, StreamFault, TranslatedAnswer
+from tollway.wire.openai_chat import DONE
 
 
 class Echo:

@@ -13,7 +13,9 @@ from tests.proxy.edge import Answer, Client, called, dispatched, route
 from tollway.contract.snapshot import Timeouts
 from tollway.errors import UpstreamBroken, UpstreamTimeout
 from tollway.proxy.exchange import Called, Progress, Relayed
-from tollway.proxy.relay.relay import DONE, INLINE_BYTES, MAX_ANSWER_BYTES, relay
+from tollway.proxy.pieces import MAX_ANSWER_BYTES
+from tollway.proxy.relay.relay import INLINE_BYTES, relay
+from tollway.wire.openai_chat import DONE
 
 CUT = UpstreamBroken("The provider's answer was cut before its end.")
 QUICK = route("m", timeouts=Timeouts(idle_s=0.05))

@@ -18,6 +18,9 @@ DEFAULT_POLICY = "default"
 INLINE_BYTES = 16 * 1024
 """Larger bodies are scanned off the event loop, which nothing may hold for 2 ms: 1 KiB of findings takes 70 µs."""
 
+_INPUTS = {"chat": "messages", "completions": "prompt", "embeddings": "input"}
+"""The field that holds what a model reads, by operation."""
+
 
 class Screener:
     """The compiled policies of one snapshot."""
@@ -61,7 +64,8 @@ class Screener:
             self._metrics.found(entity, check.action, count)
         if found and check.action == "block":
             kinds = ", ".join(sorted(found))
-            raise ContentBlocked(f"The request holds personal data that may not be sent: {kinds}.", param="messages")
+            message = f"The request holds personal data that may not be sent: {kinds}."
+            raise ContentBlocked(message, param=_INPUTS[request.operation])
         return passed
 
 

@@ -10,17 +10,12 @@ from typing import Protocol
 
 from tollway._native.sse import Payloads
 from tollway.errors import UpstreamBroken
+from tollway.proxy.causes import Fault, envelope
 from tollway.proxy.exchange import UpstreamAnswer
-from tollway.proxy.pieces import joined
-from tollway.proxy.providers.causes import Fault, envelope
-
-MAX_ANSWER_BYTES = 64 * 1024 * 1024
-"""A whole answer larger than this is refused."""
+from tollway.proxy.pieces import read_all
 
 INLINE_BYTES = 64 * 1024
 """Larger answers are read off the event loop."""
-
-DONE = b"data: [DONE]\n\n"
 
 
 class Reader(Protocol):
@@ -89,7 +84,7 @@ class TranslatedAnswer:
         translated = cls(answer, reader, stream=stream, warnings=warnings)
         if answer.status >= 400:
             try:
-                translated._fault = reader.fault(answer.status, await translated._body())
+                translated._fault = reader.fault(answer.status, await read_all(answer.piece))
             except BaseException:
                 await answer.close()
                 raise
@@ -134,21 +129,11 @@ class TranslatedAnswer:
         await self._answer.close()
 
     async def _whole(self) -> bytes:
-        body = await self._body()
+        body = await read_all(self._answer.piece)
         self._ended = True
         if len(body) <= INLINE_BYTES:
             return self._reader.whole(body)
         return await asyncio.to_thread(self._reader.whole, body)
-
-    async def _body(self) -> bytes:
-        pieces: list[bytes] = []
-        held = 0
-        while (piece := await self._answer.piece()) is not None:
-            held += len(piece)
-            if held > MAX_ANSWER_BYTES:
-                raise UpstreamBroken("The provider's answer is too large.", inside=f"over {MAX_ANSWER_BYTES} bytes")
-            pieces.append(piece)
-        return await joined(pieces or [b""], held)
 
     async def _events(self) -> bytes | None:
         """Reads on until there is something to say."""

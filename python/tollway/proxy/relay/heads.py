@@ -23,10 +23,6 @@ gateway's, shared by all tenants."""
 WARNINGS = b"x-tollway-warnings"
 """What the client should know though it got an answer: ``dropped:<field>``, ``unpriced-model``."""
 
-NEVER_SEEN = {402: 429, 422: 400}
-"""Statuses of providers that no client of OpenAI's dialect expects, and what it gets instead: without money left, 429
-(``insufficient_quota``, not worth a retry); a body that was understood and refused, 400."""
-
 SHOWN_WARNINGS = 32
 _FIELD = re.compile(r"[A-Za-z0-9_.\[\]-]{1,64}")
 

@@ -11,14 +11,13 @@ from tollway._native import chat
 from tollway._native.sse import Relay
 from tollway.contract.usage import Outcome
 from tollway.errors import GatewayError, UpstreamBroken, UpstreamTimeout
+from tollway.proxy.causes import seen_as
 from tollway.proxy.deadline import Deadline
 from tollway.proxy.exchange import Called, Progress, Relayed
-from tollway.proxy.pieces import joined
-from tollway.proxy.relay.heads import NEVER_SEEN, error_body, head
+from tollway.proxy.pieces import read_all
+from tollway.proxy.relay.heads import error_body, head
 from tollway.wire.error_envelope import envelope
-
-MAX_ANSWER_BYTES = 64 * 1024 * 1024
-"""A whole answer larger than this is refused: nothing is held without a bound."""
+from tollway.wire.openai_chat import DONE
 
 KEPT_BYTES = 256 * 1024
 """Of a stream, this much text is kept for counting, should the provider not tell its usage."""
@@ -28,8 +27,6 @@ INLINE_BYTES = 128 * 1024
 
 LINGER_S = 0.1
 """After a stream's last event its end is awaited this long, so that the connection can be used again."""
-
-DONE = b"data: [DONE]\n\n"
 
 
 async def relay(called: Called, progress: Progress) -> Relayed:
@@ -55,8 +52,7 @@ async def _whole(called: Called, progress: Progress) -> Relayed:
     body = await _read_all(called)
     status = called.answer.status
     if status >= 400:
-        seen = NEVER_SEEN.get(status, status)
-        return Relayed(called.arrival, seen, head(called), error_body(called, body), "error")
+        return Relayed(called.arrival, seen_as(status), head(called), error_body(called, body), "error")
     if status >= 300:
         raise UpstreamBroken("The provider answered with a redirect.", inside=f"status {status}")
     try:
@@ -72,21 +68,14 @@ async def _whole(called: Called, progress: Progress) -> Relayed:
 
 
 async def _read_all(called: Called) -> bytes:
-    first = await called.answer.piece()  # is in hand since the call began
+    first = await called.answer.piece() or b""  # is in hand since the call began
     if called.answer.ended:
-        return first or b""
-    pieces = [first or b""]
-    held = len(pieces[0])
+        return first
     try:
         with Deadline(called.arrival.connection.task, called.deadline):
-            while (piece := await called.answer.piece()) is not None:
-                held += len(piece)
-                if held > MAX_ANSWER_BYTES:
-                    raise UpstreamBroken("The provider's answer is too large.", inside=f"over {MAX_ANSWER_BYTES} bytes")
-                pieces.append(piece)
+            return await read_all(called.answer.piece, first)
     except TimeoutError:
         raise UpstreamTimeout("The provider did not finish its answer in time.", inside="total timeout") from None
-    return await joined(pieces, held)
 
 
 async def _stream(called: Called, progress: Progress) -> Relayed:

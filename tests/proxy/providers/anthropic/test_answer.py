@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.fakes.records import payloads
 
+from tollway.proxy.causes import Cause
 from tollway.proxy.providers.anthropic.answer import AnthropicReader
-from tollway.proxy.providers.causes import Cause
 from tollway.proxy.providers.translated import StreamFault
 
 USAGE: dict[str, Any] = {

@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
-from tollway.proxy.providers.causes import Cause
+from tollway.proxy.causes import Cause
 from tollway.proxy.providers.google.answer import MAX_CALLS, GoogleReader
 from tollway.proxy.providers.google.request import MADE_ID_PREFIX
-from tollway.proxy.providers.translated import DONE, StreamFault
+from tollway.proxy.providers.translated import StreamFault
+from tollway.wire.openai_chat import DONE
 
 USAGE = {
     "promptTokenCount": 10,

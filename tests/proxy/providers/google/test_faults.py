@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tollway.proxy.providers.causes import Cause, Fault
+from tollway.proxy.causes import Cause, Fault
 from tollway.proxy.providers.google.faults import fault_of
 
 

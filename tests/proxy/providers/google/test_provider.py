@@ -11,7 +11,8 @@ from tollway.errors import InvalidRequest
 from tollway.proxy.exchange import UpstreamAnswer
 from tollway.proxy.providers.google.provider import GoogleProvider
 from tollway.proxy.providers.port import UpstreamCall, UpstreamRequest
-from tollway.proxy.providers.translated import DONE, INLINE_BYTES
+from tollway.proxy.providers.translated import INLINE_BYTES
+from tollway.wire.openai_chat import DONE
 
 KEY = "google-canary-0123456789"
 HELLO = [{"role": "user", "content": "Hi"}]

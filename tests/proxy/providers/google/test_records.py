@@ -13,10 +13,10 @@ from tests.fakes.records import Record, expected_payloads, needs_records, record
 
 from tollway._native.sse import Payloads
 from tollway.errors import InvalidRequest
-from tollway.proxy.providers.causes import Cause
+from tollway.proxy.causes import Cause
 from tollway.proxy.providers.google.answer import GoogleReader
 from tollway.proxy.providers.google.request import translate
-from tollway.proxy.providers.translated import DONE
+from tollway.wire.openai_chat import DONE
 
 pytestmark = needs_records
 

@@ -11,7 +11,8 @@ from tests.fakes.google_schema import check_request
 from tollway.errors import InvalidRequest
 from tollway.proxy.providers.google.answer import GoogleReader
 from tollway.proxy.providers.google.request import translate
-from tollway.proxy.providers.translated import DONE, StreamFault
+from tollway.proxy.providers.translated import StreamFault
+from tollway.wire.openai_chat import DONE
 
 RICH: dict[str, Any] = {
     "candidates": [

@@ -5,6 +5,7 @@ import time
 import msgspec
 from msgspec import UNSET
 
+from tollway.proxy.causes import Fault
 from tollway.proxy.providers.anthropic.blocks import (
     Message,
     RedactedBlock,
@@ -17,7 +18,6 @@ from tollway.proxy.providers.anthropic.blocks import (
 )
 from tollway.proxy.providers.anthropic.faults import read_fault
 from tollway.proxy.providers.anthropic.stream import StreamReader
-from tollway.proxy.providers.causes import Fault
 from tollway.wire import openai_chat
 from tollway.wire.openai_chat import Choice, Completion, FunctionCall, ToolCall
 

@@ -5,7 +5,7 @@ Source: platform.claude.com, "Errors"; the texts are read off recorded answers.
 
 import msgspec
 
-from tollway.proxy.providers.causes import Cause, Fault, cause_of
+from tollway.proxy.causes import Cause, Fault, cause_of
 
 MAX_TEXT_CHARACTERS = 500
 """So much is passed on of a body that is no JSON: some proxy's page, mostly."""

@@ -22,8 +22,8 @@ from tollway.proxy.providers.anthropic.blocks import (
     finish_of,
 )
 from tollway.proxy.providers.anthropic.faults import Told, fault_of
-from tollway.proxy.providers.translated import DONE, StreamFault
-from tollway.wire.openai_chat import Chunk, ChunkChoice, FinishReason, FunctionCall, Message, ToolCall, event
+from tollway.proxy.providers.translated import StreamFault
+from tollway.wire.openai_chat import DONE, Chunk, ChunkChoice, FinishReason, FunctionCall, Message, ToolCall, event
 
 MAX_KEPT_CHARACTERS = 16 * 1024 * 1024
 """So much of thoughts and sources is kept in one stream; one with more has failed."""

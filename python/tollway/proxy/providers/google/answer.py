@@ -14,15 +14,16 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
-from tollway.proxy.providers.causes import Fault
+from tollway.proxy.causes import Fault
 from tollway.proxy.providers.google.answered import Answered, Candidate, LogprobsResult, Part, TokenLogprob, held
 from tollway.proxy.providers.google.answered import FunctionCall as AnsweredCall
 from tollway.proxy.providers.google.citations import Citations
 from tollway.proxy.providers.google.counts import usage_of
 from tollway.proxy.providers.google.faults import fault_of
 from tollway.proxy.providers.google.request import MADE_ID_PREFIX
-from tollway.proxy.providers.translated import DONE, StreamFault
+from tollway.proxy.providers.translated import StreamFault
 from tollway.wire.openai_chat import (
+    DONE,
     Choice,
     Chunk,
     ChunkChoice,

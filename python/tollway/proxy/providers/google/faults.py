@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from tollway.proxy.providers.causes import Cause, Fault, cause_of
+from tollway.proxy.causes import Cause, Fault, cause_of
 
 MAX_TEXT_CHARACTERS = 500
 """As much is kept of an error that is no JSON."""

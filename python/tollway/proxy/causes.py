@@ -9,6 +9,8 @@ from typing import Literal
 
 import msgspec
 
+from tollway.wire.error_envelope import written
+
 Handling = Literal["return", "retry", "cool", "fail_over"]
 """What routing may do: give the error to the client; try again soon; leave the target alone for a while and go
 elsewhere; go elsewhere at once, for this target will say the same again."""
@@ -24,7 +26,7 @@ class Effect(msgspec.Struct, frozen=True):
 
 
 class Cause(Enum):
-    """Why. The text of a member stands in logs and metrics."""
+    """Why. The text of a member is its name for people: ``docs/providers.md``."""
 
     INVALID = "invalid"
     CONTEXT_WINDOW = "context_window"
@@ -81,6 +83,14 @@ _OF_STATUS = {
 }
 
 
+_NEVER_SEEN = frozenset({402, 422})
+
+
+def seen_as(status: int) -> int:
+    """The status that a client gets for a provider's: its own, but for the two that no client expects."""
+    return cause_of(status).effect.status if status in _NEVER_SEEN else status
+
+
 def cause_of(status: int) -> Cause:
     """What a status alone says."""
     return _OF_STATUS.get(status, Cause.SERVER if status >= 500 else Cause.INVALID)
@@ -100,18 +110,7 @@ class Fault(msgspec.Struct, frozen=True):
         return self.cause.effect.handling in ("retry", "cool") and self.cause not in (Cause.QUOTA, Cause.BAD_KEY)
 
 
-class _Detail(msgspec.Struct):
-    message: str
-    type: str
-    param: str | None
-    code: str | None
-
-
-class _Envelope(msgspec.Struct):
-    error: _Detail
-
-
 def envelope(fault: Fault) -> bytes:
     """OpenAI's ``{"error": {message, type, param, code}}``; also the payload of an error event in a stream."""
     effect = fault.cause.effect
-    return msgspec.json.encode(_Envelope(_Detail(fault.message, effect.type, fault.param, effect.code)))
+    return written(fault.message, effect.type, fault.param, effect.code)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tollway.proxy.providers.causes import Cause, Fault, cause_of
+from tollway.proxy.causes import Cause, Fault, cause_of
 
 
 @pytest.mark.parametrize("cause", Cause)
