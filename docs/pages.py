@@ -57,7 +57,9 @@ def errors() -> str:
 
 def providers() -> str:
     """Every kind of provider, what it can be asked for, and what its refusals become."""
-    operations = get_args(Operation)
+    operations = [
+        operation for operation in get_args(Operation) if any(operation in served for served in OPERATIONS.values())
+    ]
     rows = [
         f"| `{kind}` | {'`' + BASE_URLS[kind] + '`' if kind in BASE_URLS else _NONE} | "
         + " | ".join("yes" if operation in served else _NONE for operation in operations)

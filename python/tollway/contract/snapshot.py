@@ -29,7 +29,21 @@ ProviderKind = Literal[
     "cohere",
     "simulator",
 ]
-Operation = Literal["chat", "completions", "embeddings"]
+Operation = Literal[
+    "chat",
+    "completions",
+    "embeddings",
+    "messages",
+    "count_tokens",
+    "responses",
+    "moderations",
+    "rerank",
+    "images",
+    "image_edits",
+    "speech",
+    "transcriptions",
+    "translations",
+]
 
 _OPENAIS = frozenset[Operation]({"chat", "completions", "embeddings"})
 OPERATIONS: Mapping[ProviderKind, frozenset[Operation]] = {
