@@ -22,6 +22,7 @@ from tollway.control.tenants.queries import Declared
 from tollway.errors import NotFound
 from tollway.proxy.auth.identify import Authenticator
 from tollway.proxy.boundary import Boundary, Identities, InFlight
+from tollway.proxy.dialects.table import dialects
 from tollway.proxy.exchange import Principal
 from tollway.proxy.feed import Feed
 from tollway.proxy.guardrails.screen import Screener
@@ -147,6 +148,8 @@ async def build(
         bookkeeper,
     )
 
+    spoken = dialects()
+
     def boundary(
         serve: Callable[[Any], Coroutine[Any, Any, None]], method: str, operation: Operation = "chat"
     ) -> Boundary:
@@ -156,6 +159,7 @@ async def build(
             in_flight,
             identities,
             methods=frozenset({method}),
+            dialect=spoken[operation],
             operation=operation,
             log=log,
             metrics=metrics,

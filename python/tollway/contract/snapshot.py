@@ -65,6 +65,15 @@ OPERATIONS: Mapping[ProviderKind, frozenset[Operation]] = {
 }
 """What a kind of provider can be asked for; whether its model can is its own to say."""
 
+TRANSLATED = frozenset[Operation]({"messages", "responses"})
+"""What is said as chat to a provider that can't be asked for it."""
+
+
+def serves(kind: ProviderKind, operation: Operation) -> bool:
+    """Whether a provider of this kind can answer, in its own dialect or as chat."""
+    asked = OPERATIONS[kind]
+    return operation in asked or (operation in TRANSLATED and "chat" in asked)
+
 
 class ProviderAccess(msgspec.Struct, frozen=True):
     """How a configured provider is reached. ``base_url`` has no trailing slash; empty for the simulator."""

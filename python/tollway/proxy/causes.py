@@ -93,7 +93,7 @@ def seen_as(status: int) -> int:
 
 def cause_of(status: int) -> Cause:
     """What a status alone says."""
-    return _OF_STATUS.get(status, Cause.SERVER if status >= 500 else Cause.INVALID)
+    return _OF_STATUS.get(status, Cause.INVALID if 400 <= status < 500 else Cause.SERVER)
 
 
 class Fault(msgspec.Struct, frozen=True):

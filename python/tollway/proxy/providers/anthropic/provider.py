@@ -9,7 +9,7 @@ import asyncio
 
 import msgspec
 
-from tollway.contract.snapshot import ProviderAccess
+from tollway.contract.snapshot import OPERATIONS, ProviderAccess
 from tollway.errors import InvalidRequest
 from tollway.proxy.exchange import UpstreamAnswer
 from tollway.proxy.providers.anthropic.answer import AnthropicReader
@@ -19,13 +19,14 @@ from tollway.proxy.providers.translated import INLINE_BYTES, TranslatedAnswer
 
 VERSION = "2023-06-01"
 _BETA = "anthropic-beta"
-_NOT_PASSED = frozenset({_BETA, "openai-beta"})
+_NOT_PASSED = frozenset({_BETA, "openai-beta", "anthropic-version"})
 """Headers of the client that are merged, or mean nothing here."""
 
 
 class AnthropicProvider:
     """One account at Anthropic, or another server that speaks its Messages API."""
 
+    speaks = OPERATIONS["anthropic"]
     asks_usage = True
     """Anthropic always tells usage; ``stream_options`` ends here."""
 

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from tollway.contract.snapshot import ProviderAccess
+from tollway.contract.snapshot import OPERATIONS, ProviderAccess
 from tollway.errors import InvalidRequest
 from tollway.proxy.exchange import UpstreamAnswer
 from tollway.proxy.providers.google.answer import GoogleReader
@@ -29,6 +29,7 @@ _PASSED_ON = ("traceparent", "tracestate")
 class GoogleProvider:
     """The Gemini API with one key."""
 
+    speaks = OPERATIONS["google"]
     asks_usage = True
 
     def __init__(self, access: ProviderAccess, transport: Transport) -> None:
