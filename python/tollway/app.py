@@ -30,6 +30,7 @@ from tollway.proxy.hallway import Hallway
 from tollway.proxy.ingress.intake import Intake
 from tollway.proxy.ingress.receive import Receiver
 from tollway.proxy.limits.admit import Admitter, compile_principal
+from tollway.proxy.media.fetch import GuardedFetcher, SystemResolver
 from tollway.proxy.models import ModelList
 from tollway.proxy.providers.call import Caller
 from tollway.proxy.providers.http import HttpTransport
@@ -127,6 +128,8 @@ async def build(
     ledger.join()
     journal = Journal(places.journal)
     transport = HttpTransport()
+    resolver = SystemResolver()
+    media = GuardedFetcher(resolver, allowed=frozenset(settings.media.allow))
     in_flight = InFlight()
     identities = Identities()
     declared = Declared(frozenset(settings.tenants), frozenset(settings.guardrails))
@@ -144,7 +147,7 @@ async def build(
         Receiver(settings.server.max_body_bytes, Intake()),
         Admitter(ledger, vocabularies, metrics),
         Screener(snapshot, metrics),
-        Caller(open_providers(snapshot, transport)),
+        Caller(open_providers(snapshot, transport, media)),
         bookkeeper,
     )
 
@@ -183,6 +186,7 @@ async def build(
         await bookkeeper.finish()
         journal.close()
         transport.close()
+        resolver.close()
         ledger.close()
         await pool.close()
         await exposition.close()
