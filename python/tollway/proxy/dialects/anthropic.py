@@ -1,0 +1,48 @@
+"""Anthropic's Messages as a dialect of clients: what ``/v1/messages`` speaks when the provider does not.
+
+The files beside it hold its parts: ``anthropic_request`` and ``anthropic_content`` (a request becomes the hub's),
+``anthropic_answer`` and ``anthropic_stream`` (the hub's answer becomes a message), ``anthropic_usage`` and
+``anthropic_signatures``.
+"""
+
+import msgspec
+
+from tollway.proxy.dialects.anthropic_answer import error_of, message_of
+from tollway.proxy.dialects.anthropic_request import hub_of
+from tollway.proxy.dialects.anthropic_stream import MessageEvents
+from tollway.proxy.dialects.port import DialectName, Hubbed, Refused, Writer
+from tollway.wire.anthropic_messages import event
+
+
+class MessagesDialect:
+    """See :class:`~tollway.proxy.dialects.port.Dialect`."""
+
+    name: DialectName = "anthropic"
+
+    def to_hub(self, body: bytes, model: str) -> Hubbed:
+        """The request as the hub has it.
+
+        Raises:
+            InvalidRequest: a field is malformed; ``param`` names it, as in ``messages.0.content.1.type``.
+        """
+        return hub_of(body, model)
+
+    def writer(self, body: bytes, alias: str) -> Writer:
+        """What says the answer; the request decides nothing of it."""
+        return MessagesWriter(alias)
+
+    def envelope(self, refused: Refused) -> bytes:
+        """``{"type": "error", "error": {type, message}, "request_id"}``."""
+        return msgspec.json.encode(error_of(refused))
+
+    def fault_event(self, refused: Refused) -> bytes:
+        """The same as ``event: error``."""
+        return event(error_of(refused))
+
+
+class MessagesWriter(MessageEvents):
+    """Says one answer; see :class:`~tollway.proxy.dialects.port.Writer`."""
+
+    def whole(self, body: bytes) -> bytes:
+        """The whole message."""
+        return msgspec.json.encode(message_of(body, self._alias))
