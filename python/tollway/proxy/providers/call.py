@@ -43,6 +43,10 @@ class Caller:
     def __init__(self, providers: Mapping[str, Provider]) -> None:
         self._providers = providers
 
+    def passes(self, planned: Planned) -> bool:
+        """Whether the target takes the client's own bytes."""
+        return planned.arrival.operation in self._providers[planned.target.provider.name].speaks
+
     async def call(self, planned: Planned, progress: Progress) -> Called:
         """Sends the request.
 
@@ -92,7 +96,7 @@ class Caller:
         """The request as the provider is to get it: the client's bytes, or the hub's."""
         arrival, request, model = planned.arrival, planned.request, planned.target.model
         is_small = len(request.body) < INLINE_BYTES
-        if arrival.operation in provider.speaks:
+        if self.passes(planned):
             ask_usage = provider.asks_usage
             body = (
                 request.render(model, ask_usage)
