@@ -401,22 +401,12 @@ def test_a_message_without_end_is_cut() -> None:
     assert len(refusal(400, error("x" * 100_000)).message) == MESSAGE_CHARACTERS
 
 
-class Answer:
-    """As much of an answer as faults need."""
-
-    def __init__(self, status: int) -> None:
-        self.status = status
-
-    def header(self, name: str) -> str | None:
-        return {"retry-after": "3"}.get(name)
-
-
-def test_an_answer_knows_its_own_faults() -> None:
-    refused = OpenAIFaults(Answer(429), ["k3y"]).fault(error("k3y is slow").encode())
+def test_a_provider_reads_its_own_faults() -> None:
+    faults = OpenAIFaults(None, "k3y")
+    refused = faults.fault(429, {"retry-after": "3"}.get, error("k3y is slow").encode())
     assert refused == Fault(Cause.RATE_LIMIT, "[secret] is slow", retry_after_s=3.0)
-    broken = OpenAIFaults(Answer(200), ["k3y"])
-    assert broken.fault(error("k3y broke", code=503).encode()).cause is Cause.OVERLOADED
-    assert broken.event_fault(error("k3y broke").encode()) == Fault(Cause.SERVER, "[secret] broke")
+    assert faults.fault(200, NO_HEADERS.get, error("k3y broke", code=503).encode()).cause is Cause.OVERLOADED
+    assert faults.event_fault(error("k3y broke").encode()) == Fault(Cause.SERVER, "[secret] broke")
 
 
 KEYS = (

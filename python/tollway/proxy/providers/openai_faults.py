@@ -11,14 +11,15 @@ import html
 import math
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from email.utils import parsedate_to_datetime
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
 from tollway.proxy.causes import Cause, Fault, cleaned
 from tollway.proxy.providers.openai_causes import cause_from
+from tollway.proxy.providers.port import Header
 
 TEXT_CHARACTERS = 500
 """As much is kept of a refusal that is no JSON."""
@@ -29,9 +30,6 @@ MESSAGE_CHARACTERS = 8192
 _READ_BYTES = 16 * 1024
 _NAME_CHARACTERS = 128
 _PARAM_CHARACTERS = 256
-
-Header = Callable[[str], str | None]
-"""A header of the answer by its lower-case name."""
 
 _PAGE = re.compile(r"\s*<(!doctype|html|head|body|\?xml|center|h1)\b", re.IGNORECASE)
 _UNSEEN = re.compile(r"<(script|style|title|head)\b.*?(</\1\s*>|\Z)|<!--.*?(-->|\Z)", re.IGNORECASE | re.DOTALL)
@@ -47,30 +45,19 @@ _WAIT = re.compile(
 _NUMBER = re.compile(r"\d{1,9}(?:\.\d{1,9})?")
 
 
-class Refusal(Protocol):
-    """What is asked of an answer to read its refusal."""
-
-    status: int
-
-    def header(self, name: str) -> str | None:
-        """The first value of a header, by lower-case name."""
-        ...
-
-
 class OpenAIFaults:
-    """What an answer of an OpenAI-like provider tells of faults; one per answer. ``secrets`` are cut from its texts."""
+    """Reads the refusals of one OpenAI-like provider (see :class:`~tollway.proxy.providers.port.Faults`)."""
 
-    __slots__ = ("_answer", "_secrets")
+    __slots__ = ("_secrets",)
 
-    def __init__(self, answer: Refusal, secrets: Sequence[str] = ()) -> None:
-        self._answer = answer
-        self._secrets = secrets
+    def __init__(self, *secrets: str | None) -> None:
+        self._secrets = tuple(secret for secret in secrets if secret)
 
-    def fault(self, body: bytes) -> Fault:
+    def fault(self, status: int, header: Header, body: bytes) -> Fault:
         """The fault of a whole answer: of a status of 400 or more, or of ``{"error": …}`` with a status of 200."""
-        if self._answer.status < 400:
+        if status < 400:
             return self.event_fault(body)
-        return read_fault(self._answer.status, self._answer.header, body, self._secrets)
+        return read_fault(status, header, body, self._secrets)
 
     def event_fault(self, payload: bytes) -> Fault:
         """The fault that an event of a stream tells of."""
