@@ -52,7 +52,7 @@ OPERATIONS: Mapping[ProviderKind, frozenset[Operation]] = {
     "xai": frozenset({"chat", "completions"}),
     "vllm": _OPENAIS,
     "openai_compatible": _OPENAIS,
-    "anthropic": frozenset({"chat"}),
+    "anthropic": frozenset({"chat", "messages", "count_tokens"}),
     "google": frozenset({"chat"}),
     "mistral": frozenset({"chat", "embeddings"}),
     "deepseek": frozenset({"chat"}),
@@ -64,6 +64,15 @@ OPERATIONS: Mapping[ProviderKind, frozenset[Operation]] = {
     "simulator": frozenset({"chat"}),
 }
 """What a kind of provider can be asked for; whether its model can is its own to say."""
+
+TRANSLATED = frozenset[Operation]({"messages", "count_tokens", "responses"})
+"""What is said as chat to a provider that can't be asked for it; tokens are counted here where it can't count."""
+
+
+def serves(kind: ProviderKind, operation: Operation) -> bool:
+    """Whether a provider of this kind can answer, in its own dialect or as chat."""
+    asked = OPERATIONS[kind]
+    return operation in asked or (operation in TRANSLATED and "chat" in asked)
 
 
 class ProviderAccess(msgspec.Struct, frozen=True):

@@ -43,6 +43,9 @@ ModelName = Annotated[str, Meta(extra={"names": "models", "all": "*"})]
 
 SizeBytes = Annotated[int, Meta(extra={"reads": "size_bytes"})]
 Seconds = Annotated[float, Meta(extra={"reads": "duration_s"})]
+HostPort = Annotated[str, Meta(pattern=r"^(\[[0-9a-f:.]+\]|[a-z0-9._-]{1,253}):[1-9][0-9]{0,4}$")]
+"""A host as addresses name it, in lower case, and its port: ``files.internal:443``."""
+
 PicoUsdPerToken = Annotated[int, Meta(extra={"reads": "picousd_per_token"})]
 InstantMs = Annotated[int, Meta(extra={"reads": "instant_ms"})]
 """Quantities: written as ``units`` reads them (``reads`` names its function), kept as plain numbers."""
@@ -107,6 +110,15 @@ class StorageSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     def is_embedded(self) -> bool:
         """Whether Tollway runs PostgreSQL itself, inside ``data_dir``."""
         return self.postgres.reveal() == "embedded"
+
+
+class MediaSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Images and files that requests name by their address, where the provider needs their bytes."""
+
+    allow: Annotated[
+        tuple[HostPort, ...],
+        Meta(max_length=64, description="host:port that may be asked though it is not public; any other must be."),
+    ] = ()
 
 
 class ProviderSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -268,6 +280,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     models: dict[Name, ModelSettings] = field(default_factory=dict)
     guardrails: dict[Name, GuardrailSettings] = field(default_factory=dict)
     limits: dict[Name, LimitSettings] = field(default_factory=dict)
+    media: MediaSettings = MediaSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
     tenants: dict[PlainName, TenantSettings] = field(default_factory=dict)
 

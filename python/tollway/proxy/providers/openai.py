@@ -7,8 +7,9 @@ through as the client wrote it.
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from tollway.contract.snapshot import Operation, ProviderAccess
+from tollway.contract.snapshot import OPERATIONS, Operation, ProviderAccess
 from tollway.proxy.exchange import UpstreamAnswer
+from tollway.proxy.providers.openai_faults import OpenAIFaults
 from tollway.proxy.providers.port import Transport, UpstreamCall, UpstreamRequest
 
 PATHS: Mapping[Operation, str] = {
@@ -27,6 +28,8 @@ class OpenAIProvider:
 
     def __init__(self, access: ProviderAccess, transport: Transport) -> None:
         self._transport = transport
+        self._faults = OpenAIFaults([access.api_key or ""])
+        self.speaks = OPERATIONS[access.kind] & PATHS.keys()
         self._urls = {operation: access.base_url + path for operation, path in PATHS.items()}
         self._headers = [("content-type", "application/json")]
         if access.api_key:
@@ -35,7 +38,12 @@ class OpenAIProvider:
 
     async def send(self, call: UpstreamCall) -> UpstreamAnswer:
         """As the port says."""
-        headers = self._headers + call.headers if call.headers else self._headers
+        headers = self._headers + known(call.headers) if call.headers else self._headers
         return await self._transport.post(
-            UpstreamRequest(self._urls[call.operation], headers, call.body, call.connect_s, call.sent)
+            UpstreamRequest(self._urls[call.operation], headers, call.body, call.connect_s, call.sent, self._faults)
         )
+
+
+def known(headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Of the client's headers, those that mean something to a provider that speaks OpenAI's dialect."""
+    return [header for header in headers if not header[0].startswith("anthropic-")]

@@ -178,11 +178,6 @@ def test_any_other_address_and_broken_data_are_refused(url: str) -> None:
     assert refused(user("a"), user([{"type": "text", "text": "b"}, image])) == "messages[1].content[1].image_url.url"
 
 
-def test_a_refusal_to_fetch_says_what_to_do() -> None:
-    with pytest.raises(InvalidRequest, match="send the data inline"):
-        contents(user([{"type": "image_url", "image_url": {"url": "https://example.com/photo.png"}}]))
-
-
 @pytest.mark.parametrize(
     ("part", "param"),
     [

@@ -1,0 +1,20 @@
+"""Which dialect each operation is asked in: the one table to extend when a dialect is added."""
+
+from collections.abc import Mapping
+
+from tollway.contract.snapshot import Operation
+from tollway.proxy.dialects.anthropic import MessagesDialect
+from tollway.proxy.dialects.openai import OpenAIDialect
+from tollway.proxy.dialects.port import Dialect
+
+
+def dialects() -> Mapping[Operation, Dialect]:
+    """A dialect for each operation that clients may ask for."""
+    openai, messages = OpenAIDialect(), MessagesDialect()
+    return {
+        "chat": openai,
+        "completions": openai,
+        "embeddings": openai,
+        "messages": messages,
+        "count_tokens": messages,
+    }
