@@ -28,6 +28,7 @@ ProviderKind = Literal[
     "ollama",
     "cohere",
     "simulator",
+    "vertex",
 ]
 Operation = Literal[
     "chat",
@@ -62,8 +63,24 @@ OPERATIONS: Mapping[ProviderKind, frozenset[Operation]] = {
     "ollama": _OPENAIS,
     "cohere": frozenset({"chat", "embeddings"}),
     "simulator": frozenset({"chat"}),
+    "vertex": frozenset({"chat"}),
 }
 """What a kind of provider can be asked for; whether its model can is its own to say."""
+
+
+class GoogleCredentials(msgspec.Struct, frozen=True):
+    """A service account of Google Cloud, and where its calls go. ``private_key`` is PEM."""
+
+    project: str
+    location: str
+    client_email: str
+    private_key: str
+    token_url: str
+    private_key_id: str | None = None
+
+    def __repr__(self) -> str:
+        """Without the key."""
+        return f"GoogleCredentials(project={self.project!r}, location={self.location!r})"
 
 
 class ProviderAccess(msgspec.Struct, frozen=True):
@@ -74,6 +91,7 @@ class ProviderAccess(msgspec.Struct, frozen=True):
     base_url: str
     api_key: str | None
     api_version: str | None = None
+    google: GoogleCredentials | None = None
 
     def __repr__(self) -> str:
         """Without the key, so that no log or traceback shows it."""
