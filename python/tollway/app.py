@@ -177,6 +177,7 @@ async def build(
         Route("/v1/embeddings", boundary(hallway.serve, "POST", "embeddings")),
         Route("/v1/messages", boundary(hallway.serve, "POST", "messages")),
         Route("/v1/messages/count_tokens", boundary(counting.serve, "POST", "count_tokens")),
+        Route("/v1/responses", boundary(hallway.serve, "POST", "responses")),
         Route("/v1/models", boundary(ModelList(authenticator).serve, "GET")),
         *health.routes(health_of, exposition, serve_metrics=settings.telemetry.metrics),
         *control.routes(pool, log, lambda: declared),

@@ -37,7 +37,7 @@ class MessagesDialect:
 
     def envelope(self, refused: Refused) -> bytes:
         """``{"type": "error", "error": {type, message}, "request_id"}``."""
-        return msgspec.json.encode(error_of(refused))
+        return msgspec.json.encode(error_of(_worded(refused)))
 
     def owns(self, body: bytes) -> bool:
         """Whether it is such an envelope, ``request_id`` or not."""
@@ -48,7 +48,14 @@ class MessagesDialect:
 
     def fault_event(self, refused: Refused) -> bytes:
         """The same as ``event: error``."""
-        return event(error_of(refused))
+        return event(error_of(_worded(refused)))
+
+
+def _worded(refused: Refused) -> Refused:
+    """Anthropic's envelope has no place for the field at fault: its text begins with it."""
+    if refused.param is None or refused.param in refused.message:
+        return refused
+    return msgspec.structs.replace(refused, message=f"{refused.param}: {refused.message}")
 
 
 class _Error(msgspec.Struct):

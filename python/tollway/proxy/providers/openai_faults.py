@@ -46,10 +46,12 @@ _NUMBER = re.compile(r"\d{1,9}(?:\.\d{1,9})?")
 
 
 class OpenAIFaults:
-    """How the refusals of one OpenAI-like provider are read. ``secrets`` are cut from its texts."""
+    """Reads the refusals of one OpenAI-like provider (see :class:`~tollway.proxy.providers.port.Faults`)."""
 
-    def __init__(self, secrets: Sequence[str] = ()) -> None:
-        self._secrets = secrets
+    __slots__ = ("_secrets",)
+
+    def __init__(self, *secrets: str | None) -> None:
+        self._secrets = tuple(secret for secret in secrets if secret)
 
     def fault(self, status: int, header: Header, body: bytes) -> Fault:
         """The fault of a whole answer: of a status of 400 or more, or of ``{"error": …}`` with a status of 200."""
