@@ -127,8 +127,9 @@ class Timeouts(msgspec.Struct, frozen=True):
 class Price(msgspec.Struct, frozen=True):
     """Prices in whole pico-dollars (10⁻¹² USD) per token: exact for every published price.
 
-    One US dollar per million tokens is 1,000,000 pico-dollars per token. ``cached_input`` and ``reasoning`` are
-    ``None`` where the provider names no price of their own (then input's and output's price holds).
+    One US dollar per million tokens is 1,000,000 pico-dollars per token. ``cached_input``, ``cache_write`` and
+    ``reasoning`` are ``None`` where the provider names no price of their own (then input's and output's price holds);
+    ``cache_write_1h`` is what is kept for an hour (else ``cache_write``'s).
     """
 
     version: str
@@ -137,6 +138,7 @@ class Price(msgspec.Struct, frozen=True):
     cached_input: int | None = None
     cache_write: int | None = None
     reasoning: int | None = None
+    cache_write_1h: int | None = None
 
 
 class Target(msgspec.Struct, frozen=True):

@@ -219,6 +219,9 @@ class PriceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     cache_write: Annotated[
         PicoUsdPerToken | None, Meta(description="Prompt tokens written to the provider's cache; else input's.")
     ] = field(default=None, name="cache_write_per_1m")
+    cache_write_1h: Annotated[
+        PicoUsdPerToken | None, Meta(description="Of these, what is kept for an hour; else cache_write's.")
+    ] = field(default=None, name="cache_write_1h_per_1m")
     reasoning: Annotated[PicoUsdPerToken | None, Meta(description="Reasoning tokens; else output's.")] = field(
         default=None, name="reasoning_per_1m"
     )
