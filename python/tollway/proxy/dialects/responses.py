@@ -17,8 +17,6 @@ class ResponsesDialect:
 
     name: DialectName = "responses"
     answer_id_header = b"x-request-id"
-    done = b""
-    """Its last event has the whole response: without it a stream that passed as bytes did not end well."""
 
     def __init__(self) -> None:
         self._chat = OpenAIDialect()
