@@ -9,6 +9,7 @@ import json
 import re
 import types
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any, Literal, Required, Union, get_args, get_origin
 
 from openai import BaseModel
@@ -63,9 +64,14 @@ def check_response_event(data: bytes) -> list[str]:
     return _modelled(ResponseStreamEvent, data)
 
 
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
+
+
 def _modelled(kind: Any, body: bytes) -> list[str]:
     try:
-        return _unknown(TypeAdapter(kind).validate_python(json.loads(body)), "")
+        return _unknown(_adapter(kind).validate_python(json.loads(body)), "")
     except ValidationError as error:
         return [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()[:5]]
 

@@ -12,6 +12,7 @@ from msgspec import UNSET, Raw, UnsetType
 
 ItemStatus = Literal["in_progress", "completed", "incomplete"]
 Status = Literal["in_progress", "completed", "incomplete", "failed"]
+ServiceTier = Literal["auto", "default", "flex", "scale", "priority", "fast", "ultrafast"]
 FailureCode = Literal["server_error", "rate_limit_exceeded", "invalid_prompt"]
 """Of OpenAI's codes those that fit any provider."""
 NULL = Raw(b"null")
@@ -176,7 +177,7 @@ class Response(msgspec.Struct, kw_only=True):
     prompt_cache_key: Raw = NULL
     reasoning: Raw = Raw(b'{"effort":null,"summary":null}')
     safety_identifier: Raw = NULL
-    service_tier: str | None = None
+    service_tier: ServiceTier | None = None
     store: Literal[False] = False
     temperature: Raw = NULL
     text: Raw = Raw(b'{"format":{"type":"text"}}')

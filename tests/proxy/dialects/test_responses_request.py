@@ -349,6 +349,8 @@ def test_what_costs_nothing_is_not_worth_a_warning() -> None:
         ({"include": [1]}, "include[0]"),
         ({"stream": "yes"}, "stream"),
         ({"reasoning": {"effort": 3}}, "reasoning.effort"),
+        ({"reasoning": {"summary": 3}}, "reasoning.summary"),
+        ({"metadata": "x"}, "metadata"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_said_is_refused_by_its_place(asked: dict[str, Any], param: str) -> None:

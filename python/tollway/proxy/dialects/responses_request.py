@@ -88,6 +88,7 @@ def _check_state(asked: Fields, warnings: dict[str, None]) -> None:
     for name in _KEPT_THERE:
         if asked.has(name):
             raise refusal(name, "Nothing is stored here: send the conversation itself in 'input'.")
+    asked.inner("metadata")
     if asked.flag("background"):
         raise refusal("background", "The models behind this alias answer at once or not at all.")
     if asked.flag("store"):
@@ -155,6 +156,7 @@ def _reason(asked: Fields, request: HubRequest, warnings: dict[str, None]) -> No
     if reasoning is None:
         return
     request.reasoning_effort = _set(reasoning.text("effort"))
+    reasoning.text("summary")
     if reasoning.text("context") == "current_turn":
         warnings["reasoning.context"] = None
     if reasoning.text("mode") not in (None, "standard"):
