@@ -227,12 +227,32 @@ class Failed(Event, kw_only=True, tag="response.failed"):
     response: Response
 
 
-class Error(Event, kw_only=True, tag="error"):
+class Wrong(msgspec.Struct, kw_only=True):
     """What went wrong."""
+
+    type: str
+    code: str | None
+    message: str
+    param: str | None
+
+
+class Error(Event, kw_only=True, tag="error"):
+    """What went wrong, twice: as OpenAI documents it, and inside ``error`` as OpenAI sends it, at which its SDKs raise.
+
+    Source: API reference, "Streaming events", ``error``; openai/openai-dotnet#881.
+    """
 
     code: str | None
     message: str
     param: str | None
+    error: Wrong
+
+
+def error(kind: str, code: str | None, message: str, param: str | None) -> Error:
+    """The event; ``kind`` is the error's ``type``."""
+    return Error(
+        code=code, message=message, param=param, error=Wrong(type=kind, code=code, message=message, param=param)
+    )
 
 
 class ItemAdded(Event, kw_only=True, tag="response.output_item.added"):

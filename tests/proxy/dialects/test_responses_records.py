@@ -11,13 +11,14 @@ from typing import Any, NamedTuple
 
 import httpx2
 import pytest
-from openai import OpenAI
+from openai import APIError, OpenAI
 from openai.types.responses import Response, ResponseUsage
 from tests.fakes.openai_schema import check_chat_request, check_response, check_response_event
 from tests.fakes.records import Record, expected_payloads, needs_records, payloads, records
 
 from tollway._native.sse import Payloads
 from tollway.errors import InvalidRequest
+from tollway.proxy.dialects.port import Refused
 from tollway.proxy.dialects.responses import ResponsesDialect
 from tollway.proxy.providers.anthropic.answer import AnthropicReader
 from tollway.proxy.providers.anthropic.request import map_request
@@ -264,6 +265,17 @@ def test_a_recorded_answer_means_the_same_as_a_response(record: Record) -> None:
 @pytest.mark.parametrize("record", STREAMS, ids=lambda record: record.id)
 def test_a_recorded_stream_means_the_same_as_events(record: Record) -> None:
     assert learned(accumulated(said_stream(record))) == meant(record)
+
+
+def test_openais_sdk_raises_at_a_fault_in_a_stream() -> None:
+    writer = ResponsesDialect().writer(json.dumps(REQUEST).encode(), "alias")
+    begun = writer.event(b'{"choices": [{"index": 0, "delta": {"content": "hel"}}]}')
+    TRANSPORT.body = begun + writer.fault(Refused(503, "server_error", "overloaded", "Too many.", None, "r"))
+    heard: list[str] = []
+    with pytest.raises(APIError, match="Too many") as caught:
+        heard.extend(event.type for event in SDK.responses.create(**REQUEST, stream=True))
+    assert (caught.value.code, caught.value.type) == ("overloaded", "server_error")
+    assert heard[-1] == "response.output_text.delta"
 
 
 def _picked(count: int) -> list[Record]:

@@ -54,7 +54,7 @@ def test_instructions_go_first() -> None:
     assert [(turn["role"], turn["content"]) for turn in told] == [
         ("system", "a"),
         ("system", "b"),
-        ("developer", "c"),
+        ("system", "c"),
         ("user", "hi"),
     ]
 
@@ -255,6 +255,11 @@ def test_parameters_have_chats_names() -> None:
         "seed": 7,
         "stop": ["x"],
     }
+
+
+def test_what_is_anyones_default_is_not_told() -> None:
+    assert "parallel_tool_calls" not in hubbed(tools=[TOOL], parallel_tool_calls=True)
+    assert "service_tier" not in hubbed(service_tier="auto")
 
 
 def test_likelihoods_are_asked_for_by_include() -> None:

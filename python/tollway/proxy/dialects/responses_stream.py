@@ -30,7 +30,6 @@ from tollway.proxy.dialects.responses_sealed import Sealed, seal
 from tollway.wire.openai_responses import (
     Completed,
     Created,
-    Error,
     Failed,
     Failure,
     FailureCode,
@@ -39,6 +38,7 @@ from tollway.wire.openai_responses import (
     InProgress,
     ItemStatus,
     Usage,
+    error,
 )
 
 
@@ -92,7 +92,7 @@ class StreamWriter:
         self._begin()
         for item in self._open_items():
             item.settle("incomplete")
-        self._telling.say(Error(code=refused.code, message=refused.message, param=refused.param))
+        self._telling.say(error(refused.type, refused.code, refused.message, refused.param))
         response = self._answering.broken(self._telling.output)
         response.error = Failure(_failure(refused.status), refused.message)
         self._telling.say(Failed(response=response))
