@@ -26,7 +26,7 @@ from tollway.proxy.dialects.responses_heard import (
     usage_of,
 )
 from tollway.proxy.dialects.responses_open import OpenCall, OpenMessage, OpenThought, Telling
-from tollway.proxy.dialects.responses_sealed import Sealed, seal
+from tollway.proxy.dialects.responses_sealed import Sealed, add_extra, seal
 from tollway.wire.openai_responses import (
     Completed,
     Created,
@@ -153,11 +153,7 @@ class StreamWriter:
 
     def _carry(self, carried: Sealed) -> None:
         self._carried.thinking_blocks += carried.thinking_blocks
-        for vendor, told in carried.extra.items():
-            kept = self._carried.extra.setdefault(vendor, {})
-            for name, value in told.items():
-                before = kept.get(name)
-                kept[name] = before + value if isinstance(before, list) and isinstance(value, list) else value
+        add_extra(self._carried.extra, carried.extra)
 
     def _open_thought(self) -> OpenThought:
         self._close_message()
