@@ -1,4 +1,6 @@
-"""OpenAI's own dialects but for Responses: chat, whose bytes are the hub's, and all that shares its envelope."""
+"""OpenAI's own dialects: chat is the hub, and what passes as bytes beside it shares chat's envelope."""
+
+import msgspec
 
 from tollway.proxy.dialects.port import DialectName, Hubbed, Refused, Writer
 from tollway.wire.error_envelope import written
@@ -6,42 +8,43 @@ from tollway.wire.openai_chat import DONE
 
 
 class OpenAIDialect:
-    """See :class:`~tollway.proxy.dialects.port.Dialect`."""
+    """Chat, completions, embeddings and the rest of OpenAI's paths but ``responses``."""
 
     name: DialectName = "openai"
+    answer_id_header = b"x-request-id"
+    done = DONE
 
     def to_hub(self, body: bytes, model: str) -> Hubbed:
-        """The body as it is. The native reader puts ``model`` in its place when it renders the request."""
+        """The body itself: only chat is ever asked for it, and chat is the hub."""
         return Hubbed(body, ())
 
-    def writer(self, body: bytes, alias: str) -> Writer:
-        """As the port says."""
-        return ChatWriter()
+    def writer(self, body: bytes, alias: str) -> Writer | None:
+        """Nothing: the hub's answer is the client's."""
+        return None
 
     def envelope(self, refused: Refused) -> bytes:
-        """OpenAI's ``{"error": {message, type, param, code}}``."""
+        """``{"error": {message, type, param, code}}``."""
         return written(refused.message, refused.type, refused.param, refused.code)
 
+    def owns(self, body: bytes) -> bool:
+        """Whether it holds ``error.message``."""
+        return isinstance(_message(body), str)
+
     def fault_event(self, refused: Refused) -> bytes:
-        """The envelope as an event without a name: OpenAI's SDKs raise at it."""
+        """The envelope as an event's data."""
         return b"data: " + self.envelope(refused) + b"\n\n"
 
 
-class ChatWriter:
-    """Says the hub's answer as it is; see :class:`~tollway.proxy.dialects.port.Writer`."""
+class _Error(msgspec.Struct):
+    message: str
 
-    def whole(self, body: bytes) -> bytes:
-        """The same."""
-        return body
 
-    def event(self, payload: bytes) -> bytes:
-        """The same, framed."""
-        return b"data: " + payload + b"\n\n"
+class _Envelope(msgspec.Struct):
+    error: _Error
 
-    def end(self) -> bytes:
-        """``[DONE]``."""
-        return DONE
 
-    def fault(self, refused: Refused) -> bytes:
-        """As :meth:`OpenAIDialect.fault_event`."""
-        return OpenAIDialect().fault_event(refused)
+def _message(body: bytes) -> str | None:
+    try:
+        return msgspec.json.decode(body, type=_Envelope).error.message
+    except (ValueError, RecursionError):  # msgspec's errors are ValueErrors
+        return None

@@ -4,11 +4,11 @@ Requests are read in ``responses_request.py``, whole answers written in ``respon
 ``responses_stream.py``. Where a provider speaks Responses itself, bytes pass and none of this is used.
 """
 
+from tollway.proxy.dialects.openai import OpenAIDialect
 from tollway.proxy.dialects.port import DialectName, Hubbed, Refused, Writer
 from tollway.proxy.dialects.responses_answer import Answering, whole
 from tollway.proxy.dialects.responses_request import to_hub
 from tollway.proxy.dialects.responses_stream import StreamWriter
-from tollway.wire.error_envelope import written
 from tollway.wire.openai_responses import error, framed
 
 
@@ -16,6 +16,12 @@ class ResponsesDialect:
     """See :class:`~tollway.proxy.dialects.port.Dialect`."""
 
     name: DialectName = "responses"
+    answer_id_header = b"x-request-id"
+    done = b""
+    """Its last event has the whole response: without it a stream that passed as bytes did not end well."""
+
+    def __init__(self) -> None:
+        self._chat = OpenAIDialect()
 
     def to_hub(self, body: bytes, model: str) -> Hubbed:
         """As the port says."""
@@ -27,7 +33,11 @@ class ResponsesDialect:
 
     def envelope(self, refused: Refused) -> bytes:
         """OpenAI's ``{"error": {message, type, param, code}}``, the same as chat's."""
-        return written(refused.message, refused.type, refused.param, refused.code)
+        return self._chat.envelope(refused)
+
+    def owns(self, body: bytes) -> bool:
+        """As chat's."""
+        return self._chat.owns(body)
 
     def fault_event(self, refused: Refused) -> bytes:
         """An ``error`` event. Where it stands in a stream that passed as bytes is not known: it is numbered 0."""
