@@ -22,6 +22,8 @@ from tollway.control.tenants.queries import Declared
 from tollway.errors import NotFound
 from tollway.proxy.auth.identify import Authenticator
 from tollway.proxy.boundary import Boundary, Identities, InFlight
+from tollway.proxy.counting import Counting
+from tollway.proxy.dialects.table import dialects
 from tollway.proxy.exchange import Principal
 from tollway.proxy.feed import Feed
 from tollway.proxy.guardrails.screen import Screener
@@ -141,14 +143,14 @@ async def build(
     changes = KeyChanges(dsn, feed.key_changed, feed.missed_changes)
     vocabularies = Vocabularies()
     bookkeeper = Bookkeeper(journal, vocabularies, log, metrics)
-    hallway = Hallway(
-        authenticator,
-        Receiver(settings.server.max_body_bytes, Intake()),
-        Admitter(ledger, vocabularies, metrics),
-        Screener(snapshot, metrics),
-        Caller(open_providers(snapshot, transport, media)),
-        bookkeeper,
-    )
+    receiver = Receiver(settings.server.max_body_bytes, Intake())
+    admitter = Admitter(ledger, vocabularies, metrics)
+    screener = Screener(snapshot, metrics)
+    caller = Caller(open_providers(snapshot, transport, media))
+    hallway = Hallway(authenticator, receiver, admitter, screener, caller, bookkeeper)
+    counting = Counting(authenticator, receiver, admitter, screener, caller, vocabularies)
+
+    spoken = dialects()
 
     def boundary(
         serve: Callable[[Any], Coroutine[Any, Any, None]], method: str, operation: Operation = "chat"
@@ -159,6 +161,7 @@ async def build(
             in_flight,
             identities,
             methods=frozenset({method}),
+            dialect=spoken[operation],
             operation=operation,
             log=log,
             metrics=metrics,
@@ -172,6 +175,9 @@ async def build(
         Route("/api/v1/chat/completions", chat),
         Route("/v1/completions", boundary(hallway.serve, "POST", "completions")),
         Route("/v1/embeddings", boundary(hallway.serve, "POST", "embeddings")),
+        Route("/v1/messages", boundary(hallway.serve, "POST", "messages")),
+        Route("/v1/messages/count_tokens", boundary(counting.serve, "POST", "count_tokens")),
+        Route("/v1/responses", boundary(hallway.serve, "POST", "responses")),
         Route("/v1/models", boundary(ModelList(authenticator).serve, "GET")),
         *health.routes(health_of, exposition, serve_metrics=settings.telemetry.metrics),
         *control.routes(pool, log, lambda: declared),

@@ -46,26 +46,38 @@ Operation = Literal[
     "translations",
 ]
 
-_OPENAIS = frozenset[Operation]({"chat", "completions", "embeddings"})
+_TEXTS = frozenset[Operation]({"chat", "completions", "embeddings"})
+_SOUNDS = frozenset[Operation]({"speech", "transcriptions", "translations"})
+_IMAGES = frozenset[Operation]({"images", "image_edits"})
 OPERATIONS: Mapping[ProviderKind, frozenset[Operation]] = {
-    "openai": _OPENAIS,
-    "azure": _OPENAIS,
-    "xai": frozenset({"chat", "completions"}),
-    "vllm": _OPENAIS,
-    "openai_compatible": _OPENAIS,
-    "anthropic": frozenset({"chat"}),
+    "openai": _TEXTS | _SOUNDS | _IMAGES | {"responses", "moderations"},
+    "azure": _TEXTS | _SOUNDS | _IMAGES | {"responses"},
+    "xai": frozenset({"chat", "completions", "responses", "images"}),
+    "vllm": _TEXTS | {"rerank", "transcriptions", "translations"},
+    "openai_compatible": _TEXTS | _SOUNDS | _IMAGES | {"moderations", "rerank"},
+    "anthropic": frozenset({"chat", "messages", "count_tokens"}),
     "google": frozenset({"chat"}),
-    "mistral": frozenset({"chat", "embeddings"}),
-    "deepseek": frozenset({"chat"}),
-    "groq": frozenset({"chat"}),
-    "together": _OPENAIS,
-    "openrouter": _OPENAIS,
-    "ollama": _OPENAIS,
-    "cohere": frozenset({"chat", "embeddings"}),
+    "mistral": frozenset({"chat", "embeddings", "moderations", "transcriptions"}),
+    "deepseek": frozenset({"chat", "responses"}),
+    "groq": _SOUNDS | {"chat"},
+    "together": _TEXTS | _SOUNDS | {"images", "rerank"},
+    "openrouter": _TEXTS | {"responses"},
+    "ollama": _TEXTS,
+    "cohere": frozenset({"chat", "embeddings", "rerank"}),
     "simulator": frozenset({"chat"}),
     "vertex": frozenset({"chat"}),
 }
-"""What a kind of provider can be asked for; whether its model can is its own to say."""
+"""What a kind of provider can be asked for; whether its model can is its own to say. ``openai_compatible`` may be any
+server: it is trusted to say itself what it does not serve, but for ``responses``, which are said as chat to it."""
+
+TRANSLATED = frozenset[Operation]({"messages", "count_tokens", "responses"})
+"""What is said as chat to a provider that can't be asked for it; tokens are counted here where it can't count."""
+
+
+def serves(kind: ProviderKind, operation: Operation) -> bool:
+    """Whether a provider of this kind can answer, in its own dialect or as chat."""
+    asked = OPERATIONS[kind]
+    return operation in asked or (operation in TRANSLATED and "chat" in asked)
 
 
 class GoogleCredentials(msgspec.Struct, frozen=True):

@@ -38,6 +38,11 @@ def texts(request: Any) -> list[str]:
     return found
 
 
+def input_of(request: Any) -> Any:
+    """What the model is asked: messages, or the input of a response."""
+    return request["messages"] if "messages" in request else request["input"]
+
+
 def pairs(before: Any, after: Any) -> Iterator[tuple[str, str]]:
     """The texts of two values of the same shape, side by side; where a number became a text, neither."""
     if isinstance(before, str) and isinstance(after, str):

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use super::Usage;
 use super::json::{self, Member, Span};
 use super::pieces::{Kind, Pieces};
+use super::places::Vocabulary;
 use crate::tokens::Encoding;
 
 /// The body is not a JSON object. Says where, never what.
@@ -146,8 +147,8 @@ pub(crate) fn spoken(text: &[u8], message: Span, mut say: impl FnMut(&[u8])) {
 }
 
 fn each_text(text: &[u8], value: Span, mut say: impl FnMut(&[u8])) {
-    for piece in Pieces::of_field(text, value) {
-        if !matches!(piece.kind, Kind::Image | Kind::Attachment) {
+    for piece in Pieces::of_field(text, value, Vocabulary::Chat) {
+        if !matches!(piece.kind, Kind::Definitions | Kind::Image | Kind::Attachment) {
             say(piece.span.of(text));
         }
     }

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from tollway.contract.snapshot import OPERATIONS
 from tollway.errors import InvalidRequest
 from tollway.proxy.exchange import UpstreamAnswer
 from tollway.proxy.media.fetch import Fetcher
@@ -27,6 +28,7 @@ _TOO_DEEP = "The request is nested too deeply."
 class GoogleProvider:
     """Google's models, through one of its APIs. ``media`` fetches what a request only names by its address."""
 
+    speaks = OPERATIONS["google"]
     asks_usage = True
 
     def __init__(self, api: GoogleApi, media: Fetcher) -> None:
