@@ -8,9 +8,12 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+import msgspec
+
 from tollway.contract.keys import GATEWAY_USE, KeyRecord
 from tollway.contract.limits import LimitValues
 from tollway.contract.snapshot import (
+    Overrule,
     PiiCheck,
     Policy,
     Price,
@@ -98,6 +101,7 @@ def _target(
         model=target.model,
         weight=target.weight,
         price=own_price or prices.find(provider.kind, provider.base_url, target.model, alias),
+        takes=Overrule(**msgspec.structs.asdict(target.takes)),
     )
 
 
