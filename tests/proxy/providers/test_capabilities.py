@@ -12,11 +12,11 @@ from tollway.proxy.providers.capabilities import DEFAULTS, EFFORTS, ROWS, Takes,
 LOW_TO_HIGH = ("low", "medium", "high")
 
 
-def test_every_kind_has_a_row_and_every_row_changes_what_there_is() -> None:
+def test_every_kind_has_a_row_and_every_row_changes_fields_that_there_are() -> None:
     assert DEFAULTS.keys() >= set(get_args(ProviderKind)) - {"bedrock"}
     for kind, rows in ROWS.items():
         for row in rows:
-            assert msgspec.structs.replace(DEFAULTS[kind], **row.changes) != DEFAULTS[kind], row.name
+            assert isinstance(msgspec.structs.replace(DEFAULTS[kind], **row.changes), Takes), row.name
             assert set(row.changes.get("efforts", ())) <= {*EFFORTS, "default"}
 
 
@@ -113,7 +113,7 @@ def test_what_a_provider_took_is_known_to_be_taken(kind: ProviderKind) -> None:
         assert takes.documents or all(part.get("type") != "file" for part in parts), record.id
         assert takes.sampling != "never" or asked.get("temperature", 1) == 1, record.id
         assert takes.many or asked.get("n", 1) == 1, record.id
-        assert takes.stop is None or len(asked.get("stop") or ()) <= takes.stop or isinstance(asked["stop"], str)
+        assert len(asked["stop"] if isinstance(asked.get("stop"), list) else ()) <= (takes.stop or 10**9), record.id
         assert (asked.get("max_tokens") or 1) <= (takes.max_output_tokens or 10**9), record.id
 
 
