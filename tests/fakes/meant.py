@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import anthropic
 import openai
+from anthropic import MessageStream
 from anthropic.types import Message
 from google.genai import errors as google_errors
 from google.genai.types import Candidate, GenerateContentResponse
@@ -173,6 +174,19 @@ def of_message(message: Message) -> Meant:
         ids=tuple(block.id for block in calls),
         thought="".join(block.thinking for block in message.content if block.type == "thinking"),
     )
+
+
+def of_message_stream(events: MessageStream[None]) -> Meant:
+    """A streamed message, and the error that may have ended it."""
+    try:
+        return of_message(events.get_final_message())
+    except anthropic.APIError as error:
+        failed = of_error(error)
+        try:
+            said = of_message(events.current_message_snapshot)
+        except AssertionError:  # nothing had begun
+            return failed
+        return replace(failed, text=said.text, calls=said.calls, ids=said.ids)
 
 
 def of_response(answer: Response) -> Meant:

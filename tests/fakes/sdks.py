@@ -23,6 +23,7 @@ from tests.fakes.meant import (
     of_events,
     of_generated,
     of_message,
+    of_message_stream,
     of_response,
 )
 from tests.fakes.records import Record
@@ -74,7 +75,7 @@ class Sdks:
         if not stream:
             return of_message(self.anthropic.messages.create(model="", messages=[], max_tokens=1, **given))
         with self.anthropic.messages.stream(model="", messages=[], max_tokens=1, **given) as events:
-            return of_message(events.get_final_message())
+            return of_message_stream(events)
 
     def _responses(self, given: dict[str, Any], *, stream: bool) -> Meant:
         if not stream:

@@ -14,8 +14,13 @@ Role = Literal["system", "developer", "user", "assistant", "tool"]
 Extra = dict[str, Any]
 """``{vendor: {...}}``: what one vendor says and chat has no place for, to be given back to the same vendor."""
 
-EXTENSIONS = frozenset({"cache_control", "extra_content", "thinking_blocks", "is_error", "citations", "top_k"})
+EXTENSIONS = frozenset(
+    {"cache_control", "extra_content", "thinking_blocks", "is_error", "citations", "top_k", "thinking"}
+)
 """The hub's fields beyond OpenAI's. ``reasoning_content`` and ``reasoning_effort`` are common enough to pass."""
+
+UNNAMED_FILE = "document.pdf"
+"""What a file is called whose sender gave it no name: OpenAI wants one beside a file's bytes."""
 
 
 class CacheControl(msgspec.Struct, kw_only=True):

@@ -7,7 +7,7 @@ import pytest
 from tests.fakes.records import needs_records, records
 
 from tollway.contract.snapshot import Overrule, ProviderAccess, ProviderKind, Target
-from tollway.proxy.providers.capabilities import DEFAULTS, EFFORTS, ROWS, Takes, known, takes_of
+from tollway.proxy.providers.capabilities import DEFAULTS, EFFORTS, ROWS, Takes, known, overruled, takes_of
 
 LOW_TO_HIGH = ("low", "medium", "high")
 
@@ -87,13 +87,18 @@ def test_who_sees(kind: ProviderKind, model: str, sees: bool) -> None:
 def test_the_operator_knows_better() -> None:
     access = ProviderAccess("p", "openai", "http://h/v1", None)
     said = Overrule(images=False, parallel_tool_calls=False, temperature=False, reasoning_effort=("low",), stop=1)
-    taken = takes_of(Target(access, "gpt-4o", 1, None, said))
-    assert (taken.images, taken.parallel_switch, taken.sampling, taken.efforts, taken.stop) == (
-        *(False, False, "never", ("low",), 1),
-    )
-    assert taken.documents is known("openai", "gpt-4o").documents
+    taken = overruled(known("openai", "gpt-4o"), said)
+    assert takes_of(Target(access, "gpt-4o", 1, None, said)) == taken
+    assert (taken.images, taken.parallel_switch, taken.sampling) == (False, False, "never")
+    assert (taken.efforts, taken.stop, taken.documents) == (("low",), 1, True)
     assert takes_of(Target(access, "gpt-4o", 1, None)) == known("openai", "gpt-4o")
-    assert takes_of(Target(access, "o3", 1, None, Overrule(temperature=True))).sampling == "always"
+    assert overruled(known("openai", "o3"), Overrule(temperature=True)).sampling == "always"
+
+
+def test_of_a_provider_with_a_dialect_of_its_own_only_the_operator_knows_more_than_it_does() -> None:
+    access = ProviderAccess("p", "anthropic", "http://h", None)
+    assert takes_of(Target(access, "claude-x", 1, None)) is None
+    assert takes_of(Target(access, "claude-x", 1, None, Overrule(tools=False))) == Takes(tools=False)
 
 
 @needs_records
@@ -102,7 +107,7 @@ def test_what_a_provider_took_is_known_to_be_taken(kind: ProviderKind) -> None:
     """Every recorded chat that was answered asks for nothing that the table thinks impossible."""
     for record in records(kind):
         asked = record.asked
-        if record.status != 200 or not isinstance(asked, dict) or "model" not in asked:
+        if record.status != 200 or not asked:  # one was recorded without its request
             continue
         takes = known(kind, asked["model"])
         effort, form = asked.get("reasoning_effort"), asked.get("response_format") or {}

@@ -15,6 +15,7 @@ from tollway.proxy.causes import Fault
 from tollway.proxy.deadline import Deadline
 from tollway.proxy.dialects.port import Writer
 from tollway.proxy.exchange import Called, Planned, Progress, UpstreamAnswer
+from tollway.proxy.providers.capabilities import takes_of
 from tollway.proxy.providers.port import Provider, UpstreamCall
 
 STREAM_FIRST_TOKEN_S = 60.0
@@ -43,6 +44,10 @@ class Caller:
     def __init__(self, providers: Mapping[str, Provider]) -> None:
         self._providers = providers
 
+    def passes(self, planned: Planned) -> bool:
+        """Whether the target takes the client's own bytes."""
+        return planned.arrival.operation in self._providers[planned.target.provider.name].speaks
+
     async def call(self, planned: Planned, progress: Progress) -> Called:
         """Sends the request.
 
@@ -63,6 +68,8 @@ class Caller:
             progress.sent,
             strict=strict,
             operation=asked.operation,
+            is_translated=asked.writer is not None,
+            takes=takes_of(target),
         )
         task = arrival.connection.task
         now = task.get_loop().time()
@@ -92,7 +99,7 @@ class Caller:
         """The request as the provider is to get it: the client's bytes, or the hub's."""
         arrival, request, model = planned.arrival, planned.request, planned.target.model
         is_small = len(request.body) < INLINE_BYTES
-        if arrival.operation in provider.speaks:
+        if self.passes(planned):
             ask_usage = provider.asks_usage
             body = (
                 request.render(model, ask_usage)

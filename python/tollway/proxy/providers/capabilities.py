@@ -16,6 +16,7 @@ from typing import Any, Literal
 import msgspec
 
 from tollway.contract.snapshot import Overrule, ProviderKind, Target
+from tollway.proxy.providers.presets import PRESETS
 
 Sampling = Literal["always", "idle", "never"]
 """When ``temperature`` and its neighbours are taken; ``idle``: only while the model does not think."""
@@ -140,6 +141,7 @@ DEFAULTS: Mapping[ProviderKind, Takes] = {
     "openai_compatible": Takes(),
     "anthropic": Takes(audio=False, seed=False, many=False),
     "google": Takes(image_urls=False, parallel_switch=False, stop=5),
+    "vertex": Takes(image_urls=False, parallel_switch=False, stop=5),
     "mistral": Takes(audio=False, verbosity=False),
     "deepseek": Takes(
         images=False, documents=False, audio=False, json_schema=False, many=False, thinking_switch=True, stop=16
@@ -183,6 +185,7 @@ ROWS: Mapping[ProviderKind, tuple[Row, ...]] = {
 """What is known of models by their name; every row that fits changes what those before it say."""
 
 
+_NOTHING_SAID = Overrule()
 _OVERRULED = {
     "images": "images",
     "image_urls": "image_urls",
@@ -199,9 +202,15 @@ _OVERRULED = {
 """The operator's words, and the table's."""
 
 
-def takes_of(target: Target) -> Takes:
-    """What the target's model takes: as the operator says, else as the table knows."""
-    return overruled(known(target.provider.kind, target.model), target.takes)
+def takes_of(target: Target) -> Takes | None:
+    """What the target's model takes: as the operator says, else as the table knows.
+
+    A provider with a dialect of its own has rows of its own: for it only what the operator says counts, and ``None``
+    is nothing said.
+    """
+    if target.provider.kind in PRESETS:
+        return overruled(known(target.provider.kind, target.model), target.takes)
+    return overruled(Takes(), target.takes) if target.takes != _NOTHING_SAID else None
 
 
 def overruled(takes: Takes, by: Overrule) -> Takes:

@@ -8,6 +8,7 @@ client and provider speak the same dialect, the provider itself says what it doe
 from collections.abc import Sequence
 from typing import Any
 
+from tollway.errors import InvalidRequest
 from tollway.proxy.providers.capabilities import EFFORTS, Takes
 
 LEAST_MEDIUM_TOKENS = 4096
@@ -29,6 +30,20 @@ _SAMPLERS: dict[str, tuple[Any, ...]] = {
     "top_logprobs": (0,),
 }
 """Fields that a thinking model refuses, and the values that ask for nothing."""
+
+
+def held(asked: dict[str, Any], takes: Takes | None, *, strict: bool) -> tuple[dict[str, Any], list[str]]:
+    """The request as :func:`fit` makes it; ``None`` holds it to nothing.
+
+    Raises:
+        InvalidRequest: ``strict``, and a field would be lost.
+    """
+    if takes is None:
+        return asked, []
+    out, lost = fit(asked, takes)
+    if strict and lost:
+        raise InvalidRequest(f"The provider does not take '{lost[0]}'.", param=lost[0])
+    return out, lost
 
 
 def fit(asked: dict[str, Any], takes: Takes) -> tuple[dict[str, Any], list[str]]:

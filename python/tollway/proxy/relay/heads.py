@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from tollway.proxy.causes import Cause, Fault, seen_as
+from tollway.proxy.causes import Cause, Fault, cleaned, cleaned_body, seen_as
 from tollway.proxy.dialects.port import refused_by
 from tollway.proxy.exchange import Called, Timing
 
@@ -95,12 +95,11 @@ def refusal(called: Called, body: bytes, fault: Fault) -> tuple[int, list[tuple[
     """A provider's refusal, which ``fault`` says the cause of, as the client gets it: status, headers and body.
 
     A body that is in the client's own dialect passes as it is, under its own status but for those that no client
-    expects; any other is read and said anew. The provider's key is cut out, should the provider repeat it.
+    expects; any other is read and said anew. Keys are cut out, should the provider repeat one.
     """
-    key = called.target.provider.api_key
-    if key:
-        body = body.replace(key.encode(), b"[secret]")
-        fault = msgspec.structs.replace(fault, message=fault.message.replace(key, "[secret]"))
+    secrets = (called.target.provider.api_key or "",)
+    body = cleaned_body(body, secrets)
+    fault = msgspec.structs.replace(fault, message=cleaned(fault.message, secrets))
     headers = refusal_head(called, fault)
     dialect, status = called.arrival.dialect, called.answer.status
     if called.writer is None and status >= 400:

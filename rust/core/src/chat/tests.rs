@@ -1,5 +1,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod answers;
+mod places;
+
 use std::borrow::Cow;
 
 use proptest::prelude::*;

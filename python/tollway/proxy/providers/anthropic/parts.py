@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from tollway.errors import InvalidRequest
+from tollway.wire.hub import UNNAMED_FILE
 
 Block = dict[str, Any]
 
@@ -19,6 +20,13 @@ _IMAGE_TYPES = {
     "image/gif": "image/gif",
     "image/webp": "image/webp",
 }
+
+
+def own_of(carrier: dict[str, Any]) -> dict[str, Any]:
+    """``extra_content.anthropic``: what a client of Anthropic's own dialect said, and chat has no field for."""
+    extra = carrier.get("extra_content")
+    own = extra.get("anthropic") if isinstance(extra, dict) else None
+    return own if isinstance(own, dict) else {}
 
 
 def blocks_of(content: Any, param: str) -> list[Block]:
@@ -59,6 +67,8 @@ def _of_part(part: Any, param: str) -> list[Block]:
     if not isinstance(part, dict):
         raise InvalidRequest("A content part must be an object.", param=param)
     match part.get("type"):
+        case "text" if isinstance(lengths := own_of(part).get("document"), dict):
+            return [mark(_written(part, lengths, param), part, param)]
         case "text":
             return text_block(part.get("text"), param, part)
         case "refusal":
@@ -66,7 +76,7 @@ def _of_part(part: Any, param: str) -> list[Block]:
         case "image_url":
             return [mark(_image(part.get("image_url"), param), part, param)]
         case "file":
-            return [mark(_file(part.get("file"), param), part, param)]
+            return [mark(_file(part.get("file"), part, param), part, param)]
         case "input_audio":
             raise InvalidRequest("This model does not take audio.", param=param)
         case _:
@@ -89,21 +99,51 @@ def _inline_image(media_type: str, data: str, param: str) -> Block:
     return {"type": "image", "source": {"type": "base64", "media_type": known, "data": data}}
 
 
-def _file(told: Any, param: str) -> Block:
+def _file(told: Any, part: dict[str, Any], param: str) -> Block:
     if not isinstance(told, dict):
         raise InvalidRequest("A file part needs `file`.", param=param)
-    file_id, file_data, name = told.get("file_id"), told.get("file_data"), told.get("filename")
+    file_id, file_url, file_data = told.get("file_id"), told.get("file_url"), told.get("file_data")
     if isinstance(file_id, str) and file_id:
-        return {"type": "document", "source": {"type": "file", "file_id": file_id}}
-    if not isinstance(file_data, str):
-        raise InvalidRequest("A file part needs `file_data` or `file_id`.", param=param)
-    media_type, data = _data_url(file_data, param)
-    if media_type.startswith("image/"):
-        return _inline_image(media_type, data, param)
-    block: Block = {"type": "document", "source": _document(media_type, data, param)}
-    if isinstance(name, str) and name:
-        block["title"] = name
+        source = {"type": "file", "file_id": file_id}
+        if own_of(part).get("image") is True:
+            return {"type": "image", "source": source}
+    elif isinstance(file_url, str) and file_url.lower().startswith(("http://", "https://")):
+        source = {"type": "url", "url": file_url}
+    elif isinstance(file_data, str):
+        media_type, data = _data_url(file_data, param)
+        if media_type.startswith("image/"):
+            return _inline_image(media_type, data, param)
+        source = _document(media_type, data, param)
+    else:
+        raise InvalidRequest("A file part needs `file_data`, `file_url` or `file_id`.", param=param)
+    name = told.get("filename")
+    return _titled(source, name if name != UNNAMED_FILE else None, None, part)
+
+
+def _titled(source: dict[str, Any], title: Any, context: Any, part: dict[str, Any]) -> Block:
+    block: Block = {"type": "document", "source": source}
+    if isinstance(title, str) and title:
+        block["title"] = title
+    if context:
+        block["context"] = context
+    if part.get("citations") is True:
+        block["citations"] = {"enabled": True}
     return block
+
+
+def _written(part: dict[str, Any], lengths: dict[str, Any], param: str) -> Block:
+    """A document of plain text, whose title and context stand before it in one text: their lengths are told."""
+    text = part.get("text")
+    if not isinstance(text, str):
+        raise InvalidRequest("A text part needs its text.", param=param)
+    heads: list[str] = []
+    for length in (lengths.get("title"), lengths.get("context")):
+        if isinstance(length, bool) or not isinstance(length, int) or length < 0:
+            raise InvalidRequest("A document's lengths are numbers.", param=f"{param}.extra_content")
+        heads.append(text[:length])
+        text = text[length:].removeprefix("\n\n") if length else text
+    title, context = heads
+    return _titled({"type": "text", "media_type": "text/plain", "data": text}, title, context, part)
 
 
 def _document(media_type: str, data: str, param: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import msgspec
 from tollway.errors import InvalidRequest
 from tollway.proxy.providers.anthropic.drops import Drops
 from tollway.proxy.providers.anthropic.models import Abilities, abilities_of
-from tollway.proxy.providers.anthropic.parts import mark
+from tollway.proxy.providers.anthropic.parts import mark, own_of
 from tollway.proxy.providers.anthropic.schema import closed
 from tollway.proxy.providers.anthropic.thinking import think
 from tollway.proxy.providers.anthropic.tools import choose, tools_of
@@ -29,7 +29,7 @@ _BETA = ("context_management", "mcp_servers")
 _RULED = frozenset(
     "model messages stream stream_options max_tokens max_completion_tokens temperature top_p top_k stop tools "
     "functions tool_choice function_call parallel_tool_calls user safety_identifier metadata reasoning_effort thinking "
-    "response_format output_config service_tier cache_control".split()
+    "response_format output_config service_tier cache_control extra_content".split()
 )
 
 _NOTHING_ASKED: dict[str, tuple[Any, ...]] = {
@@ -78,9 +78,10 @@ def map_request(body: dict[str, Any], model: str, *, strict: bool = False, has_b
     _format(body, out, taken, drops)
     think(body, out, taken, talk, drops)
     mark(out, body, "cache_control")
+    own = own_of(body)
     for field in _OWN + (_BETA if has_beta else ()):
-        if body.get(field) is not None:
-            out[field] = body[field]
+        if (value := body.get(field, own.get(field))) is not None:
+            out[field] = value
     _name_the_rest(body, out, drops)
     return Mapped(out, drops.names, _betas(talk))
 
@@ -145,7 +146,7 @@ def _stop(body: dict[str, Any], out: dict[str, Any], drops: Drops) -> None:
 
 def _attribute(body: dict[str, Any], out: dict[str, Any], drops: Drops) -> None:
     """Whose call it is, and how soon it is to be served."""
-    metadata = body.get("metadata")
+    metadata = own_of(body).get("metadata", body.get("metadata"))
     inner = metadata.get("user_id") if isinstance(metadata, dict) else None
     if metadata and (not isinstance(metadata, dict) or metadata.keys() - {"user_id"}):
         drops.add("metadata")
@@ -163,11 +164,15 @@ def _attribute(body: dict[str, Any], out: dict[str, Any], drops: Drops) -> None:
 
 
 def _format(body: dict[str, Any], out: dict[str, Any], taken: Abilities, drops: Drops) -> None:
-    config = body.get("output_config")
+    own = own_of(body).get("output_config")
+    config = body.get("output_config") if own is None else own
     if config is not None:
         if not isinstance(config, dict):
             raise InvalidRequest("This must be an object.", param="output_config")
-        out["output_config"] = config
+        if config:
+            out["output_config"] = config
+    if own is not None:  # the format, too, is Anthropic's own; the other one was made of it
+        return
     told = body.get("response_format")
     kind = told.get("type") if isinstance(told, dict) else None
     if told is None or kind == "text":

@@ -10,6 +10,7 @@ from typing import Any
 from tollway.errors import InvalidRequest
 from tollway.proxy.providers.anthropic.drops import Drops
 from tollway.proxy.providers.anthropic.models import FALLBACK_MAX_TOKENS, Abilities, Effort
+from tollway.proxy.providers.anthropic.parts import own_of
 from tollway.proxy.providers.anthropic.turns import Conversation
 
 MIN_BUDGET_TOKENS = 1024
@@ -33,15 +34,17 @@ def think(body: dict[str, Any], out: dict[str, Any], model: Abilities, talk: Con
     Raises:
         InvalidRequest: ``thinking`` or ``reasoning_effort`` can't be understood.
     """
-    told = body.get("thinking")
+    own = own_of(body)
+    told = own.get("thinking", body.get("thinking"))
+    is_own = own.get("output_config") is not None  # then the effort stands there, and the other one was made of it
     if told is not None:
         if not isinstance(told, dict) or not isinstance(told.get("type"), str):
             raise InvalidRequest("`thinking` must be an object with a type.", param="thinking")
         out["thinking"] = told
         _make_room(body, out, told.get("budget_tokens"))
-        if body.get("reasoning_effort") is not None:
+        if body.get("reasoning_effort") is not None and not is_own:
             _add_effort(body["reasoning_effort"], out, model, drops)
-    elif body.get("reasoning_effort") is not None:
+    elif body.get("reasoning_effort") is not None and not is_own:
         _reason(body["reasoning_effort"], out, model, talk, drops)
     if out.get("thinking", {}).get("type") in ("enabled", "adaptive"):
         _clear(out, drops)

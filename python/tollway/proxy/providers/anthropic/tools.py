@@ -5,7 +5,7 @@ from typing import Any
 
 from tollway.errors import InvalidRequest
 from tollway.proxy.providers.anthropic.drops import Drops
-from tollway.proxy.providers.anthropic.parts import mark
+from tollway.proxy.providers.anthropic.parts import mark, own_of
 
 _DATED = re.compile(r"_\d{8}$")
 """Anthropic's own tools bear a date: ``web_search_20250305``."""
@@ -29,7 +29,18 @@ def tools_of(body: dict[str, Any], drops: Drops, *, has_schemas: bool) -> list[T
     tools = [_tool(tool, f"tools[{place}]", drops, has_schemas) for place, tool in enumerate(told)]
     for place, function in enumerate(legacy):
         tools.append(_function(function, {}, f"functions[{place}]", drops, has_schemas))
+    _put_back(own_of(body).get("tools") or [], tools)
     return tools
+
+
+def _put_back(kept: Any, tools: list[Tool]) -> None:
+    """Puts tools of Anthropic's own where they stood: what is cached of a prompt hangs on the order."""
+    for item in kept if isinstance(kept, list) else (None,):
+        match item:
+            case {"at": int(at), "tool": dict(tool)} if isinstance(tool.get("type"), str):
+                tools.insert(at, tool)
+            case _:
+                raise InvalidRequest("A tool of Anthropic's own has a type.", param="extra_content.anthropic.tools")
 
 
 def _tool(tool: Any, param: str, drops: Drops, has_schemas: bool) -> Tool:
@@ -61,7 +72,7 @@ def _function(function: Any, tool: Tool, param: str, drops: Drops, has_schemas: 
         elif strict:
             drops.add("tools.strict")
     for field in _OWN_FIELDS:
-        if (value := tool.get(field, function.get(field))) is not None:
+        if (value := tool.get(field, function.get(field, own_of(tool).get(field)))) is not None:
             mapped[field] = value
     return mark(mapped, tool if tool.get("cache_control") is not None else function, param)
 

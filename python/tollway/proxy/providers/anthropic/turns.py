@@ -12,7 +12,7 @@ import msgspec
 
 from tollway.errors import InvalidRequest
 from tollway.proxy.providers.anthropic.drops import Drops
-from tollway.proxy.providers.anthropic.parts import Block, blocks_of, mark, text_block
+from tollway.proxy.providers.anthropic.parts import Block, blocks_of, mark, own_of, text_block
 
 _NO_ID = re.compile(r"[^a-zA-Z0-9_-]")
 """Anthropic takes no other characters in the id of a call; other providers make ids of more."""
@@ -80,7 +80,7 @@ class _Teller:
             self._drops.add("messages.name")
         match role:
             case "system" | "developer":
-                self._system += self._texts(message, param)
+                self._rule(message, param)
             case "user":
                 self._say("user", _marked(blocks_of(message.get("content"), f"{param}.content"), message, param))
             case "assistant":
@@ -117,6 +117,14 @@ class _Teller:
         else:
             self._turns.append({"role": role, "content": blocks})
 
+    def _rule(self, message: dict[str, Any], param: str) -> None:
+        """The system's words go to the head, unless they were said to Anthropic where they stand."""
+        blocks = self._texts(message, param)
+        if own_of(message).get("in_place") is True:
+            self._say("system", blocks)
+        else:
+            self._system += blocks
+
     def _texts(self, message: dict[str, Any], param: str) -> list[Block]:
         blocks = blocks_of(message.get("content"), f"{param}.content")
         if any(block["type"] != "text" for block in blocks):
@@ -144,7 +152,19 @@ class _Teller:
             made = f"call_{len(self._turns)}_{len(self._legacy_ids)}"
             self._legacy_ids.append(made)
             blocks.append(_tool_use(legacy, made, f"{param}.function_call"))
-        return _marked(blocks, message, param)
+        return _marked(_ordered(blocks, own_of(message).get("order")), message, param)
+
+
+def _ordered(blocks: list[Block], order: Any) -> list[Block]:
+    """The blocks in the order in which the model said them, if it is told and fits: thoughts may stand between calls,
+    and Anthropic wants them back where they were."""
+    if not isinstance(order, list):
+        return blocks
+    kinds = [block["type"].removeprefix("redacted_") for block in blocks]
+    if not all(isinstance(kind, str) for kind in order) or sorted(kinds) != sorted(order):
+        return blocks
+    by_kind = {kind: iter([block for block, own in zip(blocks, kinds, strict=True) if own == kind]) for kind in kinds}
+    return [next(by_kind[kind]) for kind in order]
 
 
 def _marked(blocks: list[Block], message: dict[str, Any], param: str) -> list[Block]:
