@@ -12,7 +12,16 @@ from tests.fakes.identity import account
 from tollway.contract import snapshot as contract
 from tollway.contract.keys import GATEWAY_USE
 from tollway.contract.limits import LimitValues
-from tollway.contract.snapshot import EntraCredentials, GoogleCredentials, PiiCheck, Policy, Price, Snapshot, Timeouts
+from tollway.contract.snapshot import (
+    EntraCredentials,
+    GoogleCredentials,
+    Overrule,
+    PiiCheck,
+    Policy,
+    Price,
+    Snapshot,
+    Timeouts,
+)
 from tollway.control.billing.prices import PACKAGED, load_prices
 from tollway.control.publish import publish
 from tollway.settings import ProviderKind, TimeoutSettings, load, read
@@ -34,7 +43,7 @@ models:
       - {provider: idle, model: grok-4}
       - {provider: sim, model: gpt-4o}
     timeouts: {connect: 2s, first_token: 15s, idle: 20s, total: 10m}
-  local: {targets: [{provider: local, model: llama}]}
+  local: {targets: [{provider: local, model: llama, takes: {images: false, stop: 4, reasoning_effort: []}}]}
   priced: {targets: [{provider: local, model: llama}], price: {input_per_1m: 1, output_per_1m: 2}}
 guardrails:
   default: {input: [{check: pii, entities: [email, iban], action: redact}]}
@@ -70,6 +79,11 @@ def test_a_route_holds_the_targets_that_can_answer(published: Snapshot) -> None:
         ("azure", "mine", 1),
     ]
     assert route.timeouts == Timeouts(connect_s=2.0, first_token_s=15.0, idle_s=20.0, total_s=600.0)
+
+
+def test_what_the_operator_says_of_a_target_overrules_what_is_known(published: Snapshot) -> None:
+    assert published.routes["local"].targets[0].takes == Overrule(images=False, stop=4, reasoning_effort=())
+    assert published.routes["gpt-4o"].targets[0].takes == Overrule()
 
 
 def test_providers_get_their_address_and_key(published: Snapshot) -> None:

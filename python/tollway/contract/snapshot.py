@@ -155,6 +155,23 @@ class Price(msgspec.Struct, frozen=True):
     cache_write_1h: int | None = None
 
 
+class Overrule(msgspec.Struct, frozen=True, kw_only=True):
+    """What the operator says that a target takes, against what is known of its model; ``None`` is nothing said."""
+
+    images: bool | None = None
+    image_urls: bool | None = None
+    documents: bool | None = None
+    audio: bool | None = None
+    tools: bool | None = None
+    parallel_tool_calls: bool | None = None
+    json_schema: bool | None = None
+    seed: bool | None = None
+    temperature: bool | None = None
+    reasoning_effort: tuple[str, ...] | None = None
+    stop: int | None = None
+    max_output_tokens: int | None = None
+
+
 class Target(msgspec.Struct, frozen=True):
     """One (provider, model) that may answer for an alias; ``price`` is ``None`` for an unpriced model."""
 
@@ -162,6 +179,7 @@ class Target(msgspec.Struct, frozen=True):
     model: str
     weight: int
     price: Price | None
+    takes: Overrule = Overrule()
 
 
 class Route(msgspec.Struct, frozen=True):

@@ -8,11 +8,14 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+import msgspec
+
 from tollway.contract.keys import GATEWAY_USE, KeyRecord
 from tollway.contract.limits import LimitValues
 from tollway.contract.snapshot import (
     EntraCredentials,
     GoogleCredentials,
+    Overrule,
     PiiCheck,
     Policy,
     Price,
@@ -150,6 +153,7 @@ def _target(
         model=target.model,
         weight=target.weight,
         price=own_price or prices.find(provider.kind, provider.base_url, target.model, alias),
+        takes=Overrule(**msgspec.structs.asdict(target.takes)),
     )
 
 

@@ -28,6 +28,7 @@ ProviderKind = Literal[
     "simulator",
     "vertex",
 ]
+Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max", "default"]
 Entity = Literal["email", "credit_card", "us_ssn", "phone", "iban", "ip"]
 
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@+-]*$", max_length=128)]
@@ -198,12 +199,39 @@ class ProviderSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
         return tuple(secret.reveal() for secret in held if secret)
 
 
+class TakesSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What a target's model takes of a translated request, where Tollway's own table does not know it."""
+
+    images: Annotated[bool | None, Meta(description="Images.")] = None
+    image_urls: Annotated[
+        bool | None, Meta(description="Images by their address; else fetched here, for OpenAI-like kinds.")
+    ] = None
+    documents: Annotated[bool | None, Meta(description="Documents, such as PDFs.")] = None
+    audio: Annotated[bool | None, Meta(description="Sound.")] = None
+    tools: Annotated[bool | None, Meta(description="Tools.")] = None
+    parallel_tool_calls: Annotated[bool | None, Meta(description="parallel_tool_calls: false.")] = None
+    json_schema: Annotated[bool | None, Meta(description="A schema as response_format.")] = None
+    seed: Annotated[bool | None, Meta(description="seed.")] = None
+    temperature: Annotated[bool | None, Meta(description="temperature and its neighbours.")] = None
+    reasoning_effort: Annotated[
+        Annotated[tuple[Effort, ...], Meta(max_length=8)] | None,
+        Meta(description="The words it knows; none of them: it does not think."),
+    ] = None
+    stop: Annotated[Annotated[int, Meta(ge=0, le=1024)] | None, Meta(description="The most stop sequences.")] = None
+    max_output_tokens: Annotated[
+        Annotated[int, Meta(ge=1, le=100_000_000)] | None, Meta(description="The most tokens of an answer.")
+    ] = None
+
+
 class TargetSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One provider's model that may answer."""
 
     provider: Annotated[ProviderName, Meta(description="A name under providers.")]
     model: Annotated[str, Meta(min_length=1, max_length=256, description="The model, or Azure deployment, asked for.")]
     weight: Annotated[int, Meta(ge=1, le=1_000_000, description="Share of the calls, against the other targets'.")] = 1
+    takes: Annotated[TakesSettings, Meta(description="What the model takes, against what is known of it.")] = (
+        TakesSettings()
+    )
 
 
 class TimeoutSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

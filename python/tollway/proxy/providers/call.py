@@ -15,6 +15,7 @@ from tollway.proxy.causes import Fault
 from tollway.proxy.deadline import Deadline
 from tollway.proxy.dialects.port import Writer
 from tollway.proxy.exchange import Called, Planned, Progress, UpstreamAnswer
+from tollway.proxy.providers.capabilities import takes_of
 from tollway.proxy.providers.port import Provider, UpstreamCall
 
 STREAM_FIRST_TOKEN_S = 60.0
@@ -68,6 +69,7 @@ class Caller:
             strict=strict,
             operation=asked.operation,
             is_translated=asked.writer is not None,
+            takes=takes_of(target),
         )
         task = arrival.connection.task
         now = task.get_loop().time()

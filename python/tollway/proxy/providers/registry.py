@@ -37,4 +37,4 @@ def _open(access: ProviderAccess, transport: Transport, media: Fetcher) -> Provi
         case "simulator":
             return SimulatorProvider()
         case _:  # the others differ in address and key only
-            return OpenAIProvider(access, transport)
+            return OpenAIProvider(access, transport, media)

@@ -14,6 +14,7 @@ from tollway.errors import InvalidRequest
 from tollway.proxy.exchange import UpstreamAnswer
 from tollway.proxy.media.fetch import Fetcher
 from tollway.proxy.media.inline import inline
+from tollway.proxy.providers.fit import held
 from tollway.proxy.providers.google.answer import GoogleReader
 from tollway.proxy.providers.google.api import GoogleApi
 from tollway.proxy.providers.google.media import needs_bytes
@@ -67,6 +68,7 @@ def _read(call: UpstreamCall) -> dict[str, Any]:
 
 
 def _translate(asked: dict[str, Any], call: UpstreamCall) -> tuple[Translated, bytes]:
+    asked, lost = held(asked, call.takes, strict=call.strict)
     try:
         translated = translate(asked, call.model)
         body = msgspec.json.encode(translated.body)
@@ -77,4 +79,6 @@ def _translate(asked: dict[str, Any], call: UpstreamCall) -> tuple[Translated, b
     if call.strict and translated.warnings:
         field = translated.warnings[0]
         raise InvalidRequest(f"The provider does not take '{field}'.", param=field)
+    if lost:
+        translated = msgspec.structs.replace(translated, warnings=(*lost, *translated.warnings))
     return translated, body
