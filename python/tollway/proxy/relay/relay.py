@@ -16,6 +16,7 @@ from tollway.proxy.dialects.port import Writer, refused, refused_by
 from tollway.proxy.exchange import Called, Progress, Relayed
 from tollway.proxy.pieces import read_all
 from tollway.proxy.relay.heads import head, refusal
+from tollway.proxy.relay.passage import pass_on, passes
 
 KEPT_BYTES = 256 * 1024
 """Of a stream, this much text is kept for counting, should the provider not tell its usage."""
@@ -34,6 +35,8 @@ async def relay(called: Called, progress: Progress) -> Relayed:
         UpstreamError: a whole answer could not be had. A stream that has begun never raises it: its end says so.
     """
     try:
+        if passes(called):
+            return await pass_on(called, progress)
         if called.request.stream and called.answer.status == 200 and is_event_stream(called):
             return await _stream(called, progress)
         return await _whole(called, progress)
@@ -55,7 +58,11 @@ async def _whole(called: Called, progress: Progress) -> Relayed:
         raise UpstreamBroken("The provider answered with a redirect.", inside=f"status {status}")
     is_small = len(body) < INLINE_BYTES
     try:
-        answer = chat.read_answer(body) if is_small else await asyncio.to_thread(chat.read_answer, body)
+        answer = (
+            chat.read_answer(body, called.asked)
+            if is_small
+            else await asyncio.to_thread(chat.read_answer, body, called.asked)
+        )
     except ValueError as error:
         raise UpstreamBroken("The provider's answer is not JSON.", inside=str(error)) from None
     progress.answer = answer
