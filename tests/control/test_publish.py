@@ -1,16 +1,18 @@
 """Publishing: what the data plane gets to see of a configuration."""
 
 import hashlib
+import json
 from pathlib import Path
 from typing import get_args
 
 import msgspec
 import pytest
+from tests.fakes.identity import account
 
 from tollway.contract import snapshot as contract
 from tollway.contract.keys import GATEWAY_USE
 from tollway.contract.limits import LimitValues
-from tollway.contract.snapshot import PiiCheck, Policy, Price, Snapshot, Timeouts
+from tollway.contract.snapshot import GoogleCredentials, PiiCheck, Policy, Price, Snapshot, Timeouts
 from tollway.control.billing.prices import PACKAGED, load_prices
 from tollway.control.publish import publish
 from tollway.settings import ProviderKind, TimeoutSettings, load, read
@@ -80,6 +82,30 @@ def test_providers_get_their_address_and_key(published: Snapshot) -> None:
     )
     (local,) = (target.provider for target in published.routes["local"].targets)
     assert (local.base_url, local.api_key) == ("http://127.0.0.1:8000/v1", None)
+
+
+@pytest.mark.parametrize(
+    ("location", "home"),
+    [
+        ("global", "https://aiplatform.googleapis.com"),
+        ("eu", "https://aiplatform.eu.rep.googleapis.com"),
+        ("europe-west4", "https://europe-west4-aiplatform.googleapis.com"),
+        ("global, base_url: 'http://127.0.0.1:9/'", "http://127.0.0.1:9"),
+    ],
+)
+def test_vertex_gets_its_account_and_the_home_of_its_location(location: str, home: str) -> None:
+    text = (
+        "version: 1\n"
+        f"providers: {{v: {{kind: vertex, credentials: '${{ACCOUNT}}', location: {location}}}}}\n"
+        "models: {m: {targets: [{provider: v, model: gemini-2.5-flash}]}}"
+    )
+    held = account()
+    (target,) = publish(read(text, {"ACCOUNT": json.dumps(held)}), load_prices(PACKAGED), 1).routes["m"].targets
+    assert target.provider.base_url == home
+    assert target.provider.google == GoogleCredentials(
+        "its-project", location.split(",")[0], held["client_email"], held["private_key"], held["token_uri"], "key-1"
+    )
+    assert target.price is not None
 
 
 def test_targets_are_priced_by_the_list_and_azure_like_openai(published: Snapshot) -> None:

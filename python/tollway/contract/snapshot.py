@@ -28,6 +28,7 @@ ProviderKind = Literal[
     "ollama",
     "cohere",
     "simulator",
+    "vertex",
 ]
 Operation = Literal[
     "chat",
@@ -64,6 +65,7 @@ OPERATIONS: Mapping[ProviderKind, frozenset[Operation]] = {
     "ollama": _TEXTS,
     "cohere": frozenset({"chat", "embeddings", "rerank"}),
     "simulator": frozenset({"chat"}),
+    "vertex": frozenset({"chat"}),
 }
 """What a kind of provider can be asked for; whether its model can is its own to say. ``openai_compatible`` may be any
 server: it is trusted to say itself what it does not serve, but for ``responses``, which are said as chat to it."""
@@ -78,6 +80,21 @@ def serves(kind: ProviderKind, operation: Operation) -> bool:
     return operation in asked or (operation in TRANSLATED and "chat" in asked)
 
 
+class GoogleCredentials(msgspec.Struct, frozen=True):
+    """A service account of Google Cloud, and where its calls go. ``private_key`` is PEM."""
+
+    project: str
+    location: str
+    client_email: str
+    private_key: str
+    token_url: str
+    private_key_id: str | None = None
+
+    def __repr__(self) -> str:
+        """Without the key."""
+        return f"GoogleCredentials(project={self.project!r}, location={self.location!r})"
+
+
 class ProviderAccess(msgspec.Struct, frozen=True):
     """How a configured provider is reached. ``base_url`` has no trailing slash; empty for the simulator."""
 
@@ -86,6 +103,7 @@ class ProviderAccess(msgspec.Struct, frozen=True):
     base_url: str
     api_key: str | None
     api_version: str | None = None
+    google: GoogleCredentials | None = None
 
     def __repr__(self) -> str:
         """Without the key, so that no log or traceback shows it."""
@@ -109,8 +127,9 @@ class Timeouts(msgspec.Struct, frozen=True):
 class Price(msgspec.Struct, frozen=True):
     """Prices in whole pico-dollars (10⁻¹² USD) per token: exact for every published price.
 
-    One US dollar per million tokens is 1,000,000 pico-dollars per token. ``cached_input`` and ``reasoning`` are
-    ``None`` where the provider names no price of their own (then input's and output's price holds).
+    One US dollar per million tokens is 1,000,000 pico-dollars per token. ``cached_input``, ``cache_write`` and
+    ``reasoning`` are ``None`` where the provider names no price of their own (then input's and output's price holds);
+    ``cache_write_1h`` is what is kept for an hour (else ``cache_write``'s).
     """
 
     version: str
@@ -119,6 +138,7 @@ class Price(msgspec.Struct, frozen=True):
     cached_input: int | None = None
     cache_write: int | None = None
     reasoning: int | None = None
+    cache_write_1h: int | None = None
 
 
 class Target(msgspec.Struct, frozen=True):

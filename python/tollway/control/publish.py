@@ -11,6 +11,7 @@ from typing import Final
 from tollway.contract.keys import GATEWAY_USE, KeyRecord
 from tollway.contract.limits import LimitValues
 from tollway.contract.snapshot import (
+    GoogleCredentials,
     PiiCheck,
     Policy,
     Price,
@@ -32,6 +33,7 @@ from tollway.settings import (
     TargetSettings,
     TenantSettings,
     TimeoutSettings,
+    read_account,
 )
 
 DEFAULT: Final = "default"
@@ -68,14 +70,42 @@ def publish(settings: Settings, prices: Prices, version: int) -> Snapshot:
     )
 
 
+def base_url_of(provider: ProviderSettings) -> str:
+    """Where a provider is: its own address, or the one home of its kind; empty for the simulator.
+
+    Vertex has a home a location; ``global`` has none of its own (cloud.google.com, "Vertex AI locations").
+    """
+    if provider.base_url is not None or provider.kind != "vertex":
+        return provider.base_url or BASE_URLS.get(provider.kind, "")
+    if provider.location == "global":
+        return "https://aiplatform.googleapis.com"
+    if provider.location in ("us", "eu"):
+        return f"https://aiplatform.{provider.location}.rep.googleapis.com"
+    return f"https://{provider.location}-aiplatform.googleapis.com"
+
+
 def _access(name: str, provider: ProviderSettings) -> ProviderAccess:
-    base_url = provider.base_url or BASE_URLS.get(provider.kind, "")
     return ProviderAccess(
         name=name,
         kind=provider.kind,
-        base_url=base_url.rstrip("/"),
+        base_url=base_url_of(provider).rstrip("/"),
         api_key=provider.api_key.reveal() if provider.api_key else None,
         api_version=provider.api_version or (AZURE_API_VERSION if provider.kind == "azure" else None),
+        google=_service_account(provider) if provider.kind == "vertex" and provider.is_configured else None,
+    )
+
+
+def _service_account(provider: ProviderSettings) -> GoogleCredentials:
+    """The account of a checked configuration."""
+    text = provider.credentials.reveal() if provider.credentials else ""
+    account = read_account(text, any_token_uri=provider.token_url is not None)
+    return GoogleCredentials(
+        project=provider.project or account.project_id or "",
+        location=provider.location or "",
+        client_email=account.client_email,
+        private_key=account.private_key,
+        token_url=provider.token_url or account.token_uri,
+        private_key_id=account.private_key_id,
     )
 
 

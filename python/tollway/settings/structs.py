@@ -26,6 +26,7 @@ ProviderKind = Literal[
     "ollama",
     "cohere",
     "simulator",
+    "vertex",
 ]
 Entity = Literal["email", "credit_card", "us_ssn", "phone", "iban", "ip"]
 
@@ -133,6 +134,25 @@ class ProviderSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
         Annotated[str, Meta(pattern=r"^[0-9A-Za-z.-]{1,32}$")] | None,
         Meta(description="azure only; 2024-10-21 unless given."),
     ] = None
+    credentials: Annotated[
+        Secret | None,
+        Meta(
+            extra={"holds": "file"},
+            description="vertex only: the JSON of a service account's key, or the path of its file, relative to the "
+            "working directory. Left empty, the provider counts as not configured.",
+        ),
+    ] = None
+    project: Annotated[
+        Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9.:-]{1,127}$")] | None,
+        Meta(description="vertex only; the service account's own unless given."),
+    ] = None
+    location: Annotated[
+        Annotated[str, Meta(pattern=r"^[a-z][a-z0-9-]{1,63}$")] | None,
+        Meta(description="vertex only: a region such as europe-west4, or global."),
+    ] = None
+    token_url: Annotated[
+        str | None, Meta(description="vertex only: where tokens are had, instead of the service account's token_uri.")
+    ] = None
 
     @property
     def needs_key(self) -> bool:
@@ -140,9 +160,24 @@ class ProviderSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
         return self.kind not in ("vllm", "openai_compatible", "ollama", "simulator")
 
     @property
+    def key_name(self) -> str:
+        """The field that holds the key."""
+        return "credentials" if self.kind == "vertex" else "api_key"
+
+    @property
+    def key(self) -> Secret | None:
+        """What proves that the gateway may ask; an empty one is there, but proves nothing."""
+        return self.credentials if self.kind == "vertex" else self.api_key
+
+    @property
     def is_configured(self) -> bool:
         """Whether it can be asked: a provider that needs a key and has an empty one can't."""
-        return bool(self.api_key) or not self.needs_key
+        return bool(self.key) or not self.needs_key
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """All that a log must never show."""
+        return tuple(secret.reveal() for secret in (self.api_key, self.credentials) if secret)
 
 
 class TargetSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -184,6 +219,9 @@ class PriceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     cache_write: Annotated[
         PicoUsdPerToken | None, Meta(description="Prompt tokens written to the provider's cache; else input's.")
     ] = field(default=None, name="cache_write_per_1m")
+    cache_write_1h: Annotated[
+        PicoUsdPerToken | None, Meta(description="Of these, what is kept for an hour; else cache_write's.")
+    ] = field(default=None, name="cache_write_1h_per_1m")
     reasoning: Annotated[PicoUsdPerToken | None, Meta(description="Reasoning tokens; else output's.")] = field(
         default=None, name="reasoning_per_1m"
     )

@@ -13,6 +13,8 @@ from tollway.proxy.exchange import UpstreamAnswer
 from tollway.proxy.providers.openai import PATHS, known
 from tollway.proxy.providers.openai_faults import OpenAIFaults
 from tollway.proxy.providers.port import Transport, UpstreamCall, UpstreamRequest
+from tollway.proxy.providers.presets import PRESETS
+from tollway.proxy.providers.wording import worded
 
 _V1 = "/openai/v1"
 _ONLY_V1 = frozenset({"responses"})
@@ -36,11 +38,18 @@ class AzureProvider:
         self._faults = OpenAIFaults(access.api_key)
 
     async def send(self, call: UpstreamCall) -> UpstreamAnswer:
-        """As the port says."""
+        """As the port says.
+
+        Raises:
+            InvalidRequest: in strict mode, a field that Azure can't take.
+        """
         headers = self._headers + known(call.headers)
-        return await self._transport.post(
-            UpstreamRequest(self._url(call), headers, call.body, call.connect_s, call.sent, self._faults)
+        body, lost = await worded(call, PRESETS["azure"])
+        answer = await self._transport.post(
+            UpstreamRequest(self._url(call), headers, body, call.connect_s, call.sent, self._faults)
         )
+        answer.warnings = lost
+        return answer
 
     def _url(self, call: UpstreamCall) -> str:
         path, version = PATHS[call.operation], self._api_version

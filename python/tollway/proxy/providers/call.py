@@ -67,6 +67,7 @@ class Caller:
             progress.sent,
             strict=strict,
             operation=asked.operation,
+            is_translated=asked.writer is not None,
         )
         task = arrival.connection.task
         now = task.get_loop().time()

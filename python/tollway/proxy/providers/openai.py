@@ -10,7 +10,8 @@ from tollway.contract.snapshot import OPERATIONS, Operation, ProviderAccess
 from tollway.proxy.exchange import UpstreamAnswer
 from tollway.proxy.providers.openai_faults import OpenAIFaults
 from tollway.proxy.providers.port import Transport, UpstreamCall, UpstreamRequest
-from tollway.proxy.providers.presets import preset_of
+from tollway.proxy.providers.presets import GOOGLES_DOOR, PRESETS, host_of, preset_of
+from tollway.proxy.providers.wording import worded
 
 PATHS: Mapping[Operation, str] = {
     "chat": "/chat/completions",
@@ -36,7 +37,6 @@ class OpenAIProvider:
 
     def __init__(self, access: ProviderAccess, transport: Transport) -> None:
         self._transport = transport
-        self._faults = OpenAIFaults(access.api_key)
         self.speaks = OPERATIONS[access.kind] & PATHS.keys()
         self._urls = {operation: access.base_url + path for operation, path in PATHS.items()}
         if access.kind == "cohere":
@@ -44,16 +44,24 @@ class OpenAIProvider:
         self._headers = [("content-type", "application/json")]
         if access.api_key:
             self._headers.append(("authorization", f"Bearer {access.api_key}"))
-        preset = preset_of(access)
-        self.asks_usage = preset is None or preset.asks_usage
+        self._preset = preset_of(access) or PRESETS["openai_compatible"]
+        self._keeps_extra = host_of(access) == GOOGLES_DOOR
+        self.asks_usage = self._preset.asks_usage
         self._faults = OpenAIFaults(access.api_key)
 
     async def send(self, call: UpstreamCall) -> UpstreamAnswer:
-        """As the port says."""
+        """As the port says.
+
+        Raises:
+            InvalidRequest: in strict mode, a field that this provider can't take.
+        """
         headers = self._headers + known(call.headers) if call.headers else self._headers
-        return await self._transport.post(
-            UpstreamRequest(self._urls[call.operation], headers, call.body, call.connect_s, call.sent, self._faults)
+        body, lost = await worded(call, self._preset, keeps_extra=self._keeps_extra)
+        answer = await self._transport.post(
+            UpstreamRequest(self._urls[call.operation], headers, body, call.connect_s, call.sent, self._faults)
         )
+        answer.warnings = lost
+        return answer
 
 
 def known(headers: list[tuple[str, str]]) -> list[tuple[str, str]]:

@@ -130,7 +130,8 @@ def _turn(turn: Dict, preset: Preset, lost: list[str], shown: list[Dict], *, kee
         out["name"] = turn["name"]
     if role == "tool":
         out["tool_call_id"] = turn.get("tool_call_id")
-    if calls := turn.get("tool_calls"):
+    calls = turn.get("tool_calls")
+    if isinstance(calls, list) and calls:
         cut = ("cache_control",) if keeps_extra else ("cache_control", "extra_content")
         out["tool_calls"] = [_without(call, *cut) for call in calls if isinstance(call, dict)]
         out.setdefault("content", None)

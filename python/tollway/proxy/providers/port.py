@@ -26,6 +26,8 @@ class UpstreamCall(msgspec.Struct, frozen=True):
     """Whether a field that the provider can't take is refused, instead of dropped with a warning."""
     operation: Operation = "chat"
     """What the provider is asked for: the client's operation, or ``chat`` where the body is the hub's."""
+    is_translated: bool = False
+    """Whether the body was made of another dialect: then it may hold the hub's extensions (``wire.hub``)."""
 
 
 Header = Callable[[str], str | None]

@@ -6,7 +6,9 @@ from tollway.contract.snapshot import ProviderAccess, Snapshot
 from tollway.proxy.media.fetch import Fetcher
 from tollway.proxy.providers.anthropic.provider import AnthropicProvider
 from tollway.proxy.providers.azure import AzureProvider
+from tollway.proxy.providers.google.api import GeminiApi
 from tollway.proxy.providers.google.provider import GoogleProvider
+from tollway.proxy.providers.google.vertex import VertexApi
 from tollway.proxy.providers.openai import OpenAIProvider
 from tollway.proxy.providers.port import Provider, Transport
 from tollway.proxy.providers.simulator import SimulatorProvider
@@ -27,7 +29,9 @@ def _open(access: ProviderAccess, transport: Transport, media: Fetcher) -> Provi
         case "anthropic":
             return AnthropicProvider(access, transport)
         case "google":
-            return GoogleProvider(access, transport, media)
+            return GoogleProvider(GeminiApi(access, transport), media)
+        case "vertex":
+            return GoogleProvider(VertexApi(access, transport), media)
         case "azure":
             return AzureProvider(access, transport)
         case "simulator":

@@ -35,6 +35,7 @@ class Tokens(msgspec.Struct, frozen=True):
     completion: int = 0
     cached: int = 0
     cache_write: int = 0
+    cache_write_1h: int = 0
     reasoning: int = 0
     source: UsageSource = "told"
 
@@ -164,6 +165,7 @@ class Account:
                 usage.completion_tokens or 0,
                 usage.cached_tokens or 0,
                 usage.cache_write_tokens or 0,
+                usage.cache_write_1h_tokens or 0,
                 usage.reasoning_tokens or 0,
             )
         if self._is_free(outcome):
@@ -232,6 +234,7 @@ class Account:
             latency_ms=arrival.timing.elapsed_ns() // 1_000_000,
             first_token_ms=None if progress.first_piece_ns is None else progress.first_piece_ns // 1_000_000,
             attempts=1,
+            cache_write_1h_tokens=used.cache_write_1h,
         )
 
     def _report(self, row: UsageRow) -> None:
@@ -277,7 +280,9 @@ class Account:
 
 
 def _cost(price: Price, used: Tokens) -> int:
-    return cost_picousd(price, used.prompt, used.completion, used.cached, used.cache_write, used.reasoning)
+    return cost_picousd(
+        price, used.prompt, used.completion, used.cached, used.cache_write, used.reasoning, used.cache_write_1h
+    )
 
 
 def _now_ms() -> int:

@@ -12,6 +12,7 @@ from tollway.contract.snapshot import ProviderAccess
 from tollway.errors import InvalidRequest
 from tollway.proxy.exchange import UpstreamAnswer
 from tollway.proxy.media.fetch import Fetched
+from tollway.proxy.providers.google.api import GeminiApi
 from tollway.proxy.providers.google.provider import GoogleProvider
 from tollway.proxy.providers.port import UpstreamCall, UpstreamRequest
 from tollway.proxy.providers.translated import INLINE_BYTES
@@ -42,14 +43,14 @@ def call(model: str = "gemini-x", *, strict: bool = False, **fields: Any) -> Ups
 
 async def sent(outgoing: UpstreamCall, base_url: str = "") -> UpstreamRequest:
     wire = Wire(Answer(json.dumps(SAID).encode()))
-    await GoogleProvider(ProviderAccess("g", "google", base_url, KEY), wire, ServedMedia()).send(outgoing)
+    await GoogleProvider(GeminiApi(ProviderAccess("g", "google", base_url, KEY), wire), ServedMedia()).send(outgoing)
     (request,) = wire.requests
     return request
 
 
 async def answered(answer: Answer, outgoing: UpstreamCall) -> tuple[UpstreamAnswer, bytes]:
     access = ProviderAccess("g", "google", "", KEY)
-    given = await GoogleProvider(access, Wire(answer), ServedMedia()).send(outgoing)
+    given = await GoogleProvider(GeminiApi(access, Wire(answer)), ServedMedia()).send(outgoing)
     pieces = []
     while (piece := await given.piece()) is not None:
         pieces.append(piece)
@@ -110,7 +111,7 @@ async def test_what_gemini_does_not_hold_is_fetched_for_it(size: int) -> None:
     images = [{"type": "image_url", "image_url": {"url": url}} for url in urls]
     wire = Wire(Answer(json.dumps(SAID).encode()))
     access = ProviderAccess("g", "google", "", KEY)
-    await GoogleProvider(access, wire, media).send(call(messages=[{"role": "user", "content": images}]))
+    await GoogleProvider(GeminiApi(access, wire), media).send(call(messages=[{"role": "user", "content": images}]))
     parts = json.loads(wire.requests[0].body)["contents"][0]["parts"]
     assert parts[0] == {"inlineData": {"mimeType": "image/png", "data": base64.b64encode(b"x" * size).decode()}}
     assert [*parts[1], *parts[2], *parts[3]] == ["fileData", "fileData", "inlineData"]

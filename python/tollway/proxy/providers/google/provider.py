@@ -1,48 +1,39 @@
-"""Gemini API: the model and the method are in the path, the key in ``x-goog-api-key``.
+"""Gemini: what a chat becomes on its way to Google, and how its answer comes back.
 
-Where a call goes and how it proves itself is decided here alone; what it says is in ``request.py`` and ``answer.py``.
-Source: ai.google.dev, "Generating content" (REST, v1beta).
+Where a call goes and how it proves itself is in ``api.py`` and ``vertex.py``; what it says is in ``request.py`` and
+``answer.py``.
 """
 
 import asyncio
 from typing import Any
-from urllib.parse import quote
 
 import msgspec
 
-from tollway.contract.snapshot import OPERATIONS, ProviderAccess
+from tollway.contract.snapshot import OPERATIONS
 from tollway.errors import InvalidRequest
 from tollway.proxy.exchange import UpstreamAnswer
 from tollway.proxy.media.fetch import Fetcher
 from tollway.proxy.media.inline import inline
 from tollway.proxy.providers.google.answer import GoogleReader
+from tollway.proxy.providers.google.api import GoogleApi
 from tollway.proxy.providers.google.media import needs_bytes
 from tollway.proxy.providers.google.request import Translated, translate
-from tollway.proxy.providers.port import Transport, UpstreamCall, UpstreamRequest
+from tollway.proxy.providers.port import UpstreamCall
 from tollway.proxy.providers.translated import INLINE_BYTES, TranslatedAnswer
-
-BASE_URL = "https://generativelanguage.googleapis.com"
-"""Where the Gemini API is, unless the configuration says otherwise."""
-
-_VERSION = "/v1beta"
-_PASSED_ON = ("traceparent", "tracestate")
-"""Of the client's headers, those that mean something to Google; the others are OpenAI's."""
 
 _UNREADABLE = "The request is not a JSON object that can be read."
 _TOO_DEEP = "The request is nested too deeply."
 
 
 class GoogleProvider:
-    """The Gemini API with one key."""
+    """Google's models, through one of its APIs. ``media`` fetches what a request only names by its address."""
 
     speaks = OPERATIONS["google"]
     asks_usage = True
 
-    def __init__(self, access: ProviderAccess, transport: Transport, media: Fetcher) -> None:
-        self._transport = transport
+    def __init__(self, api: GoogleApi, media: Fetcher) -> None:
+        self._api = api
         self._media = media
-        self._base_url = (access.base_url or BASE_URL).rstrip("/").removesuffix(_VERSION) + _VERSION
-        self._headers = [("content-type", "application/json"), ("x-goog-api-key", access.api_key or "")]
 
     async def send(self, call: UpstreamCall) -> UpstreamAnswer:
         """As the port says.
@@ -51,9 +42,8 @@ class GoogleProvider:
             InvalidRequest: Gemini can't take the content, or in strict mode a field; or an address can't be fetched.
         """
         translated, body = await self._prepare(call)
-        headers = self._headers + [(name, value) for name, value in call.headers if name in _PASSED_ON]
-        url = self._url(call.model, stream=translated.stream)
-        answer = await self._transport.post(UpstreamRequest(url, headers, body, call.connect_s, call.sent))
+        method = "streamGenerateContent?alt=sse" if translated.stream else "generateContent"
+        answer = await self._api.post(call, self._api.url(call.model, method), body)
         reader = GoogleReader(call.model)
         return await TranslatedAnswer.begin(answer, reader, stream=translated.stream, warnings=translated.warnings)
 
@@ -65,13 +55,6 @@ class GoogleProvider:
         if is_small and brought_bytes <= INLINE_BYTES:
             return _translate(asked, call)
         return await asyncio.to_thread(_translate, asked, call)
-
-    def _url(self, model: str, *, stream: bool) -> str:
-        collection, slash, name = model.partition("/")
-        if not slash or collection not in ("models", "tunedModels"):
-            collection, name = "models", model
-        method = "streamGenerateContent?alt=sse" if stream else "generateContent"
-        return f"{self._base_url}/{collection}/{quote(name, safe='')}:{method}"
 
 
 def _read(call: UpstreamCall) -> dict[str, Any]:
