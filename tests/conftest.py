@@ -6,6 +6,7 @@ import tempfile
 import uuid
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -59,20 +60,33 @@ def migrated_template(postgres_server: str) -> str:
     return _TEMPLATE
 
 
-@pytest.fixture
-def new_database(postgres_server: str) -> Iterator[Callable[[str], str]]:
-    """Makes a database out of another one (``template1``: an empty one) for this test; returns its DSN."""
+@contextmanager
+def _databases(server: str) -> Iterator[Callable[[str], str]]:
     made: list[str] = []
 
     def make(template: str) -> str:
         name = f"test_{uuid.uuid4().hex}"
-        _apart(_execute(postgres_server, f"create database {name} template {template} strategy file_copy"))
+        _apart(_execute(server, f"create database {name} template {template} strategy file_copy"))
         made.append(name)
-        return _named(postgres_server, name)
+        return _named(server, name)
 
     yield make
     for name in made:
-        _apart(_execute(postgres_server, f"drop database {name} with (force)"))
+        _apart(_execute(server, f"drop database {name} with (force)"))
+
+
+@pytest.fixture
+def new_database(postgres_server: str) -> Iterator[Callable[[str], str]]:
+    """Makes a database out of another one (``template1``: an empty one) for this test; returns its DSN."""
+    with _databases(postgres_server) as make:
+        yield make
+
+
+@pytest.fixture(scope="module")
+def lasting_dsn(postgres_server: str, migrated_template: str) -> Iterator[str]:
+    """A migrated database for all tests of a module."""
+    with _databases(postgres_server) as make:
+        yield make(migrated_template)
 
 
 @pytest.fixture

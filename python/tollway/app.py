@@ -22,6 +22,8 @@ from tollway.control.tenants.queries import Declared
 from tollway.errors import NotFound
 from tollway.proxy.auth.identify import Authenticator
 from tollway.proxy.boundary import Boundary, Identities, InFlight
+from tollway.proxy.counting import Counting
+from tollway.proxy.dialects.table import dialects
 from tollway.proxy.exchange import Principal
 from tollway.proxy.feed import Feed
 from tollway.proxy.guardrails.screen import Screener
@@ -29,6 +31,7 @@ from tollway.proxy.hallway import Hallway
 from tollway.proxy.ingress.intake import Intake
 from tollway.proxy.ingress.receive import Receiver
 from tollway.proxy.limits.admit import Admitter, compile_principal
+from tollway.proxy.media.fetch import GuardedFetcher, SystemResolver
 from tollway.proxy.models import ModelList
 from tollway.proxy.providers.call import Caller
 from tollway.proxy.providers.http import HttpTransport
@@ -43,6 +46,14 @@ from tollway.storage.pool import connect
 from tollway.telemetry.logs import Log
 from tollway.telemetry.metrics import Metrics
 from tollway.wire.error_envelope import render
+
+DOORS: tuple[tuple[str, Operation], ...] = (
+    ("/v1/moderations", "moderations"),
+    ("/v1/rerank", "rerank"),
+    ("/v1/images/generations", "images"),
+    ("/v1/audio/speech", "speech"),
+)
+"""Where the operations are that pass to whoever speaks them, and are said as chat to nobody."""
 
 
 class Places(msgspec.Struct, frozen=True):
@@ -126,6 +137,8 @@ async def build(
     ledger.join()
     journal = Journal(places.journal)
     transport = HttpTransport()
+    resolver = SystemResolver()
+    media = GuardedFetcher(resolver, allowed=frozenset(settings.media.allow))
     in_flight = InFlight()
     identities = Identities()
     declared = Declared(frozenset(settings.tenants), frozenset(settings.guardrails))
@@ -138,14 +151,14 @@ async def build(
     changes = KeyChanges(dsn, feed.key_changed, feed.missed_changes)
     vocabularies = Vocabularies()
     bookkeeper = Bookkeeper(journal, vocabularies, log, metrics)
-    hallway = Hallway(
-        authenticator,
-        Receiver(settings.server.max_body_bytes, Intake()),
-        Admitter(ledger, vocabularies, metrics),
-        Screener(snapshot, metrics),
-        Caller(open_providers(snapshot, transport)),
-        bookkeeper,
-    )
+    receiver = Receiver(settings.server.max_body_bytes, Intake())
+    admitter = Admitter(ledger, vocabularies, metrics)
+    screener = Screener(snapshot, metrics)
+    caller = Caller(open_providers(snapshot, transport, media))
+    hallway = Hallway(authenticator, receiver, admitter, screener, caller, bookkeeper)
+    counting = Counting(authenticator, receiver, admitter, screener, caller, vocabularies)
+
+    spoken = dialects()
 
     def boundary(
         serve: Callable[[Any], Coroutine[Any, Any, None]], method: str, operation: Operation = "chat"
@@ -156,6 +169,7 @@ async def build(
             in_flight,
             identities,
             methods=frozenset({method}),
+            dialect=spoken[operation],
             operation=operation,
             log=log,
             metrics=metrics,
@@ -169,6 +183,10 @@ async def build(
         Route("/api/v1/chat/completions", chat),
         Route("/v1/completions", boundary(hallway.serve, "POST", "completions")),
         Route("/v1/embeddings", boundary(hallway.serve, "POST", "embeddings")),
+        Route("/v1/messages", boundary(hallway.serve, "POST", "messages")),
+        Route("/v1/messages/count_tokens", boundary(counting.serve, "POST", "count_tokens")),
+        Route("/v1/responses", boundary(hallway.serve, "POST", "responses")),
+        *(Route(path, boundary(hallway.serve, "POST", operation)) for path, operation in DOORS),
         Route("/v1/models", boundary(ModelList(authenticator).serve, "GET")),
         *health.routes(health_of, exposition, serve_metrics=settings.telemetry.metrics),
         *control.routes(pool, log, lambda: declared),
@@ -179,6 +197,7 @@ async def build(
         await bookkeeper.finish()
         journal.close()
         transport.close()
+        resolver.close()
         ledger.close()
         await pool.close()
         await exposition.close()

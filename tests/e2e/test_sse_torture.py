@@ -43,12 +43,12 @@ def events() -> list[dict[str, object]]:
 async def test_every_framing_gives_the_same_answer(start: Start, upstream: FakeUpstream, asked: bool) -> None:
     sent = events()
     text = "".join(f"data: {json.dumps(event, ensure_ascii=False)}\n\n" for event in sent) + "data: [DONE]\n\n"
-    upstream.scripts = {chunking: stream(text, chunking) for chunking in CHUNKINGS}
-    gateway = await asyncio.to_thread(start, models=models(*CHUNKINGS))
+    upstream.scripts = {str(chunking): stream(text, chunking) for chunking in CHUNKINGS}
+    gateway = await asyncio.to_thread(start, models=models(*map(str, CHUNKINGS)))
     expected = sent if asked else sent[:-1]
     async with httpx2.AsyncClient(base_url=gateway.base_url, headers={"authorization": f"Bearer {KEY}"}) as client:
         for chunking in CHUNKINGS:
-            body: dict[str, object] = {"model": chunking, "messages": [{"role": "user", "content": "Hi"}]}
+            body: dict[str, object] = {"model": str(chunking), "messages": [{"role": "user", "content": "Hi"}]}
             options = {"stream_options": {"include_usage": True}} if asked else {}
             answer = await client.post("/chat/completions", json={**body, "stream": True, **options}, timeout=30)
             assert payloads(answer.text) == expected, chunking

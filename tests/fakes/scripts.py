@@ -14,7 +14,8 @@ Step = (
     | tuple[Literal["hang"]]  # silence, until the client leaves
 )
 Framing = Literal["chunked", "length", "close"]
-Chunking = Literal["events", "lines", "one_byte", "merged", "crlf", "comments", "named", "unterminated"]
+Chunking = Literal["events", "lines", "one_byte", "merged", "crlf", "comments", "named", "unterminated"] | int
+"""How a stream is cut into writes, and framed; a number is a size in bytes."""
 
 CHUNKINGS: tuple[Chunking, ...] = (
     "events",  # an event a write
@@ -182,6 +183,9 @@ def _broken(count: int, ending: tuple[Step, ...], gap_s: float) -> Script:
 
 def _pieces(text: str, chunking: Chunking) -> list[bytes]:
     text = text.replace("\r\n", "\n")
+    if isinstance(chunking, int):
+        wire = text.encode()
+        return [wire[start : start + chunking] for start in range(0, len(wire), chunking)]
     match chunking:
         case "crlf":
             text = text.replace("\n", "\r\n")

@@ -83,8 +83,8 @@ def test_texts_of_any_form_are_read_screened_and_sent_as_they_are(
 
 
 def test_an_operation_that_is_none_is_refused() -> None:
-    with pytest.raises(ValueError, match="use chat, completions, embeddings"):
-        chat.read_request(b"{}", "moderations")
+    with pytest.raises(ValueError, match="use chat, completions, embeddings, messages"):
+        chat.read_request(b"{}", "batches")
 
 
 @given(bodies())

@@ -13,6 +13,8 @@ from tollway.contract.keys import GATEWAY_USE, KeyRecord
 from tollway.contract.limits import LimitValues
 from tollway.contract.snapshot import Operation, Policy, Price, ProviderAccess, Route, Snapshot, Target, Timeouts
 from tollway.proxy.boundary import Connection, Message, current_task
+from tollway.proxy.causes import Cause, Fault, cause_of
+from tollway.proxy.dialects.table import dialects
 from tollway.proxy.exchange import Arrival, Called, Planned, Principal, Progress, Timing
 
 HELLO = [{"role": "user", "content": "Hi"}]
@@ -124,6 +126,14 @@ class Answer:
         assert step is None or isinstance(step, bytes)
         return step
 
+    def fault(self, body: bytes) -> Fault:
+        """By status, with the body's words."""
+        return Fault(cause_of(self.status), body.decode("utf-8", "replace"))
+
+    def event_fault(self, payload: bytes) -> Fault:
+        """The provider's own fault, with the payload's words."""
+        return Fault(Cause.SERVER, payload.decode("utf-8", "replace"))
+
     async def close(self) -> None:
         """Counts."""
         self.closed += 1
@@ -180,7 +190,9 @@ def arrive(
     """A request at the door, served by the current task."""
     client, headers = client or Client(), headers or {}
     connection = Connection(headers, client.receive, client.send, current_task())
-    return Arrival("id-1", "request-1", headers, connection, Timing(), known or snapshot(), operation)
+    return Arrival(
+        "id-1", "request-1", headers, connection, Timing(), known or snapshot(), dialects()[operation], operation
+    )
 
 
 def planned(

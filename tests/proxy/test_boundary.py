@@ -12,6 +12,7 @@ from tests.proxy.edge import Client, arrive, snapshot
 
 from tollway.errors import BodyTooLarge, InvalidRequest, RateLimited, RequestTimeout, Unauthenticated, UpstreamBroken
 from tollway.proxy.boundary import Boundary, ClientGone, Identities, InFlight, current_task, method_not_allowed
+from tollway.proxy.dialects.table import dialects
 from tollway.proxy.exchange import Arrival
 from tollway.telemetry.metrics import Metrics
 
@@ -38,6 +39,7 @@ def run(recording: Recording, metrics: Metrics, in_flight: InFlight) -> Run:
             in_flight,
             Identities(),
             methods=frozenset({"POST"}),
+            dialect=dialects()["chat"],
             log=recording.log,
             metrics=metrics,
         )

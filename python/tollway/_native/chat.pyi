@@ -1,4 +1,4 @@
-"""Chat requests and answers as bytes: read, rewritten and counted without building the messages (stations 1 to 8).
+"""Requests and answers as bytes: read, rewritten and counted without building the messages (stations 1 to 8).
 
 A request's fields that Tollway does not know pass through untouched, byte for byte. Encodings are `cl100k_base` and
 `o200k_base`; another raises ValueError.
@@ -28,7 +28,7 @@ class ChatRequest:
 
     @property
     def operation(self) -> str:
-        """What is asked for: `chat`, `completions` or `embeddings`."""
+        """What is asked for, as `tollway.contract.snapshot.Operation` names it."""
 
     @property
     def numbered(self) -> int:
@@ -40,7 +40,7 @@ class ChatRequest:
     def stream(self) -> bool: ...
     @property
     def include_usage(self) -> bool:
-        """Whether the client asked for usage in its stream."""
+        """Whether the client asked for usage in its stream. Only a chat and a continuation must be asked."""
 
     @property
     def n(self) -> int:
@@ -48,21 +48,24 @@ class ChatRequest:
 
     @property
     def max_tokens(self) -> int | None:
-        """The bound on each choice: `max_completion_tokens`, else `max_tokens`."""
+        """The bound on each choice: `max_completion_tokens`, else `max_tokens`; `max_output_tokens` of a response."""
 
     @property
-    def user(self) -> str | None: ...
+    def user(self) -> str | None:
+        """The client's own name for its end user: `user`; else, of a response, `safety_identifier`; of a message,
+        `metadata.user_id`."""
+
     @property
     def messages(self) -> int:
-        """The number of messages, or of texts."""
+        """The number of messages or items, or of texts."""
 
     @property
     def text_bytes(self) -> int:
         """Bytes of all text a model reads, escapes undone."""
 
     def render(self, model: str, ask_usage: bool) -> bytes:
-        """The body for an upstream: `model` replaced and, with `ask_usage` in a stream, `stream_options.include_usage`
-        set. Every other byte is the client's; with nothing to change it is `body` itself."""
+        """The body for an upstream: `model` replaced and, with `ask_usage` in a stream of a chat or a continuation,
+        `stream_options.include_usage` set. Every other byte is the client's; with nothing to change it is `body`."""
 
     def screen(self, scanner: Scanner) -> dict[str, int]:
         """How often each entity occurs in the texts a model reads; empty when they are clean. From 16 KiB on it works
@@ -71,18 +74,23 @@ class ChatRequest:
     def redacted(self, scanner: Scanner) -> tuple[ChatRequest, dict[str, int]]:
         """A request with `[EMAIL]`, `[CREDIT_CARD]`… in place of every finding, and the counts; itself when clean.
 
-        JSON stays JSON, also inside tool arguments, where a bare number becomes a quoted placeholder."""
+        JSON stays JSON, also inside tool arguments, where a bare number becomes a quoted placeholder. A model's own
+        signed thoughts are screened and stay as they are."""
 
     def prompt_upper_bound(self) -> int:
-        """A bound from above on `count_prompt`, in tokens, that costs nothing to know."""
+        """A bound from above on `count_prompt`, in tokens, that costs nothing to know. What lies with the provider (the
+        response or conversation that is continued, a stored prompt) is in neither."""
 
     def count_prompt(self, encoding: str) -> int:
         """The prompt's tokens: texts and chat overhead exactly, tool definitions as their JSON text and images as
         765 each, which are approximations."""
 
 def read_request(body: bytes, operation: str = "chat") -> ChatRequest:
-    """Checks a request: strict JSON, at most 128 levels deep. Raises InvalidRequest in OpenAI's words. From 128 KiB
-    on it works without the interpreter, as do `read_answer` and `render`: then call it from a thread."""
+    """Checks a request: strict JSON, at most 128 levels deep, with a `model`. Of operations that come as a form
+    (`image_edits`, `transcriptions`, `translations`) the fields of the form, as JSON.
+
+    Raises InvalidRequest in OpenAI's words, ValueError for an operation that is none. From 128 KiB on it works without
+    the interpreter, as do `read_answer` and `render`: then call it from a thread."""
 
 @final
 class Usage:
@@ -103,7 +111,13 @@ class Usage:
         """Prompt tokens read from the provider's cache. Upstreams have told more than the whole prompt."""
 
     @property
-    def cache_write_tokens(self) -> int | None: ...
+    def cache_write_tokens(self) -> int | None:
+        """Prompt tokens written to the provider's cache."""
+
+    @property
+    def cache_write_1h_tokens(self) -> int | None:
+        """Those of them that are kept for an hour (Anthropic)."""
+
     @property
     def reasoning_tokens(self) -> int | None: ...
     @property
@@ -113,16 +127,19 @@ class Usage:
 
 @final
 class ChatAnswer:
-    """A whole answer of an OpenAI-compatible upstream, or its error envelope."""
+    """A whole answer of an upstream in the operation's dialect, or its error envelope."""
 
     @property
     def model(self) -> str | None: ...
     @property
     def choices(self) -> int:
-        """The number of choices."""
+        """The number of choices; 1 of a message or a response; of images, results or verdicts, their number."""
 
     @property
-    def finish_reasons(self) -> list[str]: ...
+    def finish_reasons(self) -> list[str]:
+        """In the dialect's words: of a message its `stop_reason`, of a response its status or the reason why it is
+        incomplete."""
+
     @property
     def error(self) -> bool:
         """Whether it is an error envelope, in any of the shapes upstreams give it."""
@@ -132,5 +149,5 @@ class ChatAnswer:
     def count_completion(self, encoding: str) -> int:
         """The tokens of everything the choices say, for when no usage was told. Works without the interpreter."""
 
-def read_answer(body: bytes) -> ChatAnswer:
-    """Reads an answer. Raises ValueError for what is not a JSON object."""
+def read_answer(body: bytes, operation: str = "chat") -> ChatAnswer:
+    """Reads an answer. Raises ValueError for what is not a JSON object, and for an operation that is none."""

@@ -18,7 +18,7 @@ import asyncpg
 import msgspec
 
 from tollway.cli.address import base_url, readiness
-from tollway.control.publish import BASE_URLS
+from tollway.control.publish import base_url_of
 from tollway.settings import ProviderSettings, ServerSettings, Settings
 from tollway.storage import pool
 from tollway.storage.account import Account, AccountUnusable
@@ -66,7 +66,7 @@ def providers(settings: Settings) -> Iterator[Finding]:
     """Which providers have their key, and whom the simulator stands in for."""
     for name, provider in settings.providers.items():
         if not provider.is_configured:
-            advice = f"Set the variable of providers.{name}.api_key to have it asked."
+            advice = f"Set the variable of providers.{name}.{provider.key_name} to have it asked."
             yield Finding(f"provider {name}", "warn", "has no key and is passed over", advice)
     simulated = [alias for alias, model in settings.models.items() if _is_simulated_alone(settings, alias)]
     if simulated:
@@ -77,7 +77,7 @@ def providers(settings: Settings) -> Iterator[Finding]:
 
 def reachable(name: str, provider: ProviderSettings, timeout_s: float = 2.0) -> Finding | None:
     """Whether a provider's host takes a connection; ``None`` for one that is in this process."""
-    parts = urlsplit(provider.base_url or BASE_URLS.get(provider.kind, ""))
+    parts = urlsplit(base_url_of(provider))
     if not parts.hostname:
         return None
     port = parts.port or (443 if parts.scheme == "https" else 80)

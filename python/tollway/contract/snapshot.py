@@ -28,6 +28,7 @@ ProviderKind = Literal[
     "ollama",
     "cohere",
     "simulator",
+    "vertex",
 ]
 Operation = Literal[
     "chat",
@@ -45,25 +46,66 @@ Operation = Literal[
     "translations",
 ]
 
-_OPENAIS = frozenset[Operation]({"chat", "completions", "embeddings"})
+_TEXTS = frozenset[Operation]({"chat", "completions", "embeddings"})
+_SOUNDS = frozenset[Operation]({"speech", "transcriptions", "translations"})
+_IMAGES = frozenset[Operation]({"images", "image_edits"})
 OPERATIONS: Mapping[ProviderKind, frozenset[Operation]] = {
-    "openai": _OPENAIS,
-    "azure": _OPENAIS,
-    "xai": frozenset({"chat", "completions"}),
-    "vllm": _OPENAIS,
-    "openai_compatible": _OPENAIS,
-    "anthropic": frozenset({"chat"}),
+    "openai": _TEXTS | _SOUNDS | _IMAGES | {"responses", "moderations"},
+    "azure": _TEXTS | _SOUNDS | _IMAGES | {"responses"},
+    "xai": frozenset({"chat", "completions", "responses", "images"}),
+    "vllm": _TEXTS | {"rerank", "transcriptions", "translations"},
+    "openai_compatible": _TEXTS | _SOUNDS | _IMAGES | {"moderations", "rerank"},
+    "anthropic": frozenset({"chat", "messages", "count_tokens"}),
     "google": frozenset({"chat"}),
-    "mistral": frozenset({"chat", "embeddings"}),
-    "deepseek": frozenset({"chat"}),
-    "groq": frozenset({"chat"}),
-    "together": _OPENAIS,
-    "openrouter": _OPENAIS,
-    "ollama": _OPENAIS,
-    "cohere": frozenset({"chat", "embeddings"}),
+    "mistral": frozenset({"chat", "embeddings", "moderations", "transcriptions"}),
+    "deepseek": frozenset({"chat", "responses"}),
+    "groq": _SOUNDS | {"chat"},
+    "together": _TEXTS | _SOUNDS | {"images", "rerank"},
+    "openrouter": _TEXTS | {"responses"},
+    "ollama": _TEXTS,
+    "cohere": frozenset({"chat", "embeddings", "rerank"}),
     "simulator": frozenset({"chat"}),
+    "vertex": frozenset({"chat"}),
 }
-"""What a kind of provider can be asked for; whether its model can is its own to say."""
+"""What a kind of provider can be asked for; whether its model can is its own to say. ``openai_compatible`` may be any
+server: it is trusted to say itself what it does not serve, but for ``responses``, which are said as chat to it."""
+
+TRANSLATED = frozenset[Operation]({"messages", "count_tokens", "responses"})
+"""What is said as chat to a provider that can't be asked for it; tokens are counted here where it can't count."""
+
+
+def serves(kind: ProviderKind, operation: Operation) -> bool:
+    """Whether a provider of this kind can answer, in its own dialect or as chat."""
+    asked = OPERATIONS[kind]
+    return operation in asked or (operation in TRANSLATED and "chat" in asked)
+
+
+class GoogleCredentials(msgspec.Struct, frozen=True):
+    """A service account of Google Cloud, and where its calls go. ``private_key`` is PEM."""
+
+    project: str
+    location: str
+    client_email: str
+    private_key: str
+    token_url: str
+    private_key_id: str | None = None
+
+    def __repr__(self) -> str:
+        """Without the key."""
+        return f"GoogleCredentials(project={self.project!r}, location={self.location!r})"
+
+
+class EntraCredentials(msgspec.Struct, frozen=True):
+    """An application that Microsoft Entra knows, and where it gets its tokens for ``scope``."""
+
+    token_url: str
+    client_id: str
+    client_secret: str
+    scope: str
+
+    def __repr__(self) -> str:
+        """Without the secret."""
+        return f"EntraCredentials(client_id={self.client_id!r})"
 
 
 class ProviderAccess(msgspec.Struct, frozen=True):
@@ -74,6 +116,8 @@ class ProviderAccess(msgspec.Struct, frozen=True):
     base_url: str
     api_key: str | None
     api_version: str | None = None
+    google: GoogleCredentials | None = None
+    entra: EntraCredentials | None = None
 
     def __repr__(self) -> str:
         """Without the key, so that no log or traceback shows it."""
@@ -97,8 +141,9 @@ class Timeouts(msgspec.Struct, frozen=True):
 class Price(msgspec.Struct, frozen=True):
     """Prices in whole pico-dollars (10⁻¹² USD) per token: exact for every published price.
 
-    One US dollar per million tokens is 1,000,000 pico-dollars per token. ``cached_input`` and ``reasoning`` are
-    ``None`` where the provider names no price of their own (then input's and output's price holds).
+    One US dollar per million tokens is 1,000,000 pico-dollars per token. ``cached_input``, ``cache_write`` and
+    ``reasoning`` are ``None`` where the provider names no price of their own (then input's and output's price holds);
+    ``cache_write_1h`` is what is kept for an hour (else ``cache_write``'s).
     """
 
     version: str
@@ -107,6 +152,24 @@ class Price(msgspec.Struct, frozen=True):
     cached_input: int | None = None
     cache_write: int | None = None
     reasoning: int | None = None
+    cache_write_1h: int | None = None
+
+
+class Overrule(msgspec.Struct, frozen=True, kw_only=True):
+    """What the operator says that a target takes, against what is known of its model; ``None`` is nothing said."""
+
+    images: bool | None = None
+    image_urls: bool | None = None
+    documents: bool | None = None
+    audio: bool | None = None
+    tools: bool | None = None
+    parallel_tool_calls: bool | None = None
+    json_schema: bool | None = None
+    seed: bool | None = None
+    temperature: bool | None = None
+    reasoning_effort: tuple[str, ...] | None = None
+    stop: int | None = None
+    max_output_tokens: int | None = None
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -116,6 +179,7 @@ class Target(msgspec.Struct, frozen=True):
     model: str
     weight: int
     price: Price | None
+    takes: Overrule = Overrule()
 
 
 class Route(msgspec.Struct, frozen=True):

@@ -8,9 +8,14 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+import msgspec
+
 from tollway.contract.keys import GATEWAY_USE, KeyRecord
 from tollway.contract.limits import LimitValues
 from tollway.contract.snapshot import (
+    EntraCredentials,
+    GoogleCredentials,
+    Overrule,
     PiiCheck,
     Policy,
     Price,
@@ -23,6 +28,7 @@ from tollway.contract.snapshot import (
 )
 from tollway.control.billing.prices import Prices, configured_price
 from tollway.settings import (
+    EntraSettings,
     GuardrailSettings,
     KeySettings,
     LimitSettings,
@@ -32,6 +38,7 @@ from tollway.settings import (
     TargetSettings,
     TenantSettings,
     TimeoutSettings,
+    read_account,
 )
 
 DEFAULT: Final = "default"
@@ -68,14 +75,62 @@ def publish(settings: Settings, prices: Prices, version: int) -> Snapshot:
     )
 
 
+def _version(provider: ProviderSettings) -> str | None:
+    """Azure's version; ``None`` is its v1 path, which has none."""
+    if provider.api_version == "v1":
+        return None
+    return provider.api_version or (AZURE_API_VERSION if provider.kind == "azure" else None)
+
+
+def base_url_of(provider: ProviderSettings) -> str:
+    """Where a provider is: its own address, or the one home of its kind; empty for the simulator.
+
+    Vertex has a home a location; ``global`` has none of its own (cloud.google.com, "Vertex AI locations").
+    """
+    if provider.base_url is not None or provider.kind != "vertex":
+        return provider.base_url or BASE_URLS.get(provider.kind, "")
+    if provider.location == "global":
+        return "https://aiplatform.googleapis.com"
+    if provider.location in ("us", "eu"):
+        return f"https://aiplatform.{provider.location}.rep.googleapis.com"
+    return f"https://{provider.location}-aiplatform.googleapis.com"
+
+
 def _access(name: str, provider: ProviderSettings) -> ProviderAccess:
-    base_url = provider.base_url or BASE_URLS.get(provider.kind, "")
     return ProviderAccess(
         name=name,
         kind=provider.kind,
-        base_url=base_url.rstrip("/"),
+        base_url=base_url_of(provider).rstrip("/"),
         api_key=provider.api_key.reveal() if provider.api_key else None,
-        api_version=provider.api_version or (AZURE_API_VERSION if provider.kind == "azure" else None),
+        api_version=_version(provider),
+        google=_service_account(provider) if provider.kind == "vertex" and provider.is_configured else None,
+        entra=_application(provider.entra) if provider.entra else None,
+    )
+
+
+def _application(entra: EntraSettings) -> EntraCredentials:
+    """The application, with what its tokens are for: in sovereign clouds another address of the same service."""
+    authority = entra.authority.rstrip("/")
+    end = "us" if authority.endswith(".us") else "cn" if authority.endswith(".cn") else "com"
+    return EntraCredentials(
+        token_url=f"{authority}/{entra.tenant_id}/oauth2/v2.0/token",
+        client_id=entra.client_id,
+        client_secret=entra.client_secret.reveal(),
+        scope=f"https://cognitiveservices.azure.{end}/.default",
+    )
+
+
+def _service_account(provider: ProviderSettings) -> GoogleCredentials:
+    """The account of a checked configuration."""
+    text = provider.credentials.reveal() if provider.credentials else ""
+    account = read_account(text, any_token_uri=provider.token_url is not None)
+    return GoogleCredentials(
+        project=provider.project or account.project_id or "",
+        location=provider.location or "",
+        client_email=account.client_email,
+        private_key=account.private_key,
+        token_url=provider.token_url or account.token_uri,
+        private_key_id=account.private_key_id,
     )
 
 
@@ -98,6 +153,7 @@ def _target(
         model=target.model,
         weight=target.weight,
         price=own_price or prices.find(provider.kind, provider.base_url, target.model, alias),
+        takes=Overrule(**msgspec.structs.asdict(target.takes)),
     )
 
 

@@ -23,11 +23,12 @@ from tollway.errors import (
     label_of,
 )
 from tollway.proxy.deadline import Deadline
+from tollway.proxy.dialects.port import Dialect, refused
 from tollway.proxy.exchange import Arrival, Timing
 from tollway.proxy.pieces import joined
 from tollway.telemetry.logs import Log
 from tollway.telemetry.metrics import Metrics
-from tollway.wire.error_envelope import render
+from tollway.wire.error_envelope import internal, render
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
@@ -74,8 +75,8 @@ class Connection:
     """One request's two directions.
 
     ``committed`` tells that a status line is out, ``gone`` that the client left, ``settled`` that station 8 has
-    counted the call. Stations add to ``answer_headers``
-    what any answer, also a refusal, is to carry.
+    counted the call, ``is_opaque`` that what is out are bytes which no error event can follow. Stations add to
+    ``answer_headers`` what any answer, also a refusal, is to carry.
     """
 
     __slots__ = (
@@ -87,6 +88,7 @@ class Connection:
         "committed",
         "gone",
         "headers",
+        "is_opaque",
         "settled",
         "task",
     )
@@ -101,6 +103,7 @@ class Connection:
         self._watch: asyncio.Task[None] | None = None
         self.committed = False
         self.settled = False
+        self.is_opaque = False
         self.gone = False
 
     async def body(
@@ -209,6 +212,7 @@ class Boundary:
         identities: Identities,
         *,
         methods: frozenset[str],
+        dialect: Dialect,
         operation: Operation = "chat",
         log: Log,
         metrics: Metrics,
@@ -218,6 +222,7 @@ class Boundary:
         self._in_flight = in_flight
         self._identities = identities
         self._methods = methods
+        self._dialect = dialect
         self._operation = operation
         self._log = log
         self._metrics = metrics
@@ -230,7 +235,9 @@ class Boundary:
         identity = self._identities.new()
         asked = headers.get(b"x-request-id")
         request_id = asked.decode("ascii") if asked is not None and _REQUEST_ID.fullmatch(asked) else identity
-        arrival = Arrival(identity, request_id, headers, connection, Timing(), self._snapshot(), self._operation)
+        arrival = Arrival(
+            identity, request_id, headers, connection, Timing(), self._snapshot(), self._dialect, self._operation
+        )
         self._in_flight.add(task)
         self._metrics.entered()
         try:
@@ -256,16 +263,27 @@ class Boundary:
             self._log.error("defect", error=error, request_id=arrival.request_id)
         elif error.status >= 500:
             self._log.warning("failed", code=error.code, cause=error.inside, request_id=arrival.request_id)
-        rendered = render(error, arrival.request_id)
+        dialect, request_id = self._dialect, arrival.request_id
+        rendered = render(error, request_id, lambda shown: dialect.envelope(refused(shown, request_id)))
         connection = arrival.connection
         connection.unwatch()  # nothing is left to be cut; a hang-up now must not cancel the refusal
         if not connection.settled:
             self._metrics.refused(label_of(error))
         if connection.committed:
-            await connection.end(b"data: " + rendered.body + b"\n\n")  # only a stream is cut after its head
+            if connection.is_opaque:
+                return  # without its end the server cuts the connection: what is out does not look complete
+            await connection.end(self._cut(error, request_id))
             return
-        await connection.start(rendered.status, [*rendered.headers, *connection.answer_headers])
+        headers = [*rendered.headers, *connection.answer_headers]
+        if dialect.answer_id_header != b"x-request-id":
+            headers.append((dialect.answer_id_header, request_id.encode("ascii")))
+        await connection.start(rendered.status, headers)
         await connection.end(rendered.body)
+
+    def _cut(self, error: Exception, request_id: str) -> bytes:
+        """The end of an answer whose head is out: only a stream is cut there."""
+        known = error if isinstance(error, GatewayError) else internal(request_id)
+        return self._dialect.fault_event(refused(known, request_id))
 
 
 def current_task() -> "asyncio.Task[Any]":

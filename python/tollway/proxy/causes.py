@@ -2,8 +2,11 @@
 
 A provider's own words are read by its own file; they come down to a :class:`Cause`, and everything else hangs on that.
 Providers say 402 and 422 where OpenAI's dialect has 429 ``insufficient_quota`` and 400; both never reach a client.
+Their text does, without the secrets in it: :func:`cleaned`.
 """
 
+import re
+from collections.abc import Sequence
 from enum import Enum
 from typing import Literal
 
@@ -31,6 +34,7 @@ class Cause(Enum):
     INVALID = "invalid"
     CONTEXT_WINDOW = "context_window"
     CONTENT_POLICY = "content_policy"
+    BAD_GENERATION = "bad_generation"
     BAD_KEY = "bad_key"
     FORBIDDEN = "forbidden"
     NOT_FOUND = "not_found"
@@ -53,6 +57,7 @@ _EFFECTS = {
     Cause.INVALID: Effect(400, "invalid_request_error", None, "return"),
     Cause.CONTEXT_WINDOW: Effect(400, "invalid_request_error", "context_length_exceeded", "fail_over"),
     Cause.CONTENT_POLICY: Effect(400, "invalid_request_error", "content_filter", "fail_over"),
+    Cause.BAD_GENERATION: Effect(400, "invalid_request_error", "bad_generation", "retry"),
     Cause.BAD_KEY: Effect(401, "authentication_error", "invalid_api_key", "cool"),
     Cause.FORBIDDEN: Effect(403, "permission_error", None, "fail_over"),
     Cause.NOT_FOUND: Effect(404, "invalid_request_error", "model_not_found", "fail_over"),
@@ -77,8 +82,10 @@ _OF_STATUS = {
     413: Cause.TOO_LARGE,
     422: Cause.INVALID,
     429: Cause.RATE_LIMIT,
+    498: Cause.OVERLOADED,  # Groq's, for its flexible tier
     503: Cause.OVERLOADED,
     504: Cause.TIMEOUT,
+    524: Cause.TIMEOUT,  # Cloudflare's
     529: Cause.OVERLOADED,
 }
 
@@ -93,24 +100,67 @@ def seen_as(status: int) -> int:
 
 def cause_of(status: int) -> Cause:
     """What a status alone says."""
-    return _OF_STATUS.get(status, Cause.SERVER if status >= 500 else Cause.INVALID)
+    return _OF_STATUS.get(status, Cause.INVALID if 400 <= status < 500 else Cause.SERVER)
 
 
 class Fault(msgspec.Struct, frozen=True):
-    """A provider's refusal: why, in its own words, and when to come back, in seconds, if it says so."""
+    """A provider's refusal: why, in its own words, and when to come back, in seconds, if it says so.
+
+    ``is_lasting``: the provider says itself that the same call will fail again (``x-should-retry: false``).
+    """
 
     cause: Cause
     message: str
     param: str | None = None
     retry_after_s: float | None = None
+    is_lasting: bool = False
+
+    @property
+    def handling(self) -> Handling:
+        """What routing may do: its cause's, but no second try where the provider says that it will fail, too."""
+        handling = self.cause.effect.handling
+        return "fail_over" if self.is_lasting and handling == "retry" else handling
 
     @property
     def should_retry(self) -> bool:
         """Whether the same call may succeed at the same place later."""
-        return self.cause.effect.handling in ("retry", "cool") and self.cause not in (Cause.QUOTA, Cause.BAD_KEY)
+        if self.is_lasting or self.cause in (Cause.QUOTA, Cause.BAD_KEY):
+            return False
+        return self.cause.effect.handling in ("retry", "cool")
 
 
 def envelope(fault: Fault) -> bytes:
     """OpenAI's ``{"error": {message, type, param, code}}``; also the payload of an error event in a stream."""
     effect = fault.cause.effect
     return written(fault.message, effect.type, fault.param, effect.code)
+
+
+MASK = "[secret]"
+"""What stands in a text where a secret was."""
+
+_SECRETS = re.compile(
+    r"(?P<scheme>\bbearer\s{1,8})(?:(?=\D{0,64}\d)[\w.~+/=-]{4,4096}|[\w.~+/=-]{16,4096})"
+    r"|\b(?:sk|rk|pk|gsk|csk|xai|pplx|sess|tgp_v1|hf|fw)[-_][A-Za-z0-9_-]{16,512}"
+    r"|\bAIza[A-Za-z0-9_-]{30,64}"
+    r"|\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"
+    r"|\beyJ[A-Za-z0-9_-]{8,4096}\.[A-Za-z0-9_-]{8,4096}\.[A-Za-z0-9_-]{8,4096}",
+    re.IGNORECASE,
+)
+"""Credentials by their look: a bearer's, keys with the prefixes that providers give them, signed tokens. A key that
+the provider itself has masked (``sk-ab****yz``) stays as it is."""
+
+
+def cleaned(text: str, secrets: Sequence[str] = ()) -> str:
+    """A provider's text without ``secrets``, such as the key that the call was made with, and without what looks like
+    a credential."""
+    for secret in secrets:
+        if secret:
+            text = text.replace(secret, MASK)
+    return _SECRETS.sub(lambda found: (found["scheme"] or "") + MASK, text)
+
+
+def cleaned_body(body: bytes, secrets: Sequence[str] = ()) -> bytes:
+    """As :func:`cleaned`, for a body that passes on as it came; every byte that is no secret stays."""
+    text = body.decode("utf-8", "surrogateescape")
+    clean = cleaned(text, secrets)
+    return body if clean == text else clean.encode("utf-8", "surrogateescape")

@@ -15,6 +15,8 @@ from tollway._native.sse import Relay
 from tollway.contract.keys import KeyRecord
 from tollway.contract.snapshot import Operation, Route, Snapshot, Target
 from tollway.contract.usage import Outcome, UsageRow
+from tollway.proxy.causes import Fault
+from tollway.proxy.dialects.port import Dialect, Writer
 
 if TYPE_CHECKING:
     from tollway.proxy.boundary import Connection
@@ -51,7 +53,7 @@ class Principal(msgspec.Struct, frozen=True):
 class Arrival(msgspec.Struct, frozen=True):
     """A request at the door: only its head has been read. ``id`` is ours, ``request_id`` is for the client to see.
 
-    ``operation`` is what its path asks for.
+    ``operation`` is what its path asks for, ``dialect`` how its answer is said.
     """
 
     id: str
@@ -60,6 +62,7 @@ class Arrival(msgspec.Struct, frozen=True):
     connection: "Connection"
     timing: Timing
     snapshot: Snapshot
+    dialect: Dialect
     operation: Operation = "chat"
 
 
@@ -128,13 +131,26 @@ class UpstreamAnswer(Protocol):
         """
         ...
 
+    def fault(self, body: bytes) -> Fault:
+        """Why it is a refusal: ``body`` is all of it, and says so, or the status does."""
+        ...
+
+    def event_fault(self, payload: bytes) -> Fault:
+        """Why a stream failed: ``payload`` is the event that said so."""
+        ...
+
     async def close(self) -> None:
         """Gives the connection back, or cuts it when the body has not ended."""
         ...
 
 
 class Called(msgspec.Struct, frozen=True):
-    """Station 6's result: a provider has begun to answer. ``deadline`` is of the event loop's clock, in seconds."""
+    """Station 6's result: a provider has begun to answer. ``deadline`` is of the event loop's clock, in seconds.
+
+    ``asked`` is the operation that the provider was asked for, whose dialect its answer is in. It is the client's own,
+    or ``chat``: then ``writer`` says the answer in the client's dialect, and ``warnings`` names the fields of the
+    request that had no place in the hub.
+    """
 
     arrival: Arrival
     request: ChatRequest
@@ -142,6 +158,9 @@ class Called(msgspec.Struct, frozen=True):
     target: Target
     answer: UpstreamAnswer
     deadline: float
+    asked: Operation = "chat"
+    writer: Writer | None = None
+    warnings: tuple[str, ...] = ()
 
 
 class Relayed(msgspec.Struct, frozen=True):

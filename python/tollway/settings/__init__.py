@@ -12,8 +12,10 @@ from tollway.settings.environment import environment
 from tollway.settings.faults import BadConfiguration, Fault
 from tollway.settings.loader import load, load_struct, read
 from tollway.settings.schema import schema, schema_text
+from tollway.settings.service_account import ServiceAccount, read_account
 from tollway.settings.structs import (
     Entity,
+    EntraSettings,
     GuardrailSettings,
     KeySettings,
     LimitSettings,
@@ -38,6 +40,7 @@ from tollway.settings.structs import (
 __all__ = [
     "BadConfiguration",
     "Entity",
+    "EntraSettings",
     "Fault",
     "GuardrailSettings",
     "KeySettings",
@@ -50,6 +53,7 @@ __all__ = [
     "ProviderSettings",
     "Secret",
     "ServerSettings",
+    "ServiceAccount",
     "Settings",
     "StorageSettings",
     "TargetSettings",
@@ -62,6 +66,7 @@ __all__ = [
     "load",
     "load_struct",
     "read",
+    "read_account",
     "schema",
     "schema_text",
 ]

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from tollway.settings.document import Document, Path, dotted
 from tollway.settings.faults import Fault
+from tollway.settings.service_account import read_account
 from tollway.settings.structs import ProviderSettings, Secret, Settings
 
 KEY_LENGTH_MIN = 16
@@ -48,13 +49,53 @@ def _provider(path: Path, provider: ProviderSettings, document: Document) -> Ite
         yield (*path, "base_url"), "the simulator is built in and has no address"
     elif why := _bad_address(provider.base_url):
         yield (*path, "base_url"), why
-    if provider.api_key is None:
-        if provider.needs_key and not document.is_written((*path, "api_key")):
-            yield path, f'"api_key" is missing; {kind} needs one'
-    elif why := _bad_secret(provider.api_key):
+    if provider.key is None:
+        is_faulty = any(document.is_written((*path, name)) for name in (provider.key_name, "entra"))
+        if provider.needs_key and not is_faulty:
+            yield path, f'"{provider.key_name}" is missing; {kind} needs one'
+    elif provider.api_key is not None and (why := _bad_secret(provider.api_key)):
         yield (*path, "api_key"), why
+    yield from _vertex(path, provider)
+    yield from _entra(path, provider)
     if provider.api_version is not None and kind != "azure":
         yield (*path, "api_version"), "only azure has versions"
+
+
+def _vertex(path: Path, provider: ProviderSettings) -> Iterator[Finding]:
+    if provider.kind != "vertex":
+        for name in ("credentials", "project", "location", "token_url"):
+            if getattr(provider, name) is not None:
+                yield (*path, name), f"only vertex has {name}"
+        return
+    if provider.api_key is not None:
+        yield (*path, "api_key"), "vertex has none; it needs credentials"
+    if provider.location is None:
+        yield path, '"location" is missing; vertex needs one'
+    if provider.token_url is not None and (why := _bad_address(provider.token_url)):
+        yield (*path, "token_url"), why
+    if not provider.credentials:
+        return
+    try:
+        account = read_account(provider.credentials.reveal(), any_token_uri=provider.token_url is not None)
+    except ValueError as error:
+        yield (*path, "credentials"), str(error)
+        return
+    if provider.project is None and account.project_id is None:
+        yield path, '"project" is missing, and the service account names none'
+
+
+def _entra(path: Path, provider: ProviderSettings) -> Iterator[Finding]:
+    entra = provider.entra
+    if entra is None:
+        return
+    if provider.kind != "azure":
+        yield (*path, "entra"), "only azure has entra"
+    elif provider.api_key is not None:
+        yield (*path, "entra"), "stands beside an api_key; one of them is enough"
+    if why := _bad_address(entra.authority):
+        yield (*path, "entra", "authority"), why
+    if why := _bad_secret(entra.client_secret):
+        yield (*path, "entra", "client_secret"), why
 
 
 def _bad_address(address: str) -> str:
@@ -99,7 +140,7 @@ def _models(settings: Settings, document: Document) -> Iterator[Finding]:
 
 
 def _lacks_key(provider: ProviderSettings) -> bool:
-    return provider.needs_key and provider.api_key is None
+    return provider.needs_key and provider.key is None
 
 
 def _secrets(settings: Settings) -> Iterator[Finding]:

@@ -31,6 +31,9 @@ READERS: Final[Mapping[str, tuple[_Reader, str]]] = {
 }
 """Who reads what is written with a unit, and the unit of what comes out."""
 
+FILE_LIMIT_BYTES = 64 * 1024
+"""As much is read of a file that a setting names."""
+
 _INT = re.compile(r"[-+]?(0|[1-9][0-9_]{0,18})")
 _TRUE = frozenset({"true", "yes", "on"})
 _BOOLS = _TRUE | {"false", "no", "off"}
@@ -101,8 +104,9 @@ class _Conversion:
                 return self._quantity(reader, inner, node, place)
             case inspect.Metadata(type=inner, extra={"names": str(section), **more}):
                 return self._reference(self.value(inner, node, place), section, str(more.get("all", "")), node, place)
-            case inspect.Metadata(type=inner):
-                return self.value(inner, node, place)
+            case inspect.Metadata(type=inner, extra=extra):
+                value = self.value(inner, node, place)
+                return self._file(value, node, place) if extra and "holds" in extra else value
             case inspect.UnionType(types=options):
                 return self._union(options, node, place)
             case inspect.StructType() if _is_secret(info):
@@ -253,6 +257,17 @@ class _Conversion:
         except ValueError as error:
             return self.fault(place, node.mark, f"{_shown(node)} {error}")
         return self._in_range(info, value, node, place, unit)
+
+    def _file(self, value: Any, node: Node, place: Place) -> Any:
+        """A secret that is JSON itself, or the path of a file that holds it; the file's content takes its place."""
+        if not isinstance(value, Secret) or not value or value.reveal().lstrip().startswith("{"):
+            return value
+        try:
+            with open(value.reveal(), "rb") as file:
+                return Secret(file.read(FILE_LIMIT_BYTES).decode("utf-8-sig"))
+        except (OSError, ValueError) as error:  # also no UTF-8, and a path with a zero in it
+            why = error.strerror if isinstance(error, OSError) else "it is no text"
+            return self.fault(place, node.mark, f"names a file that can't be read: {why}")
 
     def _reference(self, name: Any, section: str, everything: str, node: Node, place: Place) -> Any:
         """A name that a section must declare; one whose entry has faults of its own is declared all the same."""

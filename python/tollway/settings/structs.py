@@ -26,7 +26,9 @@ ProviderKind = Literal[
     "ollama",
     "cohere",
     "simulator",
+    "vertex",
 ]
+Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max", "default"]
 Entity = Literal["email", "credit_card", "us_ssn", "phone", "iban", "ip"]
 
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@+-]*$", max_length=128)]
@@ -43,6 +45,9 @@ ModelName = Annotated[str, Meta(extra={"names": "models", "all": "*"})]
 
 SizeBytes = Annotated[int, Meta(extra={"reads": "size_bytes"})]
 Seconds = Annotated[float, Meta(extra={"reads": "duration_s"})]
+HostPort = Annotated[str, Meta(pattern=r"^(\[[0-9a-f:.]+\]|[a-z0-9._-]{1,253}):[1-9][0-9]{0,4}$")]
+"""A host as addresses name it, in lower case, and its port: ``files.internal:443``."""
+
 PicoUsdPerToken = Annotated[int, Meta(extra={"reads": "picousd_per_token"})]
 InstantMs = Annotated[int, Meta(extra={"reads": "instant_ms"})]
 """Quantities: written as ``units`` reads them (``reads`` names its function), kept as plain numbers."""
@@ -109,6 +114,26 @@ class StorageSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
         return self.postgres.reveal() == "embedded"
 
 
+class MediaSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Images and files that requests name by their address, where the provider needs their bytes."""
+
+    allow: Annotated[
+        tuple[HostPort, ...],
+        Meta(max_length=64, description="host:port that may be asked though it is not public; any other must be."),
+    ] = ()
+
+
+class EntraSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """An application in Microsoft Entra that may ask."""
+
+    tenant_id: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9.-]{0,253}$", description="The directory's id.")]
+    client_id: Annotated[str, Meta(pattern=r"^[A-Za-z0-9-]{1,64}$", description="The application's id.")]
+    client_secret: Annotated[Secret, Meta(description="Left empty, the provider counts as not configured.")]
+    authority: Annotated[str, Meta(description="Where tokens are had; another in sovereign clouds.")] = (
+        "https://login.microsoftonline.com"
+    )
+
+
 class ProviderSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A provider and how it is reached."""
 
@@ -119,8 +144,29 @@ class ProviderSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     api_key: Annotated[Secret | None, Meta(description="Left empty, the provider counts as not configured.")] = None
     api_version: Annotated[
         Annotated[str, Meta(pattern=r"^[0-9A-Za-z.-]{1,32}$")] | None,
-        Meta(description="azure only; 2024-10-21 unless given."),
+        Meta(description="azure only; 2024-10-21 unless given. v1 is the path without versions."),
     ] = None
+    credentials: Annotated[
+        Secret | None,
+        Meta(
+            extra={"holds": "file"},
+            description="vertex only: the JSON of a service account's key, or the path of its file, relative to the "
+            "working directory. Left empty, the provider counts as not configured.",
+        ),
+    ] = None
+    project: Annotated[
+        Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9.:-]{1,127}$")] | None,
+        Meta(description="vertex only; the service account's own unless given."),
+    ] = None
+    location: Annotated[
+        Annotated[str, Meta(pattern=r"^[a-z][a-z0-9-]{1,63}$")] | None,
+        Meta(description="vertex only: a region such as europe-west4, or global."),
+    ] = None
+    token_url: Annotated[
+        str | None, Meta(description="vertex only: where tokens are had, instead of the service account's token_uri.")
+    ] = None
+
+    entra: Annotated[EntraSettings | None, Meta(description="azure only, instead of api_key.")] = None
 
     @property
     def needs_key(self) -> bool:
@@ -128,9 +174,53 @@ class ProviderSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
         return self.kind not in ("vllm", "openai_compatible", "ollama", "simulator")
 
     @property
+    def key_name(self) -> str:
+        """The field that holds the key."""
+        if self.entra is not None:
+            return "entra.client_secret"
+        return "credentials" if self.kind == "vertex" else "api_key"
+
+    @property
+    def key(self) -> Secret | None:
+        """What proves that the gateway may ask; an empty one is there, but proves nothing."""
+        if self.entra is not None:
+            return self.entra.client_secret
+        return self.credentials if self.kind == "vertex" else self.api_key
+
+    @property
     def is_configured(self) -> bool:
         """Whether it can be asked: a provider that needs a key and has an empty one can't."""
-        return bool(self.api_key) or not self.needs_key
+        return bool(self.key) or not self.needs_key
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """All that a log must never show."""
+        held = (self.api_key, self.credentials, self.entra.client_secret if self.entra else None)
+        return tuple(secret.reveal() for secret in held if secret)
+
+
+class TakesSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What a target's model takes of a translated request, where Tollway's own table does not know it."""
+
+    images: Annotated[bool | None, Meta(description="Images.")] = None
+    image_urls: Annotated[
+        bool | None, Meta(description="Images by their address; else fetched here, for OpenAI-like kinds.")
+    ] = None
+    documents: Annotated[bool | None, Meta(description="Documents, such as PDFs.")] = None
+    audio: Annotated[bool | None, Meta(description="Sound.")] = None
+    tools: Annotated[bool | None, Meta(description="Tools.")] = None
+    parallel_tool_calls: Annotated[bool | None, Meta(description="parallel_tool_calls: false.")] = None
+    json_schema: Annotated[bool | None, Meta(description="A schema as response_format.")] = None
+    seed: Annotated[bool | None, Meta(description="seed.")] = None
+    temperature: Annotated[bool | None, Meta(description="temperature and its neighbours.")] = None
+    reasoning_effort: Annotated[
+        Annotated[tuple[Effort, ...], Meta(max_length=8)] | None,
+        Meta(description="The words it knows; none of them: it does not think."),
+    ] = None
+    stop: Annotated[Annotated[int, Meta(ge=0, le=1024)] | None, Meta(description="The most stop sequences.")] = None
+    max_output_tokens: Annotated[
+        Annotated[int, Meta(ge=1, le=100_000_000)] | None, Meta(description="The most tokens of an answer.")
+    ] = None
 
 
 class TargetSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -139,6 +229,9 @@ class TargetSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     provider: Annotated[ProviderName, Meta(description="A name under providers.")]
     model: Annotated[str, Meta(min_length=1, max_length=256, description="The model, or Azure deployment, asked for.")]
     weight: Annotated[int, Meta(ge=1, le=1_000_000, description="Share of the calls, against the other targets'.")] = 1
+    takes: Annotated[TakesSettings, Meta(description="What the model takes, against what is known of it.")] = (
+        TakesSettings()
+    )
 
 
 class TimeoutSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -172,6 +265,9 @@ class PriceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     cache_write: Annotated[
         PicoUsdPerToken | None, Meta(description="Prompt tokens written to the provider's cache; else input's.")
     ] = field(default=None, name="cache_write_per_1m")
+    cache_write_1h: Annotated[
+        PicoUsdPerToken | None, Meta(description="Of these, what is kept for an hour; else cache_write's.")
+    ] = field(default=None, name="cache_write_1h_per_1m")
     reasoning: Annotated[PicoUsdPerToken | None, Meta(description="Reasoning tokens; else output's.")] = field(
         default=None, name="reasoning_per_1m"
     )
@@ -268,6 +364,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     models: dict[Name, ModelSettings] = field(default_factory=dict)
     guardrails: dict[Name, GuardrailSettings] = field(default_factory=dict)
     limits: dict[Name, LimitSettings] = field(default_factory=dict)
+    media: MediaSettings = MediaSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
     tenants: dict[PlainName, TenantSettings] = field(default_factory=dict)
 

@@ -1,6 +1,7 @@
 """The one renderer of errors: a cause becomes OpenAI's envelope, with the right status and headers."""
 
 import math
+from collections.abc import Callable
 
 import msgspec
 
@@ -26,13 +27,14 @@ class Rendered(msgspec.Struct, frozen=True):
     body: bytes
 
 
-def render(error: Exception, request_id: str) -> Rendered:
+def render(error: Exception, request_id: str, write: Callable[[GatewayError], bytes] | None = None) -> Rendered:
     """What the client sees of an error; anything outside the tree is an :class:`InternalError`.
 
-    ``x-should-retry: false`` tells OpenAI's SDKs not to repeat a 429 that waiting can't mend.
+    ``write`` says it in another dialect than OpenAI's. ``x-should-retry: false`` tells the SDKs of OpenAI and Anthropic
+    not to repeat a 429 that waiting can't mend.
     """
     if not isinstance(error, GatewayError):
-        error = InternalError(f"Something went wrong here. Give the operator this request id: {request_id}")
+        error = internal(request_id)
     headers = [(b"content-type", b"application/json"), (b"x-request-id", request_id.encode("latin-1", "replace"))]
     if error.retry_after_s is not None:
         headers.append((b"retry-after", str(max(1, math.ceil(error.retry_after_s))).encode()))
@@ -40,7 +42,12 @@ def render(error: Exception, request_id: str) -> Rendered:
         headers.append((b"x-should-retry", b"false"))
     if error.status == 401:
         headers.append((b"www-authenticate", b'Bearer realm="tollway"'))
-    return Rendered(error.status, headers, envelope(error))
+    return Rendered(error.status, headers, (write or envelope)(error))
+
+
+def internal(request_id: str) -> InternalError:
+    """What a client hears of a defect of ours."""
+    return InternalError(f"Something went wrong here. Give the operator this request id: {request_id}")
 
 
 def envelope(error: GatewayError) -> bytes:

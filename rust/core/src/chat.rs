@@ -1,19 +1,21 @@
-//! A chat request or answer, read out of its bytes.
+//! A request or an answer of any operation, read out of its bytes. Chat gave the types their names.
 //!
 //! The hot path never builds objects of the messages. A request is checked once as strict JSON, a few top-level
 //! fields are taken out, and the places of the rest are remembered; what is sent upstream are the client's own bytes
 //! with a few spans replaced, so that every field Tollway does not know passes through untouched, byte for byte.
 //!
-//! - [`Operation`]: a chat, or one of the two older forms that hold plain texts.
+//! - [`Operation`]: what is asked for, in which dialect.
 //! - [`ChatRequest`]: check, render for an upstream, screen and redact, bound and count its tokens.
 //! - [`ChatAnswer`]: usage, finish reasons and the completion's tokens out of a whole answer.
 //! - [`Usage`]: the numbers of a `usage` object, with the providers' oddities smoothed.
 
 mod answer;
 mod fields;
+mod input;
 pub(crate) mod json;
 mod operation;
 mod pieces;
+mod places;
 mod redaction;
 mod request;
 mod usage;
@@ -25,7 +27,8 @@ pub use redaction::Tally;
 pub use request::ChatRequest;
 pub use usage::Usage;
 
-pub(crate) use answer::{is_error, spoken, usage_within, words};
+pub(crate) use answer::{is_error, messages, responses, spoken, usage_within, words};
+pub(crate) use usage::MessageUsage;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -11,7 +11,7 @@ from tests.fakes.scripts import Script, completion, hang, status, whole
 from tests.fakes.upstream import FakeUpstream
 from tests.proxy.edge import Answer, Client, ask, planned, route, target
 
-from tollway.contract.snapshot import ProviderAccess, Route, Timeouts
+from tollway.contract.snapshot import Operation, ProviderAccess, Route, Timeouts
 from tollway.errors import UpstreamBroken, UpstreamTimeout, UpstreamUnreachable
 from tollway.proxy.exchange import Called, Progress, UpstreamAnswer
 from tollway.proxy.providers.call import STREAM_FIRST_TOKEN_S, Caller, first_token_s
@@ -84,6 +84,7 @@ async def test_a_client_may_ask_that_nothing_is_dropped(asked: bytes | None, str
     seen: list[UpstreamCall] = []
 
     class Deaf:
+        speaks = frozenset[Operation]({"chat"})
         asks_usage = False
 
         async def send(self, call: UpstreamCall) -> UpstreamAnswer:

@@ -3,7 +3,8 @@
 import pytest
 from tests.proxy.edge import ACCESS, Answer
 
-from tollway.contract.snapshot import ProviderAccess
+from tollway.contract.snapshot import Operation, ProviderAccess, ProviderKind
+from tollway.proxy.causes import Cause
 from tollway.proxy.exchange import UpstreamAnswer
 from tollway.proxy.providers.openai import OpenAIProvider
 from tollway.proxy.providers.port import UpstreamCall, UpstreamRequest
@@ -63,3 +64,33 @@ async def test_the_headers_of_one_call_are_not_sent_with_the_next() -> None:
 )
 def test_usage_is_asked_for_except_where_it_is_told_unasked(base_url: str, asks: bool) -> None:
     assert OpenAIProvider(ProviderAccess("p", "openai_compatible", base_url, None), Wire()).asks_usage is asks
+
+
+@pytest.mark.parametrize(
+    ("kind", "base_url", "operation", "url"),
+    [
+        ("openai", "http://h/v1", "responses", "http://h/v1/responses"),
+        ("openai", "http://h/v1", "moderations", "http://h/v1/moderations"),
+        ("openai", "http://h/v1", "images", "http://h/v1/images/generations"),
+        ("openai", "http://h/v1", "image_edits", "http://h/v1/images/edits"),
+        ("openai", "http://h/v1", "speech", "http://h/v1/audio/speech"),
+        ("groq", "http://h/openai/v1", "transcriptions", "http://h/openai/v1/audio/transcriptions"),
+        ("groq", "http://h/openai/v1", "translations", "http://h/openai/v1/audio/translations"),
+        ("vllm", "http://h/v1", "rerank", "http://h/v1/rerank"),
+        ("cohere", "https://api.cohere.ai/compatibility/v1", "rerank", "https://api.cohere.ai/v2/rerank"),
+        ("cohere", "http://127.0.0.1:9", "rerank", "http://127.0.0.1:9/v2/rerank"),
+        ("cohere", "http://h/compatibility/v1", "chat", "http://h/compatibility/v1/chat/completions"),
+    ],
+)  # fmt: skip
+async def test_every_operation_has_its_path(kind: ProviderKind, base_url: str, operation: Operation, url: str) -> None:
+    wire = Wire()
+    provider = OpenAIProvider(ProviderAccess("p", kind, base_url, None), wire)
+    assert operation in provider.speaks
+    await provider.send(UpstreamCall("m", b"{}", [], 1.0, lambda: None, operation=operation))
+    assert [request.url for request in wire.requests] == [url]
+
+
+async def test_its_refusals_are_read_without_its_key() -> None:
+    request = await sent(ProviderAccess("p", "xai", "http://h/v1", "my-key"))
+    fault = request.faults.fault(400, {"": ""}.get, b'{"code":"x","error":"Incorrect API key provided: my-key"}')
+    assert (fault.cause, fault.message) == (Cause.BAD_KEY, "Incorrect API key provided: [secret]")

@@ -5,8 +5,9 @@ import json
 import pytest
 from tests.proxy.edge import ACCESS, Answer, called
 
+from tollway.proxy.causes import Cause, Fault
 from tollway.proxy.exchange import Timing
-from tollway.proxy.relay.heads import SHOWN_CHARACTERS, SHOWN_WARNINGS, WARNINGS, error_body, head, server_timing, warn
+from tollway.proxy.relay.heads import SHOWN_WARNINGS, WARNINGS, head, refusal, refusal_head, server_timing, warn
 
 
 async def test_an_answer_says_who_gave_it_and_how_long_it_took() -> None:
@@ -90,29 +91,48 @@ def test_every_station_is_timed_in_milliseconds() -> None:
 
 async def test_a_providers_own_error_passes_byte_for_byte() -> None:
     body = b'{ "error" : {"message":"no","code":null} }\n'
-    assert error_body(called(Answer(status=400)), body) == body
+    assert refused(Answer(status=400), body) == (400, body)
+
+
+@pytest.mark.parametrize(("body", "status"), [(b"<html>502 Bad Gateway</html>", 502), (b'{"detail": "no"}', 404)])
+async def test_an_error_in_any_other_form_is_said_in_the_envelope(body: bytes, status: int) -> None:
+    seen, said = refused(Answer(status=status), body)
+    assert seen == status
+    assert json.loads(said)["error"]["message"] == body.decode()
+
+
+async def test_a_wrong_key_is_told_by_its_status_also_where_the_provider_says_400() -> None:
+    fault = Fault(Cause.BAD_KEY, "Incorrect API key")
+    seen, headers, body = refusal(called(Answer(status=400)), b'{"code": "x", "error": "Incorrect API key"}', fault)
+    assert (seen, dict(headers)[b"content-type"]) == (401, b"application/json")
+    assert json.loads(body)["error"]["code"] == "invalid_api_key"
 
 
 @pytest.mark.parametrize(
-    ("body", "message"),
+    ("fault", "expected"),
     [
-        (b"<html>502 Bad Gateway</html>\n", "<html>502 Bad Gateway</html>"),
-        (b"", "The provider answered 502 without a body."),
-        (b" \n", "The provider answered 502 without a body."),
-        (b"[1]", "[1]"),
-        (b'"text"', '"text"'),
-        (b"\xff\xfe", "\ufffd\ufffd"),
-        (b"x" * 10_000, "x" * SHOWN_CHARACTERS),
+        (Fault(Cause.RATE_LIMIT, "", retry_after_s=0.2), {b"retry-after": b"1"}),
+        (Fault(Cause.RATE_LIMIT, "", retry_after_s=7.1), {b"retry-after": b"8"}),
+        (Fault(Cause.RATE_LIMIT, ""), {}),
+        (Fault(Cause.QUOTA, ""), {b"x-should-retry": b"false"}),
+        (Fault(Cause.TOO_LARGE_FOR_LIMIT, ""), {b"x-should-retry": b"false"}),
+        (Fault(Cause.INVALID, ""), {}),
     ],
 )
-async def test_an_error_that_is_no_object_is_put_into_the_envelope(body: bytes, message: str) -> None:
-    error = json.loads(error_body(called(Answer(status=502)), body))["error"]
-    assert error == {"message": message, "type": "upstream_error", "param": None, "code": "upstream_error"}
+async def test_a_refusal_says_when_a_retry_may_help(fault: Fault, expected: dict[bytes, bytes]) -> None:
+    headers = dict(refusal_head(called(Answer(status=429)), fault))
+    assert {name: headers[name] for name in (b"retry-after", b"x-should-retry") if name in headers} == expected
 
 
 async def test_a_provider_that_repeats_its_key_does_not_give_it_away() -> None:
     key = (ACCESS.api_key or "").encode()
     for body in (b'{"error": {"message": "bad key %b"}}' % key, b"bad key %b" % key):
-        shown = error_body(called(Answer(status=401)), body)
+        _, shown = refused(Answer(status=401), body)
         assert key not in shown
         assert b"[secret]" in shown
+
+
+def refused(answer: Answer, body: bytes) -> tuple[int, bytes]:
+    call = called(answer)
+    status, _, said = refusal(call, body, call.answer.fault(body))
+    return status, said

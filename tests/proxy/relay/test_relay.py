@@ -6,12 +6,14 @@ from collections.abc import Callable
 from types import EllipsisType
 from typing import Any
 
+import msgspec
 import pytest
 from tests.fakes.scripts import completion, deltas
 from tests.proxy.edge import Answer, Client, called, dispatched, route
 
 from tollway.contract.snapshot import Timeouts
 from tollway.errors import UpstreamBroken, UpstreamTimeout
+from tollway.proxy.dialects.port import Refused
 from tollway.proxy.exchange import Called, Progress, Relayed
 from tollway.proxy.pieces import MAX_ANSWER_BYTES
 from tollway.proxy.relay.relay import INLINE_BYTES, relay
@@ -109,7 +111,8 @@ async def test_an_error_status_is_an_error_whatever_its_body() -> None:
 
 async def test_an_error_inside_a_200_is_an_error() -> None:
     given = await relayed(called(Answer(b'{"error": {"message": "no"}}')))
-    assert (given.status, given.outcome) == (200, "error")
+    assert (given.status, given.outcome) == (502, "error"), "and a client hears it by its status"
+    assert "no" in json.loads(given.body)["error"]["message"]
 
 
 async def test_a_provider_may_answer_a_stream_whole() -> None:
@@ -265,3 +268,65 @@ async def test_the_providers_silence_is_still_counted_after_a_client_that_read_s
     pausing = asyncio.create_task(pause_within_the_body(client))
     assert (await relayed(call)).outcome == "timeout"
     await pausing
+
+
+async def test_a_stream_that_begins_with_an_error_is_a_refusal_with_a_status() -> None:
+    client = Client()
+    script = b'data: {"error": {"message": "overloaded", "code": 503}}\n\ndata: [DONE]\n\n'
+    given = await relayed(called(streamed(script), stream=True, client=client))
+    assert (given.status, given.outcome, client.sent) == (502, "error", [])
+    assert "overloaded" in json.loads(given.body)["error"]["message"]
+
+
+class Shout:
+    """A dialect of capitals, in which the letter q can't be said."""
+
+    def whole(self, body: bytes) -> bytes:
+        return self.event(body)
+
+    def event(self, payload: bytes) -> bytes:
+        said = json.loads(payload)["choices"]
+        if b"q" in payload:
+            raise ValueError("a secret of the answer")
+        return b"".join(str(choice.get("delta", {}).get("content") or "").upper().encode() for choice in said)
+
+    def end(self) -> bytes:
+        return b"END"
+
+    def fault(self, refused: Refused) -> bytes:
+        return f"FAULT {refused.status}".encode()
+
+
+async def translated(*script: bytes | Exception, stream: bool = True) -> tuple[Relayed, Client]:
+    client = Client()
+    call = called(streamed(*script) if stream else Answer(*script), stream=stream, client=client)
+    return await relayed(msgspec.structs.replace(call, writer=Shout())), client
+
+
+async def test_a_stream_is_said_in_the_clients_dialect() -> None:
+    given, client = await translated(*deltas_of("one", "two"))
+    assert (client.body, given.body, given.outcome) == (b"ONETWO", b"END", "ok")
+
+
+async def test_a_stream_that_is_cut_ends_with_the_dialects_own_fault() -> None:
+    given, client = await translated(*deltas_of("one", "two")[:1], CUT)
+    assert (client.body, given.body, given.outcome) == (b"ONE", b"FAULT 502", "cut")
+
+
+async def test_a_fault_inside_a_stream_is_said_in_the_clients_dialect() -> None:
+    given, client = await translated(*deltas_of("one")[:1], b'data: {"error": {"message": "no"}}\n\n')
+    assert (client.body, given.body, given.outcome) == (b"ONE", b"FAULT 502", "error")
+
+
+async def test_what_can_not_be_said_is_a_fault_however_well_the_stream_ended() -> None:
+    given, client = await translated(b"".join(deltas_of("one", "q")))
+    assert (client.body, given.body, given.outcome) == (b"", b"FAULT 502", "cut")
+    with pytest.raises(UpstreamBroken) as caught:
+        await translated(json.dumps(completion("q")).encode(), stream=False)
+    assert "secret" not in str(caught.value) + caught.value.inside
+
+
+def deltas_of(*texts: str) -> list[bytes]:
+    chunks = [{"choices": [{"index": 0, "delta": {"content": text}}]} for text in texts]
+    finish = {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
+    return [*events(*chunks, finish), b"data: [DONE]\n\n"]

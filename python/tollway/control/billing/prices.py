@@ -67,6 +67,8 @@ class Prices:
         match kind:
             case "azure":
                 return self._listed("openai", alias)
+            case "vertex":
+                return self._listed("google", model)
             case "openai_compatible":
                 return self._listed(self._providers_by_host.get(urlsplit(base_url).hostname or "", ""), model)
             case "vllm" | "ollama" | "simulator":
@@ -112,6 +114,7 @@ def _price(prices: PriceSettings, version: str) -> Price:
         cached_input=prices.cached_input,
         cache_write=prices.cache_write,
         reasoning=prices.reasoning,
+        cache_write_1h=prices.cache_write_1h,
     )
 
 

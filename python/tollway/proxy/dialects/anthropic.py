@@ -5,6 +5,8 @@ The files beside it hold its parts: ``anthropic_request`` and ``anthropic_conten
 ``anthropic_signatures``.
 """
 
+from typing import Literal
+
 import msgspec
 
 from tollway.proxy.dialects.anthropic_answer import error_of, message_of
@@ -18,6 +20,7 @@ class MessagesDialect:
     """See :class:`~tollway.proxy.dialects.port.Dialect`."""
 
     name: DialectName = "anthropic"
+    answer_id_header = b"request-id"
 
     def to_hub(self, body: bytes, model: str) -> Hubbed:
         """The request as the hub has it.
@@ -33,11 +36,35 @@ class MessagesDialect:
 
     def envelope(self, refused: Refused) -> bytes:
         """``{"type": "error", "error": {type, message}, "request_id"}``."""
-        return msgspec.json.encode(error_of(refused))
+        return msgspec.json.encode(error_of(_worded(refused)))
+
+    def owns(self, body: bytes) -> bool:
+        """Whether it is such an envelope, ``request_id`` or not."""
+        try:
+            return msgspec.json.decode(body, type=_Envelope).error.message is not None
+        except (ValueError, RecursionError):  # msgspec's errors are ValueErrors
+            return False
 
     def fault_event(self, refused: Refused) -> bytes:
         """The same as ``event: error``."""
-        return event(error_of(refused))
+        return event(error_of(_worded(refused)))
+
+
+def _worded(refused: Refused) -> Refused:
+    """Anthropic's envelope has no place for the field at fault: its text begins with it."""
+    if refused.param is None or refused.param in refused.message:
+        return refused
+    return msgspec.structs.replace(refused, message=f"{refused.param}: {refused.message}")
+
+
+class _Error(msgspec.Struct):
+    type: str
+    message: str
+
+
+class _Envelope(msgspec.Struct):
+    type: Literal["error"]
+    error: _Error
 
 
 class MessagesWriter(MessageEvents):

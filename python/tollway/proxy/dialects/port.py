@@ -9,6 +9,7 @@ from typing import Literal, Protocol
 import msgspec
 
 from tollway.errors import GatewayError
+from tollway.proxy.causes import Fault
 
 DialectName = Literal["openai", "anthropic", "responses"]
 """Whose envelope an error comes in, and whose events a stream has. ``openai`` serves chat, completions, embeddings,
@@ -58,7 +59,10 @@ class Writer(Protocol):
         ...
 
     def end(self) -> bytes:
-        """The last events: finish, usage, terminator. They are held until here, since usage may come last."""
+        """The last events: finish, usage, terminator. They are held until here, since usage may come last.
+
+        It never raises: what can't be said has been refused by ``event``.
+        """
         ...
 
     def fault(self, refused: Refused) -> bytes:
@@ -70,6 +74,8 @@ class Dialect(Protocol):
     """One dialect of clients."""
 
     name: DialectName
+    answer_id_header: bytes
+    """The header in which this dialect's SDKs look for the request's id; ``x-request-id`` is there in any case."""
 
     def to_hub(self, body: bytes, model: str) -> Hubbed:
         """The request for ``model`` as the hub has it. ``body`` has been read by the native reader and screened.
@@ -80,12 +86,19 @@ class Dialect(Protocol):
         """
         ...
 
-    def writer(self, body: bytes, alias: str) -> Writer:
-        """What says the answer to this request; ``alias`` is the model's name as the client knows it."""
+    def writer(self, body: bytes, alias: str) -> Writer | None:
+        """What says the answer to this request; ``alias`` is the model's name as the client knows it.
+
+        ``None`` where the hub's answer is the client's already.
+        """
         ...
 
     def envelope(self, refused: Refused) -> bytes:
         """An error as a body of its own."""
+        ...
+
+    def owns(self, body: bytes) -> bool:
+        """Whether a provider's error body is one of this dialect's own, and may pass as it is."""
         ...
 
     def fault_event(self, refused: Refused) -> bytes:
@@ -96,3 +109,9 @@ class Dialect(Protocol):
 def refused(error: GatewayError, request_id: str) -> Refused:
     """Our own errors, for :meth:`Dialect.envelope`."""
     return Refused(error.status, error.type, error.code, error.outside, error.param, request_id)
+
+
+def refused_by(fault: Fault, request_id: str) -> Refused:
+    """A provider's refusal, for the same."""
+    effect = fault.cause.effect
+    return Refused(effect.status, effect.type, effect.code, fault.message, fault.param, request_id)

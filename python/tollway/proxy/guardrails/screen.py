@@ -18,8 +18,9 @@ DEFAULT_POLICY = "default"
 INLINE_BYTES = 16 * 1024
 """Larger bodies are scanned off the event loop, which nothing may hold for 2 ms: 1 KiB of findings takes 70 µs."""
 
-_INPUTS = {"chat": "messages", "completions": "prompt", "embeddings": "input"}
-"""The field that holds what a model reads, by operation."""
+_INPUTS = {"chat": "messages", "messages": "messages", "count_tokens": "messages", "rerank": "documents"}
+_INPUTS |= dict.fromkeys(("embeddings", "responses", "moderations", "speech"), "input")
+"""The field that holds what a model reads, by operation; ``prompt`` in all others."""
 
 
 class Screener:
@@ -65,7 +66,7 @@ class Screener:
         if found and check.action == "block":
             kinds = ", ".join(sorted(found))
             message = f"The request holds personal data that may not be sent: {kinds}."
-            raise ContentBlocked(message, param=_INPUTS[request.operation])
+            raise ContentBlocked(message, param=_INPUTS.get(request.operation, "prompt"))
         return passed
 
 

@@ -7,11 +7,15 @@ a provider once its first byte has left. A client that hangs up cancels the call
 import asyncio
 from collections.abc import Mapping
 
-from tollway._native.chat import ChatRequest
-from tollway.contract.snapshot import Timeouts
-from tollway.errors import UpstreamError, UpstreamTimeout
+import msgspec
+
+from tollway.contract.snapshot import Operation, Timeouts
+from tollway.errors import InvalidRequest, UpstreamError, UpstreamTimeout
+from tollway.proxy.causes import Fault
 from tollway.proxy.deadline import Deadline
+from tollway.proxy.dialects.port import Writer
 from tollway.proxy.exchange import Called, Planned, Progress, UpstreamAnswer
+from tollway.proxy.providers.capabilities import takes_of
 from tollway.proxy.providers.port import Provider, UpstreamCall
 
 STREAM_FIRST_TOKEN_S = 60.0
@@ -23,8 +27,15 @@ INLINE_BYTES = 128 * 1024
 STRICT = b"x-tollway-strict"
 """With ``true``, a field that the provider can't take is refused instead of dropped with a warning."""
 
-PASSED_ON = (b"openai-beta", b"anthropic-beta", b"idempotency-key", b"traceparent", b"tracestate")
-"""The client's headers that a provider gets to see; all others end here, its key first of all."""
+PASSED_ON = (
+    b"openai-beta",
+    b"anthropic-beta",
+    b"anthropic-version",
+    b"idempotency-key",
+    b"traceparent",
+    b"tracestate",
+)
+"""The client's headers that a provider gets to see, if it knows them; all others end here, its key first of all."""
 
 
 class Caller:
@@ -33,23 +44,32 @@ class Caller:
     def __init__(self, providers: Mapping[str, Provider]) -> None:
         self._providers = providers
 
+    def passes(self, planned: Planned) -> bool:
+        """Whether the target takes the client's own bytes."""
+        return planned.arrival.operation in self._providers[planned.target.provider.name].speaks
+
     async def call(self, planned: Planned, progress: Progress) -> Called:
         """Sends the request.
 
         Raises:
             UpstreamError: no answer has begun, and why.
+            InvalidRequest: it can't be said in the provider's terms; nothing was sent.
         """
         arrival, request, target = planned.arrival, planned.request, planned.target
         provider = self._providers[target.provider.name]
         timeouts = planned.route.timeouts
+        strict = arrival.headers.get(STRICT) == b"true"
+        asked = await self._asked(planned, provider, strict=strict)
         outgoing = UpstreamCall(
             target.model,
-            await self._render(request, target.model, ask_usage=provider.asks_usage),
+            asked.body,
             [(name.decode(), text.decode("latin-1")) for name in PASSED_ON if (text := arrival.headers.get(name))],
             timeouts.connect_s,
             progress.sent,
-            strict=arrival.headers.get(STRICT) == b"true",
-            operation=arrival.operation,
+            strict=strict,
+            operation=asked.operation,
+            is_translated=asked.writer is not None,
+            takes=takes_of(target),
         )
         task = arrival.connection.task
         now = task.get_loop().time()
@@ -63,12 +83,40 @@ class Caller:
             message = "The provider did not begin to answer in time."
             raise UpstreamTimeout(message, inside=f"{target.provider.name}: no first byte") from None
         arrival.timing.mark("call")
-        return Called(arrival, request, planned.route, target, answer, deadline)
+        return Called(
+            arrival,
+            request,
+            planned.route,
+            target,
+            answer,
+            deadline,
+            asked.operation,
+            asked.writer,
+            asked.warnings,
+        )
 
-    async def _render(self, request: ChatRequest, model: str, *, ask_usage: bool) -> bytes:
-        if len(request.body) < INLINE_BYTES:
-            return request.render(model, ask_usage)
-        return await asyncio.to_thread(request.render, model, ask_usage)
+    async def _asked(self, planned: Planned, provider: Provider, *, strict: bool) -> "_Asked":
+        """The request as the provider is to get it: the client's bytes, or the hub's."""
+        arrival, request, model = planned.arrival, planned.request, planned.target.model
+        is_small = len(request.body) < INLINE_BYTES
+        if self.passes(planned):
+            ask_usage = provider.asks_usage
+            body = (
+                request.render(model, ask_usage)
+                if is_small
+                else await asyncio.to_thread(request.render, model, ask_usage)
+            )
+            return _Asked(body, arrival.operation, None, ())
+        dialect = arrival.dialect
+        hubbed = (
+            dialect.to_hub(request.body, model)
+            if is_small
+            else await asyncio.to_thread(dialect.to_hub, request.body, model)
+        )
+        if strict and hubbed.warnings:
+            field = hubbed.warnings[0]
+            raise InvalidRequest(f"The provider does not take '{field}'.", param=field)
+        return _Asked(hubbed.body, "chat", dialect.writer(request.body, planned.route.alias), hubbed.warnings)
 
     async def _begin(self, provider: Provider, outgoing: UpstreamCall, progress: Progress) -> "BegunAnswer":
         answer = await provider.send(outgoing)
@@ -80,6 +128,15 @@ class Caller:
             raise
         progress.http_status = answer.status  # a stream may turn out to be a refusal
         return BegunAnswer(answer, first)
+
+
+class _Asked(msgspec.Struct, frozen=True):
+    """What a provider is asked, and who says its answer to the client (``None``: it passes as it is)."""
+
+    body: bytes
+    operation: Operation
+    writer: Writer | None
+    warnings: tuple[str, ...]
 
 
 def first_token_s(timeouts: Timeouts, *, stream: bool) -> float:
@@ -117,6 +174,14 @@ class BegunAnswer:
         """The piece in hand, then those that follow."""
         first, self._first = self._first, None
         return first if first is not None else await self._answer.piece()
+
+    def fault(self, body: bytes) -> Fault:
+        """As the answer's own."""
+        return self._answer.fault(body)
+
+    def event_fault(self, payload: bytes) -> Fault:
+        """As the answer's own."""
+        return self._answer.event_fault(payload)
 
     async def close(self) -> None:
         """As the answer's own."""

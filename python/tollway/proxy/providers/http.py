@@ -11,8 +11,9 @@ from urllib.parse import urlsplit
 
 from tollway import __version__
 from tollway.errors import UpstreamBroken, UpstreamTimeout, UpstreamUnreachable
+from tollway.proxy.causes import Fault
 from tollway.proxy.providers.connection import Connection
-from tollway.proxy.providers.port import UpstreamRequest
+from tollway.proxy.providers.port import Faults, UpstreamRequest
 
 IDLE_S = 55.0
 """Idle connections are used again within this time: below the 60 s after which load balancers commonly cut them."""
@@ -55,7 +56,7 @@ class HttpTransport:
         except BaseException:  # also a cancelled call: the provider is to see that nobody waits any more
             connection.abort()
             raise
-        return HttpAnswer(connection, pool)
+        return HttpAnswer(connection, pool, request.faults)
 
     def close(self) -> None:
         """Closes every idle connection."""
@@ -66,11 +67,12 @@ class HttpTransport:
 class HttpAnswer:
     """An answer whose body is read piece by piece."""
 
-    __slots__ = ("_connection", "_pool", "status", "warnings")
+    __slots__ = ("_connection", "_faults", "_pool", "status", "warnings")
 
-    def __init__(self, connection: Connection, pool: "_Pool") -> None:
+    def __init__(self, connection: Connection, pool: "_Pool", faults: Faults) -> None:
         self._connection = connection
         self._pool = pool
+        self._faults = faults
         self.status = connection.status
         self.warnings: tuple[str, ...] = ()
 
@@ -87,6 +89,14 @@ class HttpAnswer:
     async def piece(self) -> bytes | None:
         """The next bytes as they came off the wire; ``None`` at the end."""
         return await self._connection.piece()
+
+    def fault(self, body: bytes) -> Fault:
+        """As the provider's faults are read."""
+        return self._faults.fault(self.status, self.header, body)
+
+    def event_fault(self, payload: bytes) -> Fault:
+        """As the provider's faults are read."""
+        return self._faults.event_fault(payload)
 
     async def close(self) -> None:
         """Returns the connection to the pool when the body has ended, else cuts it: the provider sees that we left."""

@@ -6,7 +6,9 @@ from typing import Protocol
 import msgspec
 
 from tollway.contract.snapshot import Operation
+from tollway.proxy.causes import Fault, cause_of
 from tollway.proxy.exchange import UpstreamAnswer
+from tollway.proxy.providers.capabilities import Takes
 
 
 class UpstreamCall(msgspec.Struct, frozen=True):
@@ -24,11 +26,47 @@ class UpstreamCall(msgspec.Struct, frozen=True):
     strict: bool = False
     """Whether a field that the provider can't take is refused, instead of dropped with a warning."""
     operation: Operation = "chat"
+    """What the provider is asked for: the client's operation, or ``chat`` where the body is the hub's."""
+    is_translated: bool = False
+    """Whether the body was made of another dialect: then it may hold the hub's extensions (``wire.hub``)."""
+    takes: Takes | None = None
+    """What the target takes of a translated request; ``None``: nothing is known that the provider does not know
+    itself."""
+
+
+Header = Callable[[str], str | None]
+"""The first value of an answer's header, by lower-case name."""
+
+
+class Faults(Protocol):
+    """How the refusals of one provider are read."""
+
+    def fault(self, status: int, header: Header, body: bytes) -> Fault:
+        """Why an answer is a refusal: its status is 400 or more, or its body says so."""
+        ...
+
+    def event_fault(self, payload: bytes) -> Fault:
+        """Why a stream failed, of the event that said so."""
+        ...
+
+
+class StatusFaults:
+    """Refusals of a provider whose bodies say nothing that can be relied upon: the status alone is read."""
+
+    def fault(self, status: int, header: Header, body: bytes) -> Fault:
+        """By status."""
+        return Fault(cause_of(status), f"The provider answered {status}.")
+
+    def event_fault(self, payload: bytes) -> Fault:
+        """Its own fault, whatever it says."""
+        return Fault(cause_of(500), "The provider's stream failed.")
 
 
 class Provider(Protocol):
     """One configured provider."""
 
+    speaks: frozenset[Operation]
+    """What it can be asked for in the client's own bytes; anything else is said to it as chat."""
     asks_usage: bool
     """Whether it takes ``stream_options.include_usage``."""
 
@@ -51,6 +89,7 @@ class UpstreamRequest(msgspec.Struct, frozen=True):
     body: bytes
     connect_s: float
     sent: Callable[[], None]
+    faults: Faults = StatusFaults()
 
 
 class Transport(Protocol):

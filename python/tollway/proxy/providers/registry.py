@@ -3,32 +3,38 @@
 from collections.abc import Iterable
 
 from tollway.contract.snapshot import ProviderAccess, Snapshot
+from tollway.proxy.media.fetch import Fetcher
 from tollway.proxy.providers.anthropic.provider import AnthropicProvider
 from tollway.proxy.providers.azure import AzureProvider
+from tollway.proxy.providers.google.api import GeminiApi
 from tollway.proxy.providers.google.provider import GoogleProvider
+from tollway.proxy.providers.google.vertex import VertexApi
 from tollway.proxy.providers.openai import OpenAIProvider
 from tollway.proxy.providers.port import Provider, Transport
 from tollway.proxy.providers.simulator import SimulatorProvider
 
 
-def open_providers(snapshot: Snapshot, transport: Transport) -> dict[str, Provider]:
-    """A provider for each that a route of the snapshot names, by its configured name."""
-    return {access.name: _open(access, transport) for access in _named(snapshot)}
+def open_providers(snapshot: Snapshot, transport: Transport, media: Fetcher) -> dict[str, Provider]:
+    """A provider for each that a route of the snapshot names, by its configured name. ``media`` fetches for those that
+    need bytes where a request has addresses."""
+    return {access.name: _open(access, transport, media) for access in _named(snapshot)}
 
 
 def _named(snapshot: Snapshot) -> Iterable[ProviderAccess]:
     return (target.provider for route in snapshot.routes.values() for target in route.targets)
 
 
-def _open(access: ProviderAccess, transport: Transport) -> Provider:
+def _open(access: ProviderAccess, transport: Transport, media: Fetcher) -> Provider:
     match access.kind:
         case "anthropic":
             return AnthropicProvider(access, transport)
         case "google":
-            return GoogleProvider(access, transport)
+            return GoogleProvider(GeminiApi(access, transport), media)
+        case "vertex":
+            return GoogleProvider(VertexApi(access, transport), media)
         case "azure":
             return AzureProvider(access, transport)
         case "simulator":
             return SimulatorProvider()
         case _:  # the others differ in address and key only
-            return OpenAIProvider(access, transport)
+            return OpenAIProvider(access, transport, media)

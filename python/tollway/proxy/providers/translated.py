@@ -67,6 +67,7 @@ class TranslatedAnswer:
         self._is_stream = stream and answer.status == 200
         self._payloads = Payloads()
         self._fault: Fault | None = None
+        self._stream_fault: Fault | None = None
         self._ended = False
         self._has_spoken = False
         self.status = answer.status
@@ -124,6 +125,18 @@ class TranslatedAnswer:
             kind = type(error).__name__  # its text may quote the answer
             raise UpstreamBroken("The provider's answer could not be understood.", inside=kind) from None
 
+    def fault(self, body: bytes) -> Fault:
+        """What was read of the refusal; ``body`` is what was said of it."""
+        if self._fault is None:  # a whole answer of 200 is never a refusal here: its reader would have raised
+            raise UpstreamBroken("The provider's answer could not be understood.", inside="no refusal")
+        return self._fault
+
+    def event_fault(self, payload: bytes) -> Fault:
+        """What its reader read of the event."""
+        if self._stream_fault is None:
+            raise UpstreamBroken("The provider's answer could not be understood.", inside="no fault")
+        return self._stream_fault
+
     async def close(self) -> None:
         """As the answer's own."""
         await self._answer.close()
@@ -146,6 +159,7 @@ class TranslatedAnswer:
                     said += self._reader.event(payload)
             except StreamFault as error:
                 self._ended = True
+                self._stream_fault = error.fault
                 if not said and not self._has_spoken:
                     return self._refused(error.fault)
                 return said + b"event: error\ndata: " + envelope(error.fault) + b"\n\n"

@@ -1,13 +1,14 @@
-"""The heads of answers: what the gateway adds, what of the provider's it passes on, and errors that are no JSON."""
+"""The heads of answers: what the gateway adds, what of the provider's it passes on, and how refusals are said."""
 
+import math
 import re
 from collections.abc import Sequence
 
 import msgspec
 
-from tollway.errors import UpstreamError
+from tollway.proxy.causes import Cause, Fault, cleaned, cleaned_body, seen_as
+from tollway.proxy.dialects.port import refused_by
 from tollway.proxy.exchange import Called, Timing
-from tollway.wire.error_envelope import envelope
 
 PASSED_ON = (
     "openai-processing-ms",
@@ -26,15 +27,14 @@ WARNINGS = b"x-tollway-warnings"
 SHOWN_WARNINGS = 32
 _FIELD = re.compile(r"[A-Za-z0-9_.\[\]-]{1,64}")
 
-SHOWN_CHARACTERS = 500
-
 
 def head(called: Called) -> list[tuple[bytes, bytes]]:
     """The answer's headers, in the order in which they leave."""
     arrival, answer = called.arrival, called.answer
     content_type = answer.header("content-type") or ("text/event-stream" if called.request.stream else "")
-    if answer.status >= 400 or not content_type:
-        content_type = "application/json"
+    if answer.status >= 400 or not content_type or called.writer is not None:
+        is_stream = called.writer is not None and answer.status == 200 and content_type.startswith("text/event-stream")
+        content_type = "text/event-stream; charset=utf-8" if is_stream else "application/json"
     headers = [
         (b"content-type", content_type.encode("latin-1")),
         (b"x-request-id", arrival.request_id.encode("ascii")),
@@ -44,16 +44,30 @@ def head(called: Called) -> list[tuple[bytes, bytes]]:
         (b"server-timing", server_timing(arrival.timing)),
         *arrival.connection.answer_headers,
     ]
-    for name in _shown(answer.warnings):
+    if arrival.dialect.answer_id_header != b"x-request-id":
+        headers.append((arrival.dialect.answer_id_header, arrival.request_id.encode("ascii")))
+    for name in _shown((*called.warnings, *answer.warnings)):
         warn(headers, b"dropped:" + name.encode("ascii"))
-    if answer.status == 402:
-        headers.append((b"x-should-retry", b"false"))
     for name in PASSED_ON:
-        if name == "x-should-retry" and answer.status == 402:
-            continue
         value = answer.header(name)
         if value is not None:
             headers.append((name.encode(), value.encode("latin-1", "replace")))
+    return headers
+
+
+def refusal_head(called: Called, fault: Fault) -> list[tuple[bytes, bytes]]:
+    """The headers of a refusal: as any answer's, and when a retry may help."""
+    headers = [
+        (b"content-type", b"application/json") if header[0] == b"content-type" else header for header in head(called)
+    ]
+    own = {name for name, _ in headers}
+    if fault.cause is Cause.QUOTA:
+        headers = [header for header in headers if header[0] != b"x-should-retry"]
+        headers.append((b"x-should-retry", b"false"))
+    elif b"x-should-retry" not in own and fault.cause.effect.status == 429 and not fault.should_retry:
+        headers.append((b"x-should-retry", b"false"))
+    if fault.retry_after_s is not None and b"retry-after" not in own:
+        headers.append((b"retry-after", str(max(1, math.ceil(fault.retry_after_s))).encode()))
     return headers
 
 
@@ -77,18 +91,20 @@ def server_timing(timing: Timing) -> bytes:
     return ", ".join([f"{name};dur={ns / 1e6:.3f}" for name, ns in timing.spans]).encode()
 
 
-def error_body(called: Called, body: bytes) -> bytes:
-    """A provider's error as the client gets it: its own JSON object, else its text inside the envelope.
+def refusal(called: Called, body: bytes, fault: Fault) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+    """A provider's refusal, which ``fault`` says the cause of, as the client gets it: status, headers and body.
 
-    The provider's key is cut out, should the provider repeat it.
+    A body that is in the client's own dialect passes as it is, under its own status but for those that no client
+    expects; any other is read and said anew. Keys are cut out, should the provider repeat one.
     """
-    key = called.target.provider.api_key
-    if key:
-        body = body.replace(key.encode(), b"[secret]")
-    try:
-        if isinstance(msgspec.json.decode(body), dict):
-            return body
-    except ValueError:
-        pass  # plain text or HTML, as some providers' front ends send
-    text = body.decode("utf-8", "replace").strip()[:SHOWN_CHARACTERS]
-    return envelope(UpstreamError(text or f"The provider answered {called.answer.status} without a body."))
+    secrets = (called.target.provider.api_key or "",)
+    body = cleaned_body(body, secrets)
+    fault = msgspec.structs.replace(fault, message=cleaned(fault.message, secrets))
+    headers = refusal_head(called, fault)
+    dialect, status = called.arrival.dialect, called.answer.status
+    if called.writer is None and status >= 400:
+        if dialect.owns(body):
+            return seen_as(status), headers, body
+        if fault.cause is not Cause.BAD_KEY:
+            return seen_as(status), headers, dialect.envelope(refused_by(fault, called.arrival.request_id))
+    return fault.cause.effect.status, headers, dialect.envelope(refused_by(fault, called.arrival.request_id))

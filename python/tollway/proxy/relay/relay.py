@@ -6,18 +6,20 @@ A stream's death becomes an error event; never an invented ``stop``.
 """
 
 import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Literal
 
 from tollway._native import chat
 from tollway._native.sse import Relay
+from tollway.contract.snapshot import Operation
 from tollway.contract.usage import Outcome
 from tollway.errors import GatewayError, UpstreamBroken, UpstreamTimeout
-from tollway.proxy.causes import seen_as
 from tollway.proxy.deadline import Deadline
+from tollway.proxy.dialects.port import Writer, refused, refused_by
 from tollway.proxy.exchange import Called, Progress, Relayed
 from tollway.proxy.pieces import read_all
-from tollway.proxy.relay.heads import error_body, head
-from tollway.wire.error_envelope import envelope
-from tollway.wire.openai_chat import DONE
+from tollway.proxy.relay.heads import head, refusal
+from tollway.proxy.relay.passage import pass_on, passes
 
 KEPT_BYTES = 256 * 1024
 """Of a stream, this much text is kept for counting, should the provider not tell its usage."""
@@ -29,6 +31,10 @@ LINGER_S = 0.1
 """After a stream's last event its end is awaited this long, so that the connection can be used again."""
 
 
+_STREAMS: Mapping[Operation, Literal["messages", "responses"]] = {"messages": "messages", "responses": "responses"}
+"""The dialects whose streams are not chat's; others have chat's framing."""
+
+
 async def relay(called: Called, progress: Progress) -> Relayed:
     """Passes the answer on, but for its end.
 
@@ -36,6 +42,8 @@ async def relay(called: Called, progress: Progress) -> Relayed:
         UpstreamError: a whole answer could not be had. A stream that has begun never raises it: its end says so.
     """
     try:
+        if passes(called):
+            return await pass_on(called, progress)
         if called.request.stream and called.answer.status == 200 and is_event_stream(called):
             return await _stream(called, progress)
         return await _whole(called, progress)
@@ -52,19 +60,25 @@ async def _whole(called: Called, progress: Progress) -> Relayed:
     body = await _read_all(called)
     status = called.answer.status
     if status >= 400:
-        return Relayed(called.arrival, seen_as(status), head(called), error_body(called, body), "error")
+        return Relayed(called.arrival, *refusal(called, body, called.answer.fault(body)), "error")
     if status >= 300:
         raise UpstreamBroken("The provider answered with a redirect.", inside=f"status {status}")
+    is_small = len(body) < INLINE_BYTES
     try:
-        if len(body) < INLINE_BYTES:
-            answer = chat.read_answer(body)
-        else:
-            answer = await asyncio.to_thread(chat.read_answer, body)
+        read, asked = chat.read_answer, called.asked
+        answer = read(body, asked) if is_small else await asyncio.to_thread(read, body, asked)
     except ValueError as error:
         raise UpstreamBroken("The provider's answer is not JSON.", inside=str(error)) from None
     progress.answer = answer
+    if answer.error:
+        return Relayed(called.arrival, *refusal(called, body, called.answer.fault(body)), "error")
+    if called.writer is not None:
+        try:
+            body = called.writer.whole(body) if is_small else await asyncio.to_thread(called.writer.whole, body)
+        except ValueError as error:
+            raise UpstreamBroken("The provider's answer could not be understood.", inside=_kind(error)) from None
     called.arrival.timing.mark("relay")
-    return Relayed(called.arrival, status, head(called), body, "error" if answer.error else "ok")
+    return Relayed(called.arrival, status, head(called), body, "ok")
 
 
 async def _read_all(called: Called) -> bytes:
@@ -79,47 +93,98 @@ async def _read_all(called: Called) -> bytes:
 
 
 async def _stream(called: Called, progress: Progress) -> Relayed:
-    connection = called.arrival.connection
-    reader = Relay(not called.request.include_usage, KEPT_BYTES)
+    passes = called.writer is None
+    reader = Relay(
+        passes and not called.request.include_usage,
+        KEPT_BYTES,
+        dialect=_STREAMS.get(called.asked, "chat"),
+        hold_error=not passes,
+    )
     progress.reader = reader
-    await connection.start(200, head(called))
+    stream = _Stream(called, progress, reader)
     fault: GatewayError | None = None
     try:
-        await _pass_on(called, reader, progress)
+        await stream.pass_on()
     except UpstreamTimeout as error:
         fault = error
     except UpstreamBroken as error:
         fault = error
     except ValueError as error:  # an event beyond the bound
-        fault = UpstreamBroken("The provider sent an event that is too large.", inside=str(error))
-    outcome, end = _ending(reader, fault, called.request.n)
+        fault = UpstreamBroken("The provider sent an event that is too large.", inside=type(error).__name__)
+    if not called.arrival.connection.committed:
+        if reader.error is not None:  # nothing has left: the client may still hear the right status
+            told = called.answer.event_fault(reader.error)
+            return Relayed(called.arrival, *refusal(called, reader.error, told), "error")
+        await stream.begin()
+    outcome, end = _ending(called, reader, fault, is_lost=stream.is_lost)
     return Relayed(called.arrival, 200, None, end, outcome)
 
 
-async def _pass_on(called: Called, reader: Relay, progress: Progress) -> None:
-    """Relays until the last event, the end or a fault; each piece leaves as soon as it holds a complete event."""
-    connection, answer = called.arrival.connection, called.answer
-    loop = connection.task.get_loop()
-    idle_s = called.route.timeouts.idle_s
-    try:
-        with Deadline(connection.task, min(loop.time() + idle_s, called.deadline)) as limit:
-            while (piece := await answer.piece()) is not None:
-                ready = reader.feed(piece)
-                if ready:
-                    if progress.first_piece_ns is None and reader.has_content:
-                        progress.first_piece_ns = called.arrival.timing.elapsed_ns()
-                    limit.move(called.deadline)  # a client that reads slowly is not the provider's silence
-                    await connection.piece(ready)
-                if reader.done or reader.failed:
-                    return await _linger(called)
-                limit.move(min(loop.time() + idle_s, called.deadline))
-    except TimeoutError:
-        stalled = loop.time() < called.deadline
-        message = "The provider's stream stalled." if stalled else "The provider did not finish its answer in time."
-        raise UpstreamTimeout(message, inside="idle timeout" if stalled else "total timeout") from None
-    rest = reader.finish()
-    if rest:
-        await connection.piece(rest)
+class _Stream:
+    """One stream on its way. The head leaves with the first event: before it, a fault is a refusal with a status."""
+
+    def __init__(self, called: Called, progress: Progress, reader: Relay) -> None:
+        self._called = called
+        self._progress = progress
+        self._reader = reader
+        self.is_lost = False
+        """Whether the client lacks a part that its dialect could not say, however well the hub's stream ended."""
+
+    async def begin(self) -> None:
+        """Sends the head."""
+        await self._called.arrival.connection.start(200, head(self._called))
+
+    async def pass_on(self) -> None:
+        """Relays until the last event, the end or a fault; each piece leaves as soon as it holds a complete event."""
+        called, reader = self._called, self._reader
+        loop = called.arrival.connection.task.get_loop()
+        idle_s = called.route.timeouts.idle_s
+        try:
+            with Deadline(called.arrival.connection.task, min(loop.time() + idle_s, called.deadline)) as limit:
+                while (piece := await called.answer.piece()) is not None:
+                    ready = self._ready(piece)
+                    if ready:
+                        limit.move(called.deadline)  # a client that reads slowly is not the provider's silence
+                        await self._send(ready)
+                    if reader.done or reader.failed:
+                        return await _linger(called)
+                    limit.move(min(loop.time() + idle_s, called.deadline))
+        except TimeoutError:
+            stalled = loop.time() < called.deadline
+            message = "The provider's stream stalled." if stalled else "The provider did not finish its answer in time."
+            raise UpstreamTimeout(message, inside="idle timeout" if stalled else "total timeout") from None
+        rest = reader.finish() if called.writer is None else self._said(called.writer, reader.finish_payloads())
+        if rest:
+            await self._send(rest)
+
+    def _ready(self, piece: bytes) -> bytes:
+        """What of ``piece`` may go to the client now."""
+        writer = self._called.writer
+        return self._reader.feed(piece) if writer is None else self._said(writer, self._reader.feed_payloads(piece))
+
+    async def _send(self, ready: bytes) -> None:
+        called, connection = self._called, self._called.arrival.connection
+        if self._progress.first_piece_ns is None and self._reader.has_content:
+            self._progress.first_piece_ns = called.arrival.timing.elapsed_ns()
+        if not connection.committed:
+            if self._reader.failed and not self._reader.has_content:
+                return  # the fault is the first thing said
+            await self.begin()
+        await connection.piece(ready)
+
+    def _said(self, writer: Writer, payloads: Sequence[bytes]) -> bytes:
+        """The hub's events in the client's dialect."""
+        try:
+            return b"".join([writer.event(payload) for payload in payloads])
+        except ValueError as error:
+            self.is_lost = True
+            raise UpstreamBroken(
+                "The provider sent an event that could not be understood.", inside=_kind(error)
+            ) from None
+
+
+def _kind(error: Exception) -> str:
+    return type(error).__name__  # its text may quote the answer
 
 
 async def _linger(called: Called) -> None:
@@ -132,13 +197,19 @@ async def _linger(called: Called) -> None:
         return  # the answer is complete; the connection just can't be used again
 
 
-def _ending(reader: Relay, fault: GatewayError | None, choices: int) -> tuple[Outcome, bytes]:
+def _ending(called: Called, reader: Relay, fault: GatewayError | None, *, is_lost: bool) -> tuple[Outcome, bytes]:
     """How the stream ended, and the bytes that say so to the client."""
+    writer, dialect, request_id = called.writer, called.arrival.dialect, called.arrival.request_id
     if reader.error is not None:
-        return "error", b""  # the provider's own error event is out already
-    if reader.done or (reader.complete and len(reader.finish_reasons) >= choices):
-        return "ok", DONE  # also where the provider itself sends no [DONE], or died just after the finish
+        if writer is None:
+            return "error", b""  # the provider's own error event is out already
+        return "error", writer.fault(refused_by(called.answer.event_fault(reader.error), request_id))
+    if not is_lost and (
+        reader.done or (reader.complete and len(reader.finish_reasons) >= called.request.n)
+    ):  # also where the provider itself sends no [DONE], or died just after the finish
+        return "ok", reader.last if writer is None else writer.end()
     if fault is None:
         fault = UpstreamBroken("The provider's answer was cut before its end.")
-    end = b"data: " + envelope(fault) + b"\n\n"
+    told = refused(fault, request_id)
+    end = dialect.fault_event(told) if writer is None else writer.fault(told)
     return ("timeout" if isinstance(fault, UpstreamTimeout) else "cut"), end

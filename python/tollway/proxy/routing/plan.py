@@ -6,7 +6,7 @@ In: a screened request. Out: the route and the target. It knows the snapshot's r
 import random
 from collections.abc import Sequence
 
-from tollway.contract.snapshot import OPERATIONS, Operation, Route, Target
+from tollway.contract.snapshot import Operation, Route, Target, serves
 from tollway.errors import InvalidRequest, ModelForbidden, ModelNotFound
 from tollway.proxy.exchange import Planned, Screened
 
@@ -34,7 +34,7 @@ def plan(screened: Screened) -> Planned:
 
 
 def _serving(route: Route, operation: Operation) -> Sequence[Target]:
-    targets = [target for target in route.targets if operation in OPERATIONS[target.provider.kind]]
+    targets = [target for target in route.targets if serves(target.provider.kind, operation)]
     if not targets:
         raise InvalidRequest(f"The model {route.alias!r} does not serve {operation}.", param="model")
     return targets

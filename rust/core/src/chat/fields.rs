@@ -1,9 +1,9 @@
-//! The top-level fields of a chat request that steer the call, and the refusal of those that are wrong.
+//! The top-level fields of a request that steer the call, and the refusal of those that are wrong.
 
 use std::fmt;
 
-use super::Operation;
 use super::json::{self, Member, Span};
+use super::places::{ALIASES_MAX, BESIDE_MAX, DEFINITIONS_MAX, Field, Layout};
 
 /// The most choices a request may ask for.
 const N_MAX: u64 = 128;
@@ -67,28 +67,22 @@ pub(super) struct Steering {
     pub(super) max_tokens: Option<u64>,
 }
 
-/// Where the values of the top-level fields stand that are read.
-#[derive(Default)]
+/// Where the values of the top-level fields stand that are read: the lists as in the operation's [`Layout`].
 pub(super) struct Fields {
+    layout: &'static Layout,
     pub(super) model: Option<Span>,
-    /// What the model reads: `messages`, `prompt` or `input`.
     pub(super) input: Option<Span>,
-    pub(super) suffix: Option<Span>,
     stream: Option<Span>,
     pub(super) stream_options: Option<Span>,
     n: Option<Span>,
-    max_tokens: Option<Span>,
-    max_completion_tokens: Option<Span>,
-    user: Option<Span>,
-    pub(super) prediction: Option<Span>,
-    pub(super) documents: Option<Span>,
-    pub(super) tools: Option<Span>,
-    pub(super) functions: Option<Span>,
-    pub(super) response_format: Option<Span>,
+    max_tokens: [Option<Span>; ALIASES_MAX],
+    user: [Option<Span>; ALIASES_MAX],
+    pub(super) beside: [Option<Span>; BESIDE_MAX],
+    pub(super) definitions: [Option<Span>; DEFINITIONS_MAX],
 }
 
 impl Fields {
-    pub(super) fn read(text: &[u8], operation: Operation) -> Result<Self, InvalidRequest> {
+    pub(super) fn read(text: &[u8], layout: &'static Layout) -> Result<Self, InvalidRequest> {
         let start = json::skip_space(text, 0);
         if text.get(start) != Some(&b'{') {
             let got = type_of(&text[start..]);
@@ -96,9 +90,20 @@ impl Fields {
                 "expected an object, but got {got} at the top level"
             )));
         }
-        let mut fields = Self::default();
+        let mut fields = Self {
+            layout,
+            model: None,
+            input: None,
+            stream: None,
+            stream_options: None,
+            n: None,
+            max_tokens: [None; ALIASES_MAX],
+            user: [None; ALIASES_MAX],
+            beside: [None; BESIDE_MAX],
+            definitions: [None; DEFINITIONS_MAX],
+        };
         for Member { key, value } in json::members(text, start) {
-            let Some((name, place)) = fields.place(&key, operation) else {
+            let Some((name, place)) = fields.place(&key) else {
                 continue;
             };
             if place.replace(value).is_some() {
@@ -108,6 +113,9 @@ impl Fields {
                     format!("Duplicate parameter: '{name}'."),
                 ));
             }
+        }
+        for (field, place) in layout.definitions.iter().zip(&mut fields.definitions) {
+            *place = place.and_then(|value| resolve(text, *field, value));
         }
         Ok(fields)
     }
@@ -120,41 +128,62 @@ impl Fields {
         let n = read_integer(text, "n", self.n, 1, N_MAX)?
             .and_then(|n| n.try_into().ok())
             .unwrap_or(1);
-        let max_tokens = read_integer(text, "max_tokens", self.max_tokens, 0, u64::MAX)?;
-        let newer = read_integer(text, "max_completion_tokens", self.max_completion_tokens, 0, u64::MAX)?;
-        let user = read_user(text, self.user)?;
+        let mut max_tokens = None;
+        for (field, value) in self.layout.max_tokens.iter().zip(self.max_tokens) {
+            let bound = read_integer(text, field.name, value, 0, u64::MAX)?;
+            max_tokens = max_tokens.or(bound);
+        }
+        let mut user = None;
+        for (field, value) in self.layout.user.iter().zip(self.user) {
+            let value = value.and_then(|value| resolve(text, *field, value));
+            let name = read_user(text, *field, value)?;
+            user = user.or(name);
+        }
         Ok(Steering {
             model,
             user,
             stream,
             include_usage,
             n,
-            max_tokens: newer.or(max_tokens),
+            max_tokens,
         })
     }
 
     /// A field that another operation has is not known to this one, and so not judged.
-    fn place(&mut self, key: &[u8], operation: Operation) -> Option<(&'static str, &mut Option<Span>)> {
-        let chat = operation == Operation::Chat;
-        let says = operation != Operation::Embeddings;
+    fn place(&mut self, key: &[u8]) -> Option<(&'static str, &mut Option<Span>)> {
+        let layout = self.layout;
         Some(match key {
             b"model" => ("model", &mut self.model),
-            _ if key == operation.input().as_bytes() => (operation.input(), &mut self.input),
-            b"user" => ("user", &mut self.user),
-            b"stream" if says => ("stream", &mut self.stream),
-            b"stream_options" if says => ("stream_options", &mut self.stream_options),
-            b"n" if says => ("n", &mut self.n),
-            b"max_tokens" if says => ("max_tokens", &mut self.max_tokens),
-            b"suffix" if operation == Operation::Completions => ("suffix", &mut self.suffix),
-            b"max_completion_tokens" if chat => ("max_completion_tokens", &mut self.max_completion_tokens),
-            b"prediction" if chat => ("prediction", &mut self.prediction),
-            b"documents" if chat => ("documents", &mut self.documents),
-            b"tools" if chat => ("tools", &mut self.tools),
-            b"functions" if chat => ("functions", &mut self.functions),
-            b"response_format" if chat => ("response_format", &mut self.response_format),
-            _ => return None,
+            b"stream" if layout.streams => ("stream", &mut self.stream),
+            b"stream_options" if layout.asks_usage => ("stream_options", &mut self.stream_options),
+            b"n" if layout.choices => ("n", &mut self.n),
+            _ if key == layout.input.as_bytes() => (layout.input, &mut self.input),
+            _ => {
+                let lists: [(&[Field], &mut [Option<Span>]); 4] = [
+                    (layout.max_tokens, &mut self.max_tokens),
+                    (layout.user, &mut self.user),
+                    (layout.beside, &mut self.beside),
+                    (layout.definitions, &mut self.definitions),
+                ];
+                return lists.into_iter().find_map(|(fields, places)| {
+                    let named = |(field, _): &(&Field, _)| field.name.as_bytes() == key;
+                    let (field, place) = fields.iter().zip(places).find(named)?;
+                    Some((field.name, place))
+                });
+            }
         })
     }
+}
+
+/// The value of the field itself, which stands in the value of its top-level name.
+fn resolve(text: &[u8], field: Field, value: Span) -> Option<Span> {
+    let Some(name) = field.member else {
+        return Some(value);
+    };
+    json::members(text, value.start)
+        .filter(|member| &*member.key == name.as_bytes())
+        .last()
+        .map(|member| member.value)
 }
 
 fn read_model(text: &[u8], value: Span) -> Result<String, InvalidRequest> {
@@ -169,12 +198,16 @@ fn read_model(text: &[u8], value: Span) -> Result<String, InvalidRequest> {
     Ok(json::unescape(content.of(text)).into_owned())
 }
 
-fn read_user(text: &[u8], value: Option<Span>) -> Result<Option<String>, InvalidRequest> {
+fn read_user(text: &[u8], field: Field, value: Option<Span>) -> Result<Option<String>, InvalidRequest> {
     let Some(value) = given(text, value) else {
         return Ok(None);
     };
     let Some(content) = json::string(text, value) else {
-        return Err(InvalidRequest::mistyped("user", "a string", value.of(text)));
+        let param = match field.member {
+            Some(member) => format!("{}.{member}", field.name),
+            None => field.name.to_owned(),
+        };
+        return Err(InvalidRequest::mistyped(&param, "a string", value.of(text)));
     };
     Ok(Some(json::unescape(content.of(text)).into_owned()))
 }
@@ -248,7 +281,7 @@ fn read_stream_options(text: &[u8], value: Option<Span>, stream: bool) -> Result
 }
 
 /// The value, unless it is `null`, which says as much as leaving it out.
-fn given(text: &[u8], value: Option<Span>) -> Option<Span> {
+pub(super) fn given(text: &[u8], value: Option<Span>) -> Option<Span> {
     value.filter(|value| value.of(text) != b"null")
 }
 

@@ -73,7 +73,7 @@ pub(super) fn inspect_piece(body: &[u8], piece: Piece, scanner: &Scanner) -> Vec
             let text = String::from_utf8_lossy(piece.span.of(body));
             inspect_json(&text, &scanner.scan(&text), scanner, 0)
         }
-        Kind::Image | Kind::Attachment => Vec::new(),
+        Kind::Definitions | Kind::Image | Kind::Attachment => Vec::new(),
     };
     shift(&mut hits, piece.span.start);
     hits

@@ -4,8 +4,10 @@ use std::borrow::Cow;
 
 use super::Operation;
 use super::fields::{Fields, InvalidRequest, Steering};
+use super::input::{self, Measure};
 use super::json::{self, Edit, Span};
 use super::pieces::{Kind, Piece, Pieces};
+use super::places::{BESIDE_MAX, DEFINITIONS_MAX, Form, Layout};
 use super::redaction::{self, Tally};
 use crate::pii::Scanner;
 use crate::tokens::{self, Encoding};
@@ -19,10 +21,7 @@ const IMAGE_TOKENS: usize = 85 + 170 * 4;
 /// Sound and files: bytes of base64 for each token. An estimate for both, since the coding decides.
 const ATTACHMENT_BYTES_PER_TOKEN: usize = 4;
 
-/// The most inputs that one request of text or vectors may hold: `OpenAI`'s bound for embeddings.
-const INPUTS_MAX: usize = 2048;
-
-/// A chat request, or one for a continuation or vectors, over its own bytes `B`.
+/// A request for a chat or any other operation, over its own bytes `B`.
 #[derive(Clone, Debug)]
 pub struct ChatRequest<B> {
     operation: Operation,
@@ -33,28 +32,13 @@ pub struct ChatRequest<B> {
 }
 
 /// Where the values stand that are rewritten or read again.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Places {
     model: Span,
     stream_options: Option<Span>,
-    input: Span,
-    /// `prediction`, `documents` and `suffix`: read by the model beside the input.
-    beside: [Option<Span>; 3],
-    /// `tools`, `functions`, `response_format`: definitions, counted but not screened.
-    definitions: [Option<Span>; 3],
-}
-
-/// What was counted on the way.
-#[derive(Clone, Copy, Debug, Default)]
-struct Measure {
-    /// Messages of a chat, else texts.
-    messages: usize,
-    names: usize,
-    /// Tokens that came as numbers instead of text.
-    numbered: usize,
-    images: usize,
-    text_bytes: usize,
-    attachment_bytes: usize,
+    input: Option<Span>,
+    beside: [Option<Span>; BESIDE_MAX],
+    definitions: [Option<Span>; DEFINITIONS_MAX],
 }
 
 impl<B: AsRef<[u8]>> ChatRequest<B> {
@@ -65,19 +49,18 @@ impl<B: AsRef<[u8]>> ChatRequest<B> {
     pub fn read(body: B, operation: Operation) -> Result<Self, InvalidRequest> {
         let text = body.as_ref();
         json::check(text).map_err(InvalidRequest::unparsable)?;
-        let fields = Fields::read(text, operation)?;
+        let layout = operation.layout();
+        let fields = Fields::read(text, layout)?;
         let mut steering = fields.steering(text)?;
         let places = Places {
             model: fields.model.ok_or_else(|| InvalidRequest::missing("model"))?,
             stream_options: fields.stream_options,
-            input: fields.input.ok_or_else(|| InvalidRequest::missing(operation.input()))?,
-            beside: [fields.prediction, fields.documents, fields.suffix],
-            definitions: [fields.tools, fields.functions, fields.response_format],
+            input: fields.input,
+            beside: fields.beside,
+            definitions: fields.definitions,
         };
-        let measure = match operation {
-            Operation::Chat => measure(text, &places)?,
-            Operation::Completions | Operation::Embeddings => measure_texts(text, &places, operation)?,
-        };
+        let mut measure = input::check(text, &fields, layout)?;
+        weigh(text, pieces(text, &places, layout), &mut measure);
         if operation == Operation::Completions {
             // Every prompt is continued `n` times.
             let prompts = u32::try_from(measure.messages).unwrap_or(u32::MAX);
@@ -117,7 +100,7 @@ impl<B: AsRef<[u8]>> ChatRequest<B> {
         self.steering.n
     }
 
-    /// The bound on each choice's tokens: `max_completion_tokens`, else `max_tokens`.
+    /// The bound on each choice's tokens: `max_completion_tokens`, else `max_tokens`; `max_output_tokens` of a response.
     pub const fn max_tokens(&self) -> Option<u64> {
         self.steering.max_tokens
     }
@@ -147,8 +130,8 @@ impl<B: AsRef<[u8]>> ChatRequest<B> {
         self.measure.text_bytes
     }
 
-    /// The body for an upstream: `model` replaced and, with `ask_usage` in a stream that does not ask already,
-    /// `stream_options.include_usage` set. Every other byte is the client's; with nothing to change, all of them are.
+    /// The body for an upstream: `model` replaced and, with `ask_usage` in a chat's or a continuation's stream that does not
+    /// ask already, `stream_options.include_usage` set. Every other byte is the client's; with nothing to change, all of them are.
     pub fn render(&self, model: &str, ask_usage: bool) -> Cow<'_, [u8]> {
         let mut edits = Vec::with_capacity(2);
         if model != self.steering.model {
@@ -158,7 +141,7 @@ impl<B: AsRef<[u8]>> ChatRequest<B> {
                 text,
             });
         }
-        if ask_usage && self.steering.stream && !self.steering.include_usage {
+        if ask_usage && self.operation.layout().asks_usage && self.steering.stream && !self.steering.include_usage {
             self.ask_usage(&mut edits);
         }
         if edits.is_empty() {
@@ -215,7 +198,7 @@ impl<B: AsRef<[u8]>> ChatRequest<B> {
     }
 
     fn pieces(&self) -> impl Iterator<Item = Piece> {
-        pieces(self.body.as_ref(), &self.places, self.operation)
+        pieces(self.body.as_ref(), &self.places, self.operation.layout())
     }
 
     /// Every text a model reads, escapes undone, in the order of the body: contents, parts, refusals, names,
@@ -225,7 +208,7 @@ impl<B: AsRef<[u8]>> ChatRequest<B> {
         self.pieces().filter_map(move |Piece { kind, span }| match kind {
             Kind::Text | Kind::Name | Kind::Signed => Some(json::unescape(span.of(text))),
             Kind::Json => Some(String::from_utf8_lossy(span.of(text))),
-            Kind::Image | Kind::Attachment => None,
+            Kind::Definitions | Kind::Image | Kind::Attachment => None,
         })
     }
 
@@ -254,9 +237,11 @@ impl<B: AsRef<[u8]>> ChatRequest<B> {
 
     /// A bound from above on the prompt's tokens, without counting: a token of text is at least one byte. Images count
     /// as the largest, 1,445 (gpt-4o-mini bills 33 times that, at a 33rd of the price). Sound and files are an estimate:
-    /// one token for 4 bytes of base64, and not less than an image.
+    /// one token for 4 bytes of base64, and not less than an image. What a response continues (`previous_response_id`,
+    /// `conversation`) or takes from a stored prompt lies with the provider, and is in no bound and no count.
     pub fn prompt_upper_bound(&self) -> usize {
         self.measure.text_bytes
+            + self.measure.definition_bytes
             + self.definition_texts().map(<[u8]>::len).sum::<usize>()
             + self.overhead(IMAGE_TOKENS_MAX)
     }
@@ -264,12 +249,14 @@ impl<B: AsRef<[u8]>> ChatRequest<B> {
     /// The prompt's tokens: texts exactly, and `OpenAI`'s chat overhead. Two parts are approximations: definitions
     /// of tools count as their JSON text (`OpenAI` rewrites them in a form it does not publish), an image as 765.
     pub fn count_prompt(&self, encoding: Encoding) -> usize {
-        let texts: usize = self.texts().map(|text| encoding.count(&text)).sum();
-        let definitions: usize = self
-            .definition_texts()
-            .map(|text| encoding.count(&String::from_utf8_lossy(text)))
-            .sum();
-        texts + definitions + self.overhead(IMAGE_TOKENS)
+        let body = self.body.as_ref();
+        let json = |text| encoding.count(&String::from_utf8_lossy(text));
+        let texts = self.pieces().map(|Piece { kind, span }| match kind {
+            Kind::Text | Kind::Name | Kind::Signed => encoding.count(&json::unescape(span.of(body))),
+            Kind::Json | Kind::Definitions => json(span.of(body)),
+            Kind::Image | Kind::Attachment => 0,
+        });
+        texts.sum::<usize>() + self.definition_texts().map(json).sum::<usize>() + self.overhead(IMAGE_TOKENS)
     }
 
     fn definition_texts(&self) -> impl Iterator<Item = &[u8]> {
@@ -284,91 +271,40 @@ impl<B: AsRef<[u8]>> ChatRequest<B> {
     fn overhead(&self, image_tokens: usize) -> usize {
         let Measure {
             messages,
+            systems,
             names,
             numbered,
             images,
             attachment_bytes,
             ..
         } = self.measure;
-        if self.operation != Operation::Chat {
-            return numbered;
-        }
         let media = images * image_tokens + attachment_bytes.div_ceil(ATTACHMENT_BYTES_PER_TOKEN);
-        tokens::chat_overhead(messages, names) + messages * ROLE_TOKENS + media
+        match self.operation.layout().form {
+            Form::Messages | Form::Items => {
+                let framed = messages + systems;
+                tokens::chat_overhead(framed, names) + framed * ROLE_TOKENS + media
+            }
+            _ => numbered + media,
+        }
     }
 }
 
-fn pieces<'a>(text: &'a [u8], places: &Places, operation: Operation) -> impl Iterator<Item = Piece> + use<'a> {
+fn pieces<'a>(text: &'a [u8], places: &Places, layout: &Layout) -> impl Iterator<Item = Piece> + use<'a> {
+    let vocabulary = layout.vocabulary;
+    let conversation = matches!(layout.form, Form::Messages | Form::Items);
+    let input = places.input.into_iter().flat_map(move |value| {
+        if conversation {
+            Pieces::of_messages(text, value, vocabulary)
+        } else {
+            Pieces::of_field(text, value, vocabulary)
+        }
+    });
     let beside = places
         .beside
         .into_iter()
         .flatten()
-        .flat_map(|value| Pieces::of_field(text, value));
-    let input = match operation {
-        Operation::Chat => Pieces::of_messages(text, places.input),
-        Operation::Completions | Operation::Embeddings => Pieces::of_field(text, places.input),
-    };
+        .flat_map(move |value| Pieces::of_field(text, value, vocabulary));
     input.chain(beside)
-}
-
-/// Counts, and refuses `messages` that are none.
-fn measure(text: &[u8], places: &Places) -> Result<Measure, InvalidRequest> {
-    let value = places.input;
-    if text.get(value.start) != Some(&b'[') {
-        return Err(InvalidRequest::mistyped(
-            "messages",
-            "an array of objects",
-            value.of(text),
-        ));
-    }
-    let mut measure = Measure::default();
-    for message in json::elements(text, value.start) {
-        if text.get(message.start) != Some(&b'{') {
-            let param = format!("messages[{}]", measure.messages);
-            return Err(InvalidRequest::mistyped(&param, "an object", message.of(text)));
-        }
-        measure.messages += 1;
-    }
-    if measure.messages == 0 {
-        let message = "Invalid 'messages': empty array. Expected an array with minimum length 1, \
-                       but got an empty array instead.";
-        return Err(InvalidRequest::new("messages", "empty_array", message.to_owned()));
-    }
-    weigh(text, pieces(text, places, Operation::Chat), &mut measure);
-    Ok(measure)
-}
-
-/// Counts, and refuses an input that is neither a text, nor token numbers, nor a list of such.
-fn measure_texts(text: &[u8], places: &Places, operation: Operation) -> Result<Measure, InvalidRequest> {
-    let (name, value) = (operation.input(), places.input);
-    let mistyped = |value: Span| InvalidRequest::mistyped(name, "a string, or an array of strings", value.of(text));
-    let mut measure = Measure::default();
-    match text.get(value.start) {
-        Some(b'"') => measure.messages = 1,
-        Some(b'[') => {
-            for element in json::elements(text, value.start) {
-                match text.get(element.start) {
-                    Some(b'"') => measure.messages += 1,
-                    Some(b'[') => {
-                        measure.messages += 1;
-                        measure.numbered += json::elements(text, element.start).count();
-                    }
-                    Some(b'0'..=b'9') => measure.numbered += 1,
-                    _ => return Err(mistyped(element)),
-                }
-            }
-            // Bare numbers are one text together.
-            measure.messages = measure.messages.max(usize::from(measure.numbered > 0));
-        }
-        _ => return Err(mistyped(value)),
-    }
-    if measure.messages == 0 || measure.messages > INPUTS_MAX {
-        let got = measure.messages;
-        let message = format!("Invalid '{name}': expected an array of 1 to {INPUTS_MAX} items, but got {got}.");
-        return Err(InvalidRequest::new(name, "invalid_array_length", message));
-    }
-    weigh(text, pieces(text, places, operation), &mut measure);
-    Ok(measure)
 }
 
 /// Adds up what the model reads.
@@ -381,6 +317,7 @@ fn weigh(text: &[u8], pieces: impl Iterator<Item = Piece>, measure: &mut Measure
             }
             Kind::Text | Kind::Signed => measure.text_bytes += json::unescaped_len(span.of(text)),
             Kind::Json => measure.text_bytes += span.len(),
+            Kind::Definitions => measure.definition_bytes += span.len(),
             Kind::Image => measure.images += 1,
             Kind::Attachment => {
                 measure.attachment_bytes += span.len().max(IMAGE_TOKENS_MAX * ATTACHMENT_BYTES_PER_TOKEN);

@@ -2,15 +2,17 @@
 
 import json
 
+import msgspec
 import pytest
 from tests.fakes.records import needs_records, payloads, records, replay
 from tests.fakes.upstream import FakeUpstream
 from tests.proxy.edge import Answer
 
-from tollway.contract.snapshot import ProviderAccess
+from tollway.contract.snapshot import Operation, ProviderAccess
 from tollway.errors import InvalidRequest
 from tollway.proxy.exchange import UpstreamAnswer
 from tollway.proxy.providers.anthropic.provider import AnthropicProvider
+from tollway.proxy.providers.capabilities import Takes
 from tollway.proxy.providers.http import HttpTransport
 from tollway.proxy.providers.port import UpstreamCall, UpstreamRequest
 
@@ -56,13 +58,31 @@ async def test_a_call_goes_to_messages_with_the_key_and_the_version(base_url: st
     assert request.url == "https://api.anthropic.com/v1/messages"
     assert request.headers == [
         ("content-type", "application/json"),
-        ("anthropic-version", "2023-06-01"),
         ("x-api-key", "sk-ant"),
+        ("anthropic-version", "2023-06-01"),
         ("traceparent", "00-1"),
         ("anthropic-beta", "a-1"),
     ]
     assert json.loads(request.body)["model"] == "claude-sonnet-4-5"
     assert json.loads(await answer.piece() or b"")["choices"][0]["message"]["content"] == "Hi"
+
+
+@pytest.mark.parametrize(("operation", "path"), [("messages", ""), ("count_tokens", "/count_tokens")])
+async def test_a_messages_clients_bytes_pass_with_its_own_version_and_betas(operation: Operation, path: str) -> None:
+    wire = Wire(Answer(b"{}"))
+    body = b'{"model": "m", "x": 1}'
+    headers = [("anthropic-version", "2026-10-21"), ("anthropic-beta", "a-1"), ("openai-beta", "b-1")]
+    answer = await provider(wire).send(UpstreamCall("m", body, headers, 1.0, lambda: None, operation=operation))
+    (request,) = wire.requests
+    assert (request.url, request.body) == (f"https://api.anthropic.com/v1/messages{path}", body)
+    assert request.headers[2:] == [("anthropic-version", "2026-10-21"), ("anthropic-beta", "a-1")]
+    assert await answer.piece() == b"{}"
+
+
+async def test_a_messages_client_that_names_no_version_gets_ours() -> None:
+    wire = Wire(Answer(b"{}"))
+    await provider(wire).send(UpstreamCall("m", b"{}", [], 1.0, lambda: None, operation="messages"))
+    assert wire.requests[0].headers[2:] == [("anthropic-version", "2023-06-01")]
 
 
 async def test_an_uploaded_file_asks_for_its_beta_beside_the_callers() -> None:
@@ -77,6 +97,15 @@ async def test_in_strict_mode_nothing_is_sent_that_would_lose_a_field() -> None:
     with pytest.raises(InvalidRequest):
         await provider(wire).send(a_call(strict=True))
     assert wire.requests == []
+
+
+async def test_what_the_operator_says_of_a_model_is_kept_to() -> None:
+    wire = Wire(Answer(json.dumps(WHOLE).encode()))
+    call = msgspec.structs.replace(a_call(), takes=Takes(max_output_tokens=5, seed=False))
+    answer = await provider(wire).send(call)
+    assert answer.warnings == ("seed",)
+    with pytest.raises(InvalidRequest):
+        await provider(wire).send(msgspec.structs.replace(call, strict=True))
 
 
 async def test_a_large_request_is_mapped_as_a_small_one() -> None:

@@ -1,14 +1,20 @@
 """The Gemini API as a provider: address, key, what it is asked and how its answer comes back."""
 
+import base64
 import json
 from typing import Any
 
+import msgspec
 import pytest
+from tests.fakes.media import ServedMedia
 from tests.proxy.edge import Answer
 
 from tollway.contract.snapshot import ProviderAccess
 from tollway.errors import InvalidRequest
 from tollway.proxy.exchange import UpstreamAnswer
+from tollway.proxy.media.fetch import Fetched
+from tollway.proxy.providers.capabilities import Takes
+from tollway.proxy.providers.google.api import GeminiApi
 from tollway.proxy.providers.google.provider import GoogleProvider
 from tollway.proxy.providers.port import UpstreamCall, UpstreamRequest
 from tollway.proxy.providers.translated import INLINE_BYTES
@@ -39,14 +45,14 @@ def call(model: str = "gemini-x", *, strict: bool = False, **fields: Any) -> Ups
 
 async def sent(outgoing: UpstreamCall, base_url: str = "") -> UpstreamRequest:
     wire = Wire(Answer(json.dumps(SAID).encode()))
-    await GoogleProvider(ProviderAccess("g", "google", base_url, KEY), wire).send(outgoing)
+    await GoogleProvider(GeminiApi(ProviderAccess("g", "google", base_url, KEY), wire), ServedMedia()).send(outgoing)
     (request,) = wire.requests
     return request
 
 
 async def answered(answer: Answer, outgoing: UpstreamCall) -> tuple[UpstreamAnswer, bytes]:
     access = ProviderAccess("g", "google", "", KEY)
-    given = await GoogleProvider(access, Wire(answer)).send(outgoing)
+    given = await GoogleProvider(GeminiApi(access, Wire(answer)), ServedMedia()).send(outgoing)
     pieces = []
     while (piece := await given.piece()) is not None:
         pieces.append(piece)
@@ -100,6 +106,20 @@ async def test_a_request_of_any_size_is_mapped(size: int) -> None:
     assert json.loads(request.body)["contents"][0]["parts"] == [{"text": "x" * size}]
 
 
+@pytest.mark.parametrize("size", [1, INLINE_BYTES + 1], ids=["inline", "in a thread"])
+async def test_what_gemini_does_not_hold_is_fetched_for_it(size: int) -> None:
+    media = ServedMedia({"https://a.test/x": Fetched("image/png", b"x" * size)})
+    urls = ("https://a.test/x", "https://youtu.be/abc", "gs://b/x.png", "data:image/png;base64,eA==")
+    images = [{"type": "image_url", "image_url": {"url": url}} for url in urls]
+    wire = Wire(Answer(json.dumps(SAID).encode()))
+    access = ProviderAccess("g", "google", "", KEY)
+    await GoogleProvider(GeminiApi(access, wire), media).send(call(messages=[{"role": "user", "content": images}]))
+    parts = json.loads(wire.requests[0].body)["contents"][0]["parts"]
+    assert parts[0] == {"inlineData": {"mimeType": "image/png", "data": base64.b64encode(b"x" * size).decode()}}
+    assert [*parts[1], *parts[2], *parts[3]] == ["fileData", "fileData", "inlineData"]
+    assert [each.param for each in media.asked] == ["messages[0].content[0].image_url.url"]
+
+
 async def test_a_whole_answer_comes_back_as_a_chat_completion_with_its_warnings() -> None:
     given, body = await answered(Answer(json.dumps(SAID).encode()), call(user="u"))
     assert (given.status, given.header("content-type")) == (200, "application/json")
@@ -107,6 +127,12 @@ async def test_a_whole_answer_comes_back_as_a_chat_completion_with_its_warnings(
     completion = json.loads(body)
     assert completion["object"] == "chat.completion"
     assert completion["choices"][0]["message"]["content"] == "Hello"
+
+
+async def test_what_the_operator_says_of_a_model_is_kept_to() -> None:
+    asked = msgspec.structs.replace(call(seed=7, made_up=1), takes=Takes(seed=False))
+    answer, _ = await answered(Answer(json.dumps(SAID).encode()), asked)
+    assert answer.warnings == ("seed", "made_up")
 
 
 async def test_a_stream_comes_back_as_chat_chunks() -> None:

@@ -56,6 +56,22 @@ def signed(signature: str) -> dict[str, Any]:
     return {"google": {"thought_signature": signature}}
 
 
+def test_an_image_in_a_tools_result_stands_behind_all_results() -> None:
+    image = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PNG}"}}
+    shown = result("a", [{"type": "text", "text": "a map"}, image])
+    turns = contents(user(), calling(call("a"), call("b", "other")), shown, result("b", "18"))
+    assert turns[-1]["parts"] == [
+        {"functionResponse": {"name": "weather", "id": "a", "response": {"result": "a map"}}},
+        {"functionResponse": {"name": "other", "id": "b", "response": {"result": "18"}}},
+        {"inlineData": {"mimeType": "image/png", "data": PNG}},
+    ]
+
+
+def test_a_tool_that_failed_says_so() -> None:
+    turns = contents(user(), calling(call("a")), result("a", '{"x": 1}', is_error=True))
+    assert turns[-1]["parts"][0]["functionResponse"]["response"] == {"error": '{"x": 1}'}
+
+
 def test_system_and_developer_messages_become_the_system_instruction() -> None:
     body = asked_of(
         MODEL,
@@ -160,11 +176,6 @@ def test_what_google_holds_is_named_by_its_address(url: str, held: dict[str, str
 def test_any_other_address_and_broken_data_are_refused(url: str) -> None:
     image = {"type": "image_url", "image_url": {"url": url}}
     assert refused(user("a"), user([{"type": "text", "text": "b"}, image])) == "messages[1].content[1].image_url.url"
-
-
-def test_a_refusal_to_fetch_says_what_to_do() -> None:
-    with pytest.raises(InvalidRequest, match="send the data inline"):
-        contents(user([{"type": "image_url", "image_url": {"url": "https://example.com/photo.png"}}]))
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,10 @@ def size(schema: Any) -> int:
         ({"additionalProperties": {"type": "integer"}}, {"additionalProperties": {"type": "integer"}}),
         ({"patternProperties": {"^a": {"type": "integer"}}}, {"additionalProperties": {"type": "integer"}}),
         (
+            {"patternProperties": {"^a": {"type": "integer"}, "^b": {"type": "string"}}},
+            {"additionalProperties": {"anyOf": [{"type": "integer"}, {"type": "string"}]}},
+        ),
+        (
             {"properties": {"b": {}}, "required": ["b", "gone"], "patternProperties": {"^a": {}}, "not": {}},
             {"properties": {"b": {}}, "required": ["b"]},
         ),

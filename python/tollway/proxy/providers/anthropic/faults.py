@@ -6,6 +6,7 @@ Source: platform.claude.com, "Errors"; the texts are read off recorded answers.
 import msgspec
 
 from tollway.proxy.causes import Cause, Fault, cause_of
+from tollway.proxy.providers.port import Header
 
 MAX_TEXT_CHARACTERS = 500
 """So much is passed on of a body that is no JSON: some proxy's page, mostly."""
@@ -43,6 +44,22 @@ class Told(msgspec.Struct):
 
 class _Body(msgspec.Struct):
     error: Told
+
+
+class AnthropicFaults:
+    """How refusals are read of answers that pass as they are."""
+
+    def fault(self, status: int, header: Header, body: bytes) -> Fault:
+        """Of a whole answer."""
+        fault = read_fault(status, body, waiting_helps=header("x-should-retry") != "false")
+        after = header("retry-after")
+        if after is not None and after.isdecimal() and len(after) < 10:
+            return msgspec.structs.replace(fault, retry_after_s=float(after))
+        return fault
+
+    def event_fault(self, payload: bytes) -> Fault:
+        """Of the event ``error`` of a stream."""
+        return read_fault(500, payload, waiting_helps=True)
 
 
 def read_fault(status: int, body: bytes, *, waiting_helps: bool) -> Fault:

@@ -1,6 +1,7 @@
 """Parts of a message: text, images, files and sound, as Gemini's ``Part``.
 
-Gemini takes bytes (``inlineData``), or the address of a file that Google holds (``fileData``).
+Gemini takes bytes (``inlineData``), or the address of a file that Google holds (``fileData``). What lies elsewhere on
+the web has been fetched before: ``media/inline.py`` puts data URLs in its place.
 """
 
 import base64
@@ -9,6 +10,7 @@ from typing import Any
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from tollway.errors import InvalidRequest
+from tollway.proxy.media.looks import Kind
 
 Part = dict[str, Any]
 
@@ -102,13 +104,16 @@ def _file(file: Any, where: str) -> Part:
         raise InvalidRequest("'file' is to be an object.", param=where)
     data = file.get("file_data")
     if isinstance(data, str) and data:
-        if data.startswith("data:"):
+        if data[:5].lower() == "data:" or "://" in data[:32]:
             return _of_url(data, f"{where}.file_data")
         name = file.get("filename")
         media_type = _guessed_type(name) if isinstance(name, str) else None
         if media_type is None:
             raise InvalidRequest("The file's type is not told: send it as a data URL.", param=f"{where}.file_data")
         return _inline(media_type, data, f"{where}.file_data")
+    address = file.get("file_url")
+    if isinstance(address, str) and address:
+        return _of_url(address, f"{where}.file_url")
     identifier = file.get("file_id")
     if isinstance(identifier, str) and (held := _held_by_google(identifier)) is not None:
         return held
@@ -129,23 +134,14 @@ def _of_url(url: str, param: str) -> Part:
     if url[:5].lower() == "data:":
         return _of_data_url(url, param)
     held = _held_by_google(url)
-    return _fetched(url, param) if held is None else held
+    if held is None:
+        raise InvalidRequest("This is neither a data URL nor an address of http or https.", param=param)
+    return held
 
 
-def _fetched(url: str, param: str) -> Part:
-    """Data that is somewhere on the web: it would have to be fetched here, since Gemini does not do it.
-
-    Raises:
-        InvalidRequest: always, since nothing fetches.
-    """
-    scheme = url.partition(":")[0].lower()
-    if scheme in ("http", "https"):
-        message = (
-            "The provider does not fetch addresses: send the data inline, as a data URL (data:image/png;base64,…)."
-        )
-    else:
-        message = "This is neither a data URL nor an address of a file at Google."
-    raise InvalidRequest(message, param=param)
+def needs_bytes(url: str, kind: Kind) -> bool:
+    """Whether Gemini has to be given what an address leads to, whatever it is: it reads its own files and YouTube."""
+    return _held_by_google(url) is None
 
 
 def _held_by_google(url: str) -> Part | None:

@@ -1,76 +1,84 @@
-"""Gemini API: the model and the method are in the path, the key in ``x-goog-api-key``.
+"""Gemini: what a chat becomes on its way to Google, and how its answer comes back.
 
-Where a call goes and how it proves itself is decided here alone; what it says is in ``request.py`` and ``answer.py``.
-Source: ai.google.dev, "Generating content" (REST, v1beta).
+Where a call goes and how it proves itself is in ``api.py`` and ``vertex.py``; what it says is in ``request.py`` and
+``answer.py``.
 """
 
 import asyncio
 from typing import Any
-from urllib.parse import quote
 
 import msgspec
 
-from tollway.contract.snapshot import ProviderAccess
+from tollway.contract.snapshot import OPERATIONS
 from tollway.errors import InvalidRequest
 from tollway.proxy.exchange import UpstreamAnswer
+from tollway.proxy.media.fetch import Fetcher
+from tollway.proxy.media.inline import inline
+from tollway.proxy.providers.fit import held
 from tollway.proxy.providers.google.answer import GoogleReader
+from tollway.proxy.providers.google.api import GoogleApi
+from tollway.proxy.providers.google.media import needs_bytes
 from tollway.proxy.providers.google.request import Translated, translate
-from tollway.proxy.providers.port import Transport, UpstreamCall, UpstreamRequest
+from tollway.proxy.providers.port import UpstreamCall
 from tollway.proxy.providers.translated import INLINE_BYTES, TranslatedAnswer
 
-BASE_URL = "https://generativelanguage.googleapis.com"
-"""Where the Gemini API is, unless the configuration says otherwise."""
-
-_VERSION = "/v1beta"
-_PASSED_ON = ("traceparent", "tracestate")
-"""Of the client's headers, those that mean something to Google; the others are OpenAI's."""
+_UNREADABLE = "The request is not a JSON object that can be read."
+_TOO_DEEP = "The request is nested too deeply."
 
 
 class GoogleProvider:
-    """The Gemini API with one key."""
+    """Google's models, through one of its APIs. ``media`` fetches what a request only names by its address."""
 
+    speaks = OPERATIONS["google"]
     asks_usage = True
 
-    def __init__(self, access: ProviderAccess, transport: Transport) -> None:
-        self._transport = transport
-        self._base_url = (access.base_url or BASE_URL).rstrip("/").removesuffix(_VERSION) + _VERSION
-        self._headers = [("content-type", "application/json"), ("x-goog-api-key", access.api_key or "")]
+    def __init__(self, api: GoogleApi, media: Fetcher) -> None:
+        self._api = api
+        self._media = media
 
     async def send(self, call: UpstreamCall) -> UpstreamAnswer:
         """As the port says.
 
         Raises:
-            InvalidRequest: Gemini can't take the content, or in strict mode a field.
+            InvalidRequest: Gemini can't take the content, or in strict mode a field; or an address can't be fetched.
         """
-        if len(call.body) <= INLINE_BYTES:
-            translated, body = _prepare(call)
-        else:
-            translated, body = await asyncio.to_thread(_prepare, call)
-        headers = self._headers + [(name, value) for name, value in call.headers if name in _PASSED_ON]
-        url = self._url(call.model, stream=translated.stream)
-        answer = await self._transport.post(UpstreamRequest(url, headers, body, call.connect_s, call.sent))
+        translated, body = await self._prepare(call)
+        method = "streamGenerateContent?alt=sse" if translated.stream else "generateContent"
+        answer = await self._api.post(call, self._api.url(call.model, method), body)
         reader = GoogleReader(call.model)
         return await TranslatedAnswer.begin(answer, reader, stream=translated.stream, warnings=translated.warnings)
 
-    def _url(self, model: str, *, stream: bool) -> str:
-        collection, slash, name = model.partition("/")
-        if not slash or collection not in ("models", "tunedModels"):
-            collection, name = "models", model
-        method = "streamGenerateContent?alt=sse" if stream else "generateContent"
-        return f"{self._base_url}/{collection}/{quote(name, safe='')}:{method}"
+    async def _prepare(self, call: UpstreamCall) -> tuple[Translated, bytes]:
+        """The request in Google's dialect, also as bytes."""
+        is_small = len(call.body) <= INLINE_BYTES
+        asked = _read(call) if is_small else await asyncio.to_thread(_read, call)
+        brought_bytes = await inline(asked, self._media, needs_bytes)
+        if is_small and brought_bytes <= INLINE_BYTES:
+            return _translate(asked, call)
+        return await asyncio.to_thread(_translate, asked, call)
 
 
-def _prepare(call: UpstreamCall) -> tuple[Translated, bytes]:
-    """The request in Google's dialect, also as bytes."""
+def _read(call: UpstreamCall) -> dict[str, Any]:
     try:
-        asked: dict[str, Any] = msgspec.json.decode(call.body, type=dict[str, Any])
+        return msgspec.json.decode(call.body, type=dict[str, Any])
+    except ValueError:  # no JSON, or no UTF-8
+        raise InvalidRequest(_UNREADABLE) from None
+    except RecursionError:
+        raise InvalidRequest(_TOO_DEEP) from None
+
+
+def _translate(asked: dict[str, Any], call: UpstreamCall) -> tuple[Translated, bytes]:
+    asked, lost = held(asked, call.takes, strict=call.strict)
+    try:
         translated = translate(asked, call.model)
         body = msgspec.json.encode(translated.body)
-    except ValueError:  # no JSON, no UTF-8, or half a character
-        raise InvalidRequest("The request is not a JSON object that can be read.") from None
+    except ValueError:  # half a character
+        raise InvalidRequest(_UNREADABLE) from None
     except RecursionError:
-        raise InvalidRequest("The request is nested too deeply.") from None
+        raise InvalidRequest(_TOO_DEEP) from None
     if call.strict and translated.warnings:
         field = translated.warnings[0]
         raise InvalidRequest(f"The provider does not take '{field}'.", param=field)
+    if lost:
+        translated = msgspec.structs.replace(translated, warnings=(*lost, *translated.warnings))
     return translated, body

@@ -65,6 +65,7 @@ class _Conversation:
         self._turns: list[dict[str, Any]] = []
         self._calls: dict[str, tuple[str, int]] = {}  # a call's id: its function, and its place among all calls
         self._answers: list[tuple[int, Part]] = []
+        self._shown: list[Part] = []
 
     def body(self) -> dict[str, Any]:
         """``contents`` and ``systemInstruction``."""
@@ -107,9 +108,12 @@ class _Conversation:
             self._turns.append({"role": role, "parts": parts})
 
     def _put_answers(self) -> None:
-        """Tool messages in a row make one turn, in the calls' order: a call without an id is known by its place."""
-        self._put("user", [part for _, part in sorted(self._answers, key=lambda answer: answer[0])])
-        self._answers = []
+        """Tool messages in a row make one turn, in the calls' order: a call without an id is known by its place.
+
+        A ``functionResponse`` holds JSON only: images and files among the results stand behind all of them.
+        """
+        self._put("user", [part for _, part in sorted(self._answers, key=lambda answer: answer[0])] + self._shown)
+        self._answers, self._shown = [], []
 
     def _answer(self, message: dict[str, Any], where: str) -> tuple[int, Part]:
         identifier = message.get("tool_call_id")
@@ -118,10 +122,20 @@ class _Conversation:
         name, place = self._calls.get(identifier, (message.get("name"), len(self._calls)))
         if not isinstance(name, str) or not name:
             raise InvalidRequest("No tool call before has this id.", param=f"{where}.tool_call_id")
-        response: dict[str, Any] = {"name": name, "response": _result(message.get("content"), f"{where}.content")}
+        texts = self._texts_of_result(message.get("content"), f"{where}.content")
+        result = _result("".join(texts), failed=message.get("is_error") is True)
+        response: dict[str, Any] = {"name": name, "response": result}
         if not identifier.startswith(MADE_ID_PREFIX):
             response["id"] = identifier
         return place, {"functionResponse": response}
+
+    def _texts_of_result(self, content: Any, where: str) -> list[str]:
+        """The texts of a tool's result; what else it holds is shown behind the results."""
+        if not isinstance(content, list):
+            return text_of(content, where)
+        parts = parts_of(content, where, self._warnings)
+        self._shown += [part for part in parts if "text" not in part]
+        return [part["text"] for part in parts if "text" in part]
 
     def _model_parts(self, message: dict[str, Any], where: str) -> list[Part]:
         if message.get("function_call"):
@@ -173,11 +187,10 @@ def _arguments(arguments: Any, where: str) -> msgspec.Raw | dict[str, Any]:
     raise InvalidRequest(message, param=f"{where}.function.arguments")
 
 
-def _result(content: Any, param: str) -> msgspec.Raw | dict[str, Any]:
-    """A tool's result as the object that Gemini wants it to be."""
-    text = "".join(text_of(content, param))
-    written = _object(text)
-    return {"result": text} if written is None else written
+def _result(text: str, *, failed: bool) -> msgspec.Raw | dict[str, Any]:
+    """A tool's result as the object that Gemini wants it to be; ``error`` is its own word for a failure."""
+    written = None if failed else _object(text)
+    return {"error" if failed else "result": text} if written is None else written
 
 
 def _object(text: str) -> msgspec.Raw | None:

@@ -83,7 +83,8 @@ class _Cutter:
         extra = node.get("additionalProperties")
         patterns = node.get("patternProperties")
         if not isinstance(extra, dict) and isinstance(patterns, dict) and patterns and not properties:
-            extra = next(iter(patterns.values()))  # a map whose keys have a pattern: a map all the same
+            kinds = list(patterns.values())  # a map whose keys have a pattern: a map all the same
+            extra = kinds[0] if len(kinds) == 1 else {"anyOf": kinds}
         if isinstance(extra, bool):
             result["additionalProperties"] = extra
         elif extra is not None:

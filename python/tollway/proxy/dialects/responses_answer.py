@@ -1,0 +1,150 @@
+"""The hub's answer as a response of OpenAI's: whole, and the frame that whole answers and streams share."""
+
+import time
+from typing import Any, get_args
+
+import msgspec
+from msgspec import UNSET, Raw
+
+from tollway.proxy.dialects.heard import MOST_CALLS, said
+from tollway.proxy.dialects.responses_heard import (
+    call_id,
+    calls_of,
+    carried_of,
+    citations_of,
+    decoded,
+    early_end,
+    extra_of,
+    first_choice,
+    function_of,
+    inner,
+    logprobs_of,
+    made,
+    usage_of,
+)
+from tollway.proxy.dialects.responses_sealed import seal
+from tollway.wire.openai_responses import (
+    FunctionCall,
+    IncompleteDetails,
+    Item,
+    OutputMessage,
+    OutputRefusal,
+    OutputText,
+    Part,
+    Reasoning,
+    Response,
+    ServiceTier,
+    Status,
+    SummaryText,
+    Usage,
+)
+
+_REPEATED = frozenset(
+    "instructions max_output_tokens max_tool_calls parallel_tool_calls prompt_cache_key reasoning safety_identifier "
+    "temperature text tool_choice top_logprobs top_p user metadata".split()
+)
+_TIERS: dict[str, ServiceTier] = {tier: tier for tier in get_args(ServiceTier)}
+_DEFAULTS: dict[str, dict[str, Any]] = {
+    "reasoning": {"effort": None, "summary": None},
+    "text": {"format": {"type": "text"}},
+}
+
+
+class Answering:
+    """One response: its id, its time, and what it repeats of its request."""
+
+    def __init__(self, body: bytes, alias: str) -> None:
+        """``body`` is the request, which :func:`~tollway.proxy.dialects.responses_request.to_hub` has taken."""
+        asked = msgspec.json.decode(body, type=dict[str, Any])
+        repeated = {name: value for name in _REPEATED if (value := asked.get(name)) is not None}
+        for name, default in _DEFAULTS.items():
+            if isinstance(given := repeated.get(name), dict):
+                repeated[name] = default | {field: value for field, value in given.items() if value is not None}
+        self._repeated = {name: Raw(msgspec.json.encode(value)) for name, value in repeated.items()}
+        # Those of other types were not told to the model, and some hold secrets.
+        functions = [tool for tool in asked.get("tools") or () if tool["type"] == "function"]
+        self._tools = [Raw(msgspec.json.encode(tool)) for tool in functions]
+        self._alias = alias
+        self._id = made("resp")
+        self._created_at = int(time.time())
+
+    def begun(self) -> Response:
+        """The response before its first word."""
+        return self._response("in_progress", [], None, None)
+
+    def ended(self, output: list[Item], end: IncompleteDetails | None, usage: Usage | None, tier: Any) -> Response:
+        """The response with all that was said; ``tier`` is what the provider calls its ``service_tier``."""
+        response = self._response("incomplete" if end else "completed", output, usage, tier)
+        response.incomplete_details = end
+        if not end:
+            response.completed_at = int(time.time())
+        return response
+
+    def broken(self, output: list[Item]) -> Response:
+        """The response that could not go on."""
+        return self._response("failed", output, None, None)
+
+    def _response(self, status: Status, output: list[Item], usage: Usage | None, tier: Any) -> Response:
+        response = Response(
+            id=self._id,
+            created_at=self._created_at,
+            status=status,
+            model=self._alias,
+            output=output,
+            tools=self._tools,
+            usage=usage,
+            service_tier=_TIERS.get(tier) if isinstance(tier, str) else None,  # others have words of their own
+        )
+        for name, value in self._repeated.items():
+            setattr(response, name, value)
+        return response
+
+
+def whole(answering: Answering, body: bytes) -> bytes:
+    """The client's whole answer; see :meth:`tollway.proxy.dialects.port.Writer.whole`."""
+    told = decoded(body)
+    choice = first_choice(told)
+    if choice is None:
+        raise ValueError("the answer has no choices")
+    end = early_end(choice.get("finish_reason"))
+    output = _items(choice)
+    if end and output:
+        output[-1].status = "incomplete"
+    return msgspec.json.encode(answering.ended(output, end, usage_of(told.get("usage")), told.get("service_tier")))
+
+
+def _items(choice: dict[str, Any]) -> list[Item]:
+    message = inner(choice, "message")
+    heard = said(message)
+    carried = carried_of(message)
+    calls: list[Item] = []
+    taken: set[str] = set()
+    for call in calls_of(message):
+        item = _call(call, taken)
+        calls.append(item)
+        if extra := extra_of(call):
+            carried.calls[item.call_id] = extra
+    if len(calls) > MOST_CALLS:
+        raise ValueError("too many calls")
+    output: list[Item] = []
+    if heard.thought or carried:
+        summary = [SummaryText(text=heard.thought)] if heard.thought else []
+        sealed = seal(carried) if carried else UNSET
+        output.append(Reasoning(id=made("rs"), summary=summary, encrypted_content=sealed))
+    content: list[Part] = []
+    if heard.text:
+        sources = citations_of(message)
+        content.append(OutputText(text=heard.text, annotations=sources, logprobs=logprobs_of(choice)))
+    if heard.refusal:
+        content.append(OutputRefusal(refusal=heard.refusal))
+    if content:
+        output.append(OutputMessage(id=made("msg"), content=content))
+    return output + calls
+
+
+def _call(call: dict[str, Any], taken: set[str]) -> FunctionCall:
+    name, arguments = function_of(call)
+    if not name:
+        raise ValueError("a call has no name")
+    identity = call_id(call.get("id"), taken)
+    return FunctionCall(id=made("fc"), call_id=identity, name=name, arguments=arguments if arguments.strip() else "{}")

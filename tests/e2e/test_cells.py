@@ -1,0 +1,94 @@
+"""Every dialect of clients against every provider of the records: each record is replayed through a gateway, and the
+official SDK of the client is given what the provider's own reads from it.
+"""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from tests.fakes.meant import Meant
+from tests.fakes.records import Record, needs_records, records
+from tests.fakes.replaying import KEY_OF_PROVIDER, KINDS, NATIVE, Replaying, as_told_to
+from tests.fakes.sdks import Client, OwnSdk
+
+AT_ONCE = 6
+MOST_SHOWN = 12
+
+pytestmark = needs_records
+
+
+class Cell(NamedTuple):
+    """A field of the matrix."""
+
+    client: Client
+    provider: str
+    operation: str
+    stream: bool
+
+    def __str__(self) -> str:
+        way = "stream" if self.stream else "whole"
+        return f"{self.client}-{self.provider}-{self.operation}-{way}"
+
+    @property
+    def records(self) -> list[Record]:
+        """Its records; those of Gemini that are no events are of a way of asking that a gateway does not use."""
+        found = records(self.provider, self.operation, self.stream)
+        return [record for record in found if "json_array" not in record.tags]
+
+
+def cells() -> list[Cell]:
+    """All that have records."""
+    found = [
+        Cell(client, provider, operation, stream)
+        for client in NATIVE
+        for provider in KINDS
+        for operation in ("chat", "messages", "generate_content", "responses")
+        for stream in (False, True)
+        if operation != "responses" or client == "responses"
+    ]
+    return [cell for cell in found if cell.records]
+
+
+@pytest.fixture(scope="module")
+def own() -> Iterator[OwnSdk]:
+    with OwnSdk.opened() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def replaying(lasting_dsn: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replaying]:
+    directory: Path = tmp_path_factory.mktemp("cells")
+    with Replaying(lasting_dsn, directory) as running:
+        yield running
+
+
+def difference(expected: Meant, got: Meant) -> str:
+    """What differs, and with an error of the gateway's its words."""
+    told, said = asdict(expected), asdict(got)
+    names = [name for name in ("text", "calls", "finish", "usage", "error") if told[name] != said[name]]
+    return "; ".join(f"{name} {told[name]!r:.300} but {said[name]!r:.300}" for name in names) + got.message[:200]
+
+
+def same_words(told: Meant, got: Meant) -> bool:
+    """Whether an error kept the provider's words, without what could be a key of its."""
+    return KEY_OF_PROVIDER not in got.message and told.message[:60] in got.message
+
+
+@pytest.mark.parametrize("cell", cells(), ids=str)
+def test_a_client_is_given_what_the_provider_meant(cell: Cell, own: OwnSdk, replaying: Replaying) -> None:
+    found = cell.records
+    meant = [as_told_to(cell.client, own.meant(record), record.operation) for record in found]
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        given = list(threads.map(lambda record: replaying.ask(cell.client, record), found))
+    pairs = list(zip(found, meant, given, strict=True))
+    wrong = [f"{record.id}: {difference(expected, got)}" for record, expected, got in pairs if expected != got]
+    assert wrong == [], "\n".join([f"{len(wrong)} of {len(found)}", *wrong[:MOST_SHOWN]])
+    for record, expected, got in pairs:
+        assert got.ids == expected.ids or not all(expected.ids), record.id
+        if NATIVE[cell.client] != cell.operation:
+            assert all(got.ids), record.id
+            assert len(set(got.ids)) == len(got.calls), record.id
+        assert expected.error is None or same_words(expected, got), (record.id, got.message)

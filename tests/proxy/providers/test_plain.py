@@ -1,0 +1,272 @@
+"""What an OpenAI-like provider gets of a hub's chat, and what of a client's own chat is put right for it."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as some
+from tests.fakes.records import needs_records, records
+
+from tollway.contract.snapshot import ProviderKind
+from tollway.proxy.providers.plain import mend, needs_plain, plain
+from tollway.proxy.providers.presets import PRESETS
+from tollway.wire.hub import EXTENSIONS
+
+THOUGHT = {"type": "thinking", "thinking": "Hm.", "signature": "c2ln"}
+MARK = {"type": "ephemeral"}
+IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBO"}}
+CALL = {"id": "call_1", "type": "function", "function": {"name": "look", "arguments": "{}"}}
+TOOL = {"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}
+
+
+def turns(kind: ProviderKind, *messages: dict[str, Any]) -> list[dict[str, Any]]:
+    out, _ = plain({"model": "m", "messages": list(messages)}, PRESETS[kind])
+    said: list[dict[str, Any]] = out["messages"]
+    return said
+
+
+def fields(kind: ProviderKind, **asked: Any) -> tuple[dict[str, Any], list[str]]:
+    out, lost = plain({"model": "m", "messages": []} | asked, PRESETS[kind])
+    return {name: value for name, value in out.items() if name not in ("model", "messages")}, lost
+
+
+@pytest.mark.parametrize("kind", PRESETS)
+def test_no_extension_of_the_hub_leaves_unless_the_provider_has_it(kind: ProviderKind) -> None:
+    asked = {
+        "model": "m",
+        "cache_control": MARK,
+        "extra_content": {"google": {}},
+        "messages": [
+            {"role": "system", "content": [{"type": "text", "text": "Be brief.", "cache_control": MARK}]},
+            {"role": "user", "content": [IMAGE | {"cache_control": MARK, "extra_content": {"google": {}}}]},
+            {
+                "role": "assistant",
+                "content": None,
+                "thinking_blocks": [THOUGHT],
+                "tool_calls": [CALL | {"cache_control": MARK, "extra_content": {"google": {}}}],
+            },
+            {"role": "tool", "tool_call_id": "call_1", "content": "No.", "is_error": True, "cache_control": MARK},
+        ],
+        "tools": [TOOL | {"cache_control": MARK, "extra_content": {"google": {}}}],
+    }
+    out, lost = plain(asked, PRESETS[kind])
+    assert lost == []
+    allowed = {"cache_control"} if PRESETS[kind].cache_marks else set()
+    assert keys(out) & EXTENSIONS <= allowed
+
+
+def keys(value: Any) -> set[str]:
+    """Every key of every object."""
+    if isinstance(value, dict):
+        return set(value) | {key for inner in value.values() for key in keys(inner)}
+    return {key for inner in value for key in keys(inner)} if isinstance(value, list) else set()
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [("openai", "max_completion_tokens"), ("groq", "max_completion_tokens"), ("xai", "max_completion_tokens")]
+    + [(kind, "max_tokens") for kind in ("mistral", "deepseek", "together", "ollama", "cohere", "vllm")],
+)  # fmt: skip
+def test_the_limit_of_tokens_has_the_name_that_the_provider_knows(kind: ProviderKind, name: str) -> None:
+    assert fields(kind, max_completion_tokens=7) == ({name: 7}, [])
+
+
+def test_fields_that_a_provider_refuses_are_dropped_and_named() -> None:
+    assert fields("openai", top_k=5, thinking={"type": "enabled"}, seed=1) == ({"seed": 1}, ["top_k", "thinking"])
+    assert fields("groq", logprobs=True, verbosity="low", user="u") == ({"user": "u"}, ["logprobs", "verbosity"])
+    assert fields("cohere", n=2, parallel_tool_calls=False) == ({}, ["n", "parallel_tool_calls"])
+    assert fields("mistral", user="u", seed=3, stop=["a"]) == ({"random_seed": 3, "stop": ["a"]}, ["user"])
+
+
+def test_fields_that_a_provider_has_beyond_openais_pass() -> None:
+    extras = {"top_k": 5, "guided_json": {}, "chat_template_kwargs": {"enable_thinking": False}}
+    assert fields("vllm", **extras) == (extras, [])
+    assert fields("openrouter", top_k=5, cache_control=MARK) == ({"top_k": 5, "cache_control": MARK}, [])
+    assert fields("deepseek", thinking={"type": "disabled"}) == ({"thinking": {"type": "disabled"}}, [])
+
+
+def test_a_provider_that_tells_usage_unasked_is_not_asked() -> None:
+    asked = {"stream": True, "stream_options": {"include_usage": True}}
+    assert fields("mistral", **asked) == ({"stream": True}, [])
+    assert fields("openai", **asked) == (asked, [])
+
+
+def test_images_of_a_tools_result_stand_in_a_users_turn_behind_all_results() -> None:
+    seen = turns(
+        "openai",
+        {"role": "tool", "tool_call_id": "a", "content": [{"type": "text", "text": "Seen:"}, IMAGE]},
+        {"role": "tool", "tool_call_id": "b", "content": [IMAGE]},
+        {"role": "user", "content": "And?"},
+    )
+    assert seen == [
+        {"role": "tool", "content": "Seen:", "tool_call_id": "a"},
+        {"role": "tool", "content": "See the next user message.", "tool_call_id": "b"},
+        {
+            "role": "user",
+            "content": [
+                {"type": "text", "text": "From the result of the tool call a:"},
+                IMAGE,
+                {"type": "text", "text": "From the result of the tool call b:"},
+                IMAGE,
+            ],
+        },
+        {"role": "user", "content": "And?"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "role"),
+    [("openai", "developer"), ("azure", "developer"), ("vllm", "system"), ("deepseek", "system"), ("xai", "system")],
+)
+def test_a_developer_is_a_system_where_the_role_is_unknown(kind: ProviderKind, role: str) -> None:
+    assert turns(kind, {"role": "developer", "content": "Be brief."}) == [{"role": role, "content": "Be brief."}]
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("deepseek", {"reasoning_content": "Hm."}),
+        ("vllm", {"reasoning_content": "Hm."}),
+        ("openrouter", {"reasoning": "Hm."}),
+        ("openai", {}),
+        ("mistral", {}),
+        ("groq", {}),
+    ],
+)
+def test_earlier_thoughts_go_back_only_to_who_takes_them(kind: ProviderKind, said: dict[str, str]) -> None:
+    (turn,) = turns(kind, {"role": "assistant", "content": "Yes.", "reasoning_content": "Hm."})
+    assert turn == {"role": "assistant", "content": "Yes."} | said
+
+
+def test_several_texts_are_one_where_a_list_is_not_sure_to_be_taken() -> None:
+    parts = [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]
+    assert turns("deepseek", {"role": "system", "content": parts}) == [{"role": "system", "content": "a\nb"}]
+    assert turns("openai", {"role": "system", "content": parts}) == [{"role": "system", "content": parts}]
+    marked = [{"type": "text", "text": "a", "cache_control": MARK}]
+    assert turns("openrouter", {"role": "system", "content": marked})[0]["content"] == marked
+
+
+def test_a_document_is_inline_and_named_and_one_of_text_is_text() -> None:
+    def said(kind: ProviderKind, **file: str) -> Any:
+        return turns(kind, {"role": "user", "content": [IMAGE, {"type": "file", "file": file}]})[0]["content"][1:]
+
+    pdf = "data:application/pdf;base64,JVBERi0="
+    assert said("openai", file_data=pdf) == [{"type": "file", "file": {"filename": "document.pdf", "file_data": pdf}}]
+    assert said("openai", file_id="file-1") == [{"type": "file", "file": {"file_id": "file-1"}}]
+    text = "data:text/plain;charset=utf-8;base64,SGk="
+    assert said("openai", file_data=text, filename="a.txt") == [{"type": "text", "text": "a.txt\n\nHi"}]
+    assert said("openai", file_data="data:text/markdown,a%20b") == [{"type": "text", "text": "a b"}]
+    url = "https://example.com/a.pdf"
+    assert said("openai", file_url=url) == []
+    assert said("openrouter", file_url=url)[0]["file"]["file_data"] == url
+    assert said("mistral", file_url=url) == [{"type": "document_url", "document_url": url}]
+
+
+def test_what_is_lost_of_contents_is_named_once() -> None:
+    url = {"type": "file", "file": {"file_url": "https://example.com/a.pdf"}, "citations": True}
+    asked = {"messages": [{"role": "user", "content": [url, url]}], "tools": [{"type": "web_search"}]}
+    _, lost = plain(asked, PRESETS["openai"])
+    assert lost == ["messages.citations", "messages.file_url", "tools"]
+
+
+def test_tools_of_another_vendor_are_dropped_and_with_the_last_their_choice() -> None:
+    asked = {"tools": [{"type": "web_search"}], "tool_choice": "auto", "parallel_tool_calls": False}
+    assert fields("openai", **asked) == ({}, ["tools"])
+    assert fields("openai", **asked | {"tools": [TOOL, {"type": "web_search"}]})[0]["tools"] == [TOOL]
+
+
+def test_mistral_gets_the_order_of_turns_and_the_ids_that_it_insists_on() -> None:
+    said = turns(
+        "mistral",
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "Look."},
+        {"role": "assistant", "content": None, "tool_calls": [CALL, CALL | {"id": "abcDEF123"}]},
+        {"role": "tool", "tool_call_id": "call_1", "content": "x"},
+        {"role": "tool", "tool_call_id": "abcDEF123", "content": "y"},
+        {"role": "user", "content": "And?"},
+        {"role": "assistant", "content": "Well."},
+        {"role": "system", "content": "Be briefer."},
+    )
+    roles = ["system", "user", "assistant", "tool", "tool", "assistant", "user", "assistant", "user"]
+    assert [turn["role"] for turn in said] == roles
+    short, kept = (call["id"] for call in said[2]["tool_calls"])
+    assert (said[3]["tool_call_id"], said[4]["tool_call_id"], kept) == (short, kept, "abcDEF123")
+    assert len(short) == 9
+    assert short.isalnum()
+
+
+def test_googles_door_gets_its_signatures_back() -> None:
+    signed = CALL | {"extra_content": {"google": {"thought_signature": "c2ln"}}}
+    out, _ = plain({"messages": [{"role": "assistant", "tool_calls": [signed]}]}, PRESETS["vllm"], keeps_extra=True)
+    assert out["messages"][0]["tool_calls"] == [signed]
+
+
+def test_a_clients_own_chat_is_left_as_it_was_written() -> None:
+    own = {"model": "m", "messages": [{"role": "developer", "content": [{"type": "text", "text": "a"}]}], "top_k": 1}
+    for preset in PRESETS.values():
+        assert not needs_plain(json.dumps(own).encode(), preset)
+        assert mend(own, preset) == own
+
+
+def test_what_another_vendors_answer_left_in_a_conversation_is_cut() -> None:
+    signed = CALL | {"extra_content": {"google": {}}}
+    left = {"role": "assistant", "content": "a", "thinking_blocks": [THOUGHT], "extra_content": {"anthropic": {}}}
+    own = {"model": "m", "messages": [left | {"tool_calls": [signed], "reasoning_content": "Hm."}]}
+    for preset, kept in ((PRESETS["groq"], {}), (PRESETS["deepseek"], {"reasoning_content": "Hm."})):
+        assert needs_plain(json.dumps(own).encode(), preset)
+        assert mend(own, preset)["messages"] == [{"role": "assistant", "content": "a", "tool_calls": [CALL]} | kept]
+
+
+def test_names_that_are_newer_than_the_provider_are_put_right() -> None:
+    own = {"messages": [], "max_completion_tokens": 5, "seed": 1, "stream_options": {"include_usage": True}}
+    assert needs_plain(json.dumps(own).encode(), PRESETS["mistral"])
+    assert mend(own, PRESETS["mistral"]) == {"messages": [], "max_tokens": 5, "random_seed": 1}
+    assert mend(own, PRESETS["deepseek"])["max_tokens"] == 5
+    assert not needs_plain(json.dumps(own).encode(), PRESETS["openai"])
+
+
+def test_ids_that_mistral_refuses_are_put_right_in_a_clients_own_chat() -> None:
+    own = {"messages": [{"role": "assistant", "tool_calls": [CALL]}, {"role": "tool", "tool_call_id": "call_1"}]}
+    assert needs_plain(json.dumps(own).encode(), PRESETS["mistral"])
+    call, result = mend(own, PRESETS["mistral"])["messages"]
+    assert call["tool_calls"][0]["id"] == result["tool_call_id"] != "call_1"
+    assert not needs_plain(b'{"tool_call_id": "abcDEF123"}', PRESETS["mistral"])
+
+
+@needs_records
+@pytest.mark.parametrize("kind", ["mistral", "deepseek", "groq", "xai", "ollama", "openrouter"])
+def test_recorded_requests_pass_unmended(kind: ProviderKind) -> None:
+    mended = [each.id for each in records(kind) if needs_plain(json.dumps(each.asked).encode(), PRESETS[kind])]
+    assert mended == []
+
+
+JSON = some.recursive(
+    some.none() | some.booleans() | some.integers() | some.text(max_size=9),
+    lambda inner: (
+        some.lists(inner, max_size=3)
+        | some.dictionaries(
+            some.sampled_from(
+                "role content type text image_url file file_data file_url filename tool_calls tool_call_id id function "
+                "refusal reasoning_content extra_content citations name".split()
+            ),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@given(some.dictionaries(some.sampled_from(["messages", "tools", "stop", "top_k", "stream_options"]), JSON, max_size=4))
+def test_whatever_a_chat_holds_something_leaves(asked: dict[str, Any]) -> None:
+    for preset in PRESETS.values():
+        json.dumps(plain(asked, preset)[0])
+        json.dumps(mend(asked, preset))
+
+
+@given(some.lists(JSON, max_size=4))
+def test_whatever_the_turns_hold_something_leaves(messages: list[Any]) -> None:
+    for preset in (PRESETS["openai"], PRESETS["mistral"], PRESETS["openrouter"]):
+        json.dumps(plain({"messages": messages}, preset)[0])
+        json.dumps(mend({"messages": messages}, preset))
