@@ -134,7 +134,7 @@ async def serve(charge: Charge) -> None:
     settings = charge.settings
     places = Places(Path(settings.storage.data_dir))
     metrics = Metrics(places.metrics, f"worker-{charge.index}")
-    secrets = [provider.api_key.reveal() for provider in settings.providers.values() if provider.api_key]
+    secrets = [secret for provider in settings.providers.values() for secret in provider.secrets]
     secrets += [key.key.reveal() for tenant in settings.tenants.values() for key in tenant.keys.values()]
     level = settings.telemetry.logs.level
     log = open_log(level, secrets=secrets, on_drop=metrics.dropped_log_lines)

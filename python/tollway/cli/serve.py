@@ -118,6 +118,6 @@ async def _until_ready(url: str) -> None:
 
 def _secrets(settings: Settings) -> list[str]:
     """What the log must never show, whoever logs it."""
-    providers = [provider.api_key.reveal() for provider in settings.providers.values() if provider.api_key]
+    providers = [secret for provider in settings.providers.values() for secret in provider.secrets]
     keys = [key.key.reveal() for tenant in settings.tenants.values() for key in tenant.keys.values()]
     return [*providers, *keys, *([] if settings.storage.is_embedded else [settings.storage.postgres.reveal()])]

@@ -27,6 +27,7 @@ ProviderKind = Literal[
     "openrouter",
     "ollama",
     "cohere",
+    "bedrock",
     "simulator",
 ]
 Operation = Literal[
@@ -61,9 +62,23 @@ OPERATIONS: Mapping[ProviderKind, frozenset[Operation]] = {
     "openrouter": _OPENAIS,
     "ollama": _OPENAIS,
     "cohere": frozenset({"chat", "embeddings"}),
+    "bedrock": frozenset({"chat"}),
     "simulator": frozenset({"chat"}),
 }
 """What a kind of provider can be asked for; whether its model can is its own to say."""
+
+
+class AwsCredentials(msgspec.Struct, frozen=True):
+    """What requests to Amazon are signed with, and for which region."""
+
+    region: str
+    access_key_id: str
+    secret_access_key: str
+    session_token: str | None = None
+
+    def __repr__(self) -> str:
+        """Without the secrets."""
+        return f"AwsCredentials(region={self.region!r})"
 
 
 class ProviderAccess(msgspec.Struct, frozen=True):
@@ -74,6 +89,14 @@ class ProviderAccess(msgspec.Struct, frozen=True):
     base_url: str
     api_key: str | None
     api_version: str | None = None
+    aws: AwsCredentials | None = None
+    """For ``bedrock`` without an ``api_key``."""
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must not come back to a client, should the provider repeat it."""
+        signed = (self.aws.secret_access_key, self.aws.session_token) if self.aws is not None else ()
+        return tuple(secret for secret in (self.api_key, *signed) if secret)
 
     def __repr__(self) -> str:
         """Without the key, so that no log or traceback shows it."""

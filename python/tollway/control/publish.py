@@ -11,6 +11,7 @@ from typing import Final
 from tollway.contract.keys import GATEWAY_USE, KeyRecord
 from tollway.contract.limits import LimitValues
 from tollway.contract.snapshot import (
+    AwsCredentials,
     PiiCheck,
     Policy,
     Price,
@@ -49,8 +50,9 @@ BASE_URLS: Final[Mapping[ProviderKind, str]] = {
     "openrouter": "https://openrouter.ai/api/v1",
     "ollama": "http://127.0.0.1:11434/v1",
     "cohere": "https://api.cohere.ai/compatibility/v1",
+    "bedrock": "https://bedrock-runtime.{region}.amazonaws.com",
 }
-"""Where the kinds live that have one home."""
+"""Where the kinds live that have one home, or one a region."""
 
 AZURE_API_VERSION: Final = "2024-10-21"
 """A generally available version of Azure OpenAI's data plane (learn.microsoft.com, Azure OpenAI REST API reference)."""
@@ -69,13 +71,32 @@ def publish(settings: Settings, prices: Prices, version: int) -> Snapshot:
 
 
 def _access(name: str, provider: ProviderSettings) -> ProviderAccess:
-    base_url = provider.base_url or BASE_URLS.get(provider.kind, "")
+    base_url = provider.base_url or _home(provider)
     return ProviderAccess(
         name=name,
         kind=provider.kind,
         base_url=base_url.rstrip("/"),
         api_key=provider.api_key.reveal() if provider.api_key else None,
         api_version=provider.api_version or (AZURE_API_VERSION if provider.kind == "azure" else None),
+        aws=_aws(provider),
+    )
+
+
+def _home(provider: ProviderSettings) -> str:
+    """The kind's own address. Amazon's regions in China have a domain of theirs."""
+    region = provider.region or ""
+    home = BASE_URLS.get(provider.kind, "").replace("{region}", region)
+    return f"{home}.cn" if region.startswith("cn-") else home
+
+
+def _aws(provider: ProviderSettings) -> AwsCredentials | None:
+    if not provider.signs or provider.access_key_id is None or provider.secret_access_key is None:
+        return None
+    return AwsCredentials(
+        region=provider.region or "",
+        access_key_id=provider.access_key_id.reveal(),
+        secret_access_key=provider.secret_access_key.reveal(),
+        session_token=provider.session_token.reveal() if provider.session_token else None,
     )
 
 

@@ -12,6 +12,8 @@ from tollway.settings.faults import Fault
 from tollway.settings.structs import ProviderSettings, Secret, Settings
 
 KEY_LENGTH_MIN = 16
+_AWS_SECRETS = ("access_key_id", "secret_access_key", "session_token")
+_AWS_FIELDS = ("region", *_AWS_SECRETS)
 _NEEDS_BASE_URL = frozenset({"azure", "vllm", "openai_compatible"})
 
 Finding = tuple[Path, str]
@@ -49,12 +51,33 @@ def _provider(path: Path, provider: ProviderSettings, document: Document) -> Ite
     elif why := _bad_address(provider.base_url):
         yield (*path, "base_url"), why
     if provider.api_key is None:
-        if provider.needs_key and not document.is_written((*path, "api_key")):
-            yield path, f'"api_key" is missing; {kind} needs one'
+        signs = provider.access_key_id is not None or document.is_written((*path, "access_key_id"))
+        if provider.needs_key and not signs and not document.is_written((*path, "api_key")):
+            others = ", or access_key_id and secret_access_key" if kind == "bedrock" else ""
+            yield path, f'"api_key" is missing; {kind} needs one{others}'
     elif why := _bad_secret(provider.api_key):
         yield (*path, "api_key"), why
+    yield from _aws(path, provider, document)
     if provider.api_version is not None and kind != "azure":
         yield (*path, "api_version"), "only azure has versions"
+
+
+def _aws(path: Path, provider: ProviderSettings, document: Document) -> Iterator[Finding]:
+    """What ``bedrock`` has beside the others: a region, and credentials to sign with."""
+    if provider.kind != "bedrock":
+        for name in _AWS_FIELDS:
+            if getattr(provider, name) is not None:
+                yield (*path, name), "only bedrock has this"
+        return
+    if provider.region is None and not document.is_written((*path, "region")):
+        yield path, '"region" is missing; bedrock needs one'
+    for name in _AWS_SECRETS:
+        secret = getattr(provider, name)
+        if secret is not None and (why := _bad_secret(secret)):
+            yield (*path, name), why
+    for name, other in (("access_key_id", "secret_access_key"), ("secret_access_key", "access_key_id")):
+        if getattr(provider, name) is None and getattr(provider, other) and not document.is_written((*path, name)):
+            yield path, f'"{name}" is missing; {other} needs it'
 
 
 def _bad_address(address: str) -> str:
@@ -99,7 +122,7 @@ def _models(settings: Settings, document: Document) -> Iterator[Finding]:
 
 
 def _lacks_key(provider: ProviderSettings) -> bool:
-    return provider.needs_key and provider.api_key is None
+    return provider.needs_key and provider.api_key is None and provider.access_key_id is None
 
 
 def _secrets(settings: Settings) -> Iterator[Finding]:

@@ -25,6 +25,7 @@ ProviderKind = Literal[
     "openrouter",
     "ollama",
     "cohere",
+    "bedrock",
     "simulator",
 ]
 Entity = Literal["email", "credit_card", "us_ssn", "phone", "iban", "ip"]
@@ -121,6 +122,16 @@ class ProviderSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
         Annotated[str, Meta(pattern=r"^[0-9A-Za-z.-]{1,32}$")] | None,
         Meta(description="azure only; 2024-10-21 unless given."),
     ] = None
+    region: Annotated[
+        Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,32}$")] | None, Meta(description="bedrock only: the AWS region.")
+    ] = None
+    access_key_id: Annotated[
+        Secret | None, Meta(description="bedrock only: to sign requests with, instead of an api_key.")
+    ] = None
+    secret_access_key: Annotated[Secret | None, Meta(description="bedrock only: belongs to access_key_id.")] = None
+    session_token: Annotated[Secret | None, Meta(description="bedrock only: if access_key_id is a temporary one.")] = (
+        None
+    )
 
     @property
     def needs_key(self) -> bool:
@@ -130,7 +141,18 @@ class ProviderSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     @property
     def is_configured(self) -> bool:
         """Whether it can be asked: a provider that needs a key and has an empty one can't."""
-        return bool(self.api_key) or not self.needs_key
+        return bool(self.api_key) or self.signs or not self.needs_key
+
+    @property
+    def signs(self) -> bool:
+        """Whether requests are signed with AWS credentials."""
+        return not self.api_key and bool(self.access_key_id) and bool(self.secret_access_key)
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Every text of it that no log may show."""
+        held = (self.api_key, self.access_key_id, self.secret_access_key, self.session_token)
+        return tuple(secret.reveal() for secret in held if secret)
 
 
 class TargetSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

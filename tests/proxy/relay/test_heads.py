@@ -3,8 +3,9 @@
 import json
 
 import pytest
-from tests.proxy.edge import ACCESS, Answer, called
+from tests.proxy.edge import ACCESS, Answer, called, route, target
 
+from tollway.contract.snapshot import AwsCredentials, ProviderAccess
 from tollway.proxy.exchange import Timing
 from tollway.proxy.relay.heads import SHOWN_CHARACTERS, SHOWN_WARNINGS, WARNINGS, error_body, head, server_timing, warn
 
@@ -108,6 +109,13 @@ async def test_a_providers_own_error_passes_byte_for_byte() -> None:
 async def test_an_error_that_is_no_object_is_put_into_the_envelope(body: bytes, message: str) -> None:
     error = json.loads(error_body(called(Answer(status=502)), body))["error"]
     assert error == {"message": message, "type": "upstream_error", "param": None, "code": "upstream_error"}
+
+
+async def test_a_provider_that_repeats_what_was_signed_with_does_not_give_it_away() -> None:
+    aws = AwsCredentials("us-east-1", "AKID", "secret-canary", "token-canary")
+    access = ProviderAccess("b", "bedrock", "https://b.example", None, aws=aws)
+    signed = called(Answer(status=403), way=route("m", target(access=access)))
+    assert b"canary" not in error_body(signed, b'{"error": {"message": "secret-canary token-canary"}}')
 
 
 async def test_a_provider_that_repeats_its_key_does_not_give_it_away() -> None:

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from tollway.contract.snapshot import ProviderAccess, Snapshot
 from tollway.proxy.providers.anthropic.provider import AnthropicProvider
 from tollway.proxy.providers.azure import AzureProvider
+from tollway.proxy.providers.bedrock.provider import BedrockProvider
 from tollway.proxy.providers.google.provider import GoogleProvider
 from tollway.proxy.providers.openai import OpenAIProvider
 from tollway.proxy.providers.port import Provider, Transport
@@ -26,6 +27,8 @@ def _open(access: ProviderAccess, transport: Transport) -> Provider:
             return AnthropicProvider(access, transport)
         case "google":
             return GoogleProvider(access, transport)
+        case "bedrock":
+            return BedrockProvider(access, transport)
         case "azure":
             return AzureProvider(access, transport)
         case "simulator":

@@ -82,9 +82,8 @@ def error_body(called: Called, body: bytes) -> bytes:
 
     The provider's key is cut out, should the provider repeat it.
     """
-    key = called.target.provider.api_key
-    if key:
-        body = body.replace(key.encode(), b"[secret]")
+    for secret in called.target.provider.secrets:
+        body = body.replace(secret.encode(), b"[secret]")
     try:
         if isinstance(msgspec.json.decode(body), dict):
             return body
