@@ -12,7 +12,16 @@ from tests.fakes.identity import account
 from tollway.contract import snapshot as contract
 from tollway.contract.keys import GATEWAY_USE
 from tollway.contract.limits import LimitValues
-from tollway.contract.snapshot import GoogleCredentials, Overrule, PiiCheck, Policy, Price, Snapshot, Timeouts
+from tollway.contract.snapshot import (
+    EntraCredentials,
+    GoogleCredentials,
+    Overrule,
+    PiiCheck,
+    Policy,
+    Price,
+    Snapshot,
+    Timeouts,
+)
 from tollway.control.billing.prices import PACKAGED, load_prices
 from tollway.control.publish import publish
 from tollway.settings import ProviderKind, TimeoutSettings, load, read
@@ -111,6 +120,28 @@ def test_vertex_gets_its_account_and_the_home_of_its_location(location: str, hom
         "its-project", location.split(",")[0], held["client_email"], held["private_key"], held["token_uri"], "key-1"
     )
     assert target.price is not None
+
+
+@pytest.mark.parametrize(
+    ("more", "authority", "end"),
+    [
+        ("", "https://login.microsoftonline.com", "com"),
+        (", authority: 'https://login.microsoftonline.us/'", "https://login.microsoftonline.us", "us"),
+        (", authority: 'https://login.partner.microsoftonline.cn'", "https://login.partner.microsoftonline.cn", "cn"),
+    ],
+)
+def test_azure_gets_its_application_and_the_address_of_its_tokens(more: str, authority: str, end: str) -> None:
+    text = (
+        "version: 1\nproviders: {a: {kind: azure, base_url: 'https://x.test', api_version: v1, "
+        f"entra: {{tenant_id: t-1, client_id: c-1, client_secret: hidden{more}}}}}}}\n"
+        "models: {m: {targets: [{provider: a, model: mine}]}}"
+    )
+    (target,) = publish(read(text, {}), load_prices(PACKAGED), 1).routes["m"].targets
+    scope = f"https://cognitiveservices.azure.{end}/.default"
+    token_url = f"{authority}/t-1/oauth2/v2.0/token"
+    assert target.provider.entra == EntraCredentials(token_url, "c-1", "hidden", scope)
+    assert (target.provider.api_key, target.provider.api_version) == (None, None)
+    assert "hidden" not in repr(target)
 
 
 def test_targets_are_priced_by_the_list_and_azure_like_openai(published: Snapshot) -> None:

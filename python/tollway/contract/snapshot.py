@@ -95,6 +95,19 @@ class GoogleCredentials(msgspec.Struct, frozen=True):
         return f"GoogleCredentials(project={self.project!r}, location={self.location!r})"
 
 
+class EntraCredentials(msgspec.Struct, frozen=True):
+    """An application that Microsoft Entra knows, and where it gets its tokens for ``scope``."""
+
+    token_url: str
+    client_id: str
+    client_secret: str
+    scope: str
+
+    def __repr__(self) -> str:
+        """Without the secret."""
+        return f"EntraCredentials(client_id={self.client_id!r})"
+
+
 class ProviderAccess(msgspec.Struct, frozen=True):
     """How a configured provider is reached. ``base_url`` has no trailing slash; empty for the simulator."""
 
@@ -104,6 +117,7 @@ class ProviderAccess(msgspec.Struct, frozen=True):
     api_key: str | None
     api_version: str | None = None
     google: GoogleCredentials | None = None
+    entra: EntraCredentials | None = None
 
     def __repr__(self) -> str:
         """Without the key, so that no log or traceback shows it."""

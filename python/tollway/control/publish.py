@@ -13,6 +13,7 @@ import msgspec
 from tollway.contract.keys import GATEWAY_USE, KeyRecord
 from tollway.contract.limits import LimitValues
 from tollway.contract.snapshot import (
+    EntraCredentials,
     GoogleCredentials,
     Overrule,
     PiiCheck,
@@ -27,6 +28,7 @@ from tollway.contract.snapshot import (
 )
 from tollway.control.billing.prices import Prices, configured_price
 from tollway.settings import (
+    EntraSettings,
     GuardrailSettings,
     KeySettings,
     LimitSettings,
@@ -73,6 +75,13 @@ def publish(settings: Settings, prices: Prices, version: int) -> Snapshot:
     )
 
 
+def _version(provider: ProviderSettings) -> str | None:
+    """Azure's version; ``None`` is its v1 path, which has none."""
+    if provider.api_version == "v1":
+        return None
+    return provider.api_version or (AZURE_API_VERSION if provider.kind == "azure" else None)
+
+
 def base_url_of(provider: ProviderSettings) -> str:
     """Where a provider is: its own address, or the one home of its kind; empty for the simulator.
 
@@ -93,8 +102,21 @@ def _access(name: str, provider: ProviderSettings) -> ProviderAccess:
         kind=provider.kind,
         base_url=base_url_of(provider).rstrip("/"),
         api_key=provider.api_key.reveal() if provider.api_key else None,
-        api_version=provider.api_version or (AZURE_API_VERSION if provider.kind == "azure" else None),
+        api_version=_version(provider),
         google=_service_account(provider) if provider.kind == "vertex" and provider.is_configured else None,
+        entra=_application(provider.entra) if provider.entra else None,
+    )
+
+
+def _application(entra: EntraSettings) -> EntraCredentials:
+    """The application, with what its tokens are for: in sovereign clouds another address of the same service."""
+    authority = entra.authority.rstrip("/")
+    end = "us" if authority.endswith(".us") else "cn" if authority.endswith(".cn") else "com"
+    return EntraCredentials(
+        token_url=f"{authority}/{entra.tenant_id}/oauth2/v2.0/token",
+        client_id=entra.client_id,
+        client_secret=entra.client_secret.reveal(),
+        scope=f"https://cognitiveservices.azure.{end}/.default",
     )
 
 

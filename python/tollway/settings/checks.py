@@ -50,11 +50,13 @@ def _provider(path: Path, provider: ProviderSettings, document: Document) -> Ite
     elif why := _bad_address(provider.base_url):
         yield (*path, "base_url"), why
     if provider.key is None:
-        if provider.needs_key and not document.is_written((*path, provider.key_name)):
+        is_faulty = any(document.is_written((*path, name)) for name in (provider.key_name, "entra"))
+        if provider.needs_key and not is_faulty:
             yield path, f'"{provider.key_name}" is missing; {kind} needs one'
     elif provider.api_key is not None and (why := _bad_secret(provider.api_key)):
         yield (*path, "api_key"), why
     yield from _vertex(path, provider)
+    yield from _entra(path, provider)
     if provider.api_version is not None and kind != "azure":
         yield (*path, "api_version"), "only azure has versions"
 
@@ -80,6 +82,20 @@ def _vertex(path: Path, provider: ProviderSettings) -> Iterator[Finding]:
         return
     if provider.project is None and account.project_id is None:
         yield path, '"project" is missing, and the service account names none'
+
+
+def _entra(path: Path, provider: ProviderSettings) -> Iterator[Finding]:
+    entra = provider.entra
+    if entra is None:
+        return
+    if provider.kind != "azure":
+        yield (*path, "entra"), "only azure has entra"
+    elif provider.api_key is not None:
+        yield (*path, "entra"), "stands beside an api_key; one of them is enough"
+    if why := _bad_address(entra.authority):
+        yield (*path, "entra", "authority"), why
+    if why := _bad_secret(entra.client_secret):
+        yield (*path, "entra", "client_secret"), why
 
 
 def _bad_address(address: str) -> str:

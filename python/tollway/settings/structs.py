@@ -123,6 +123,17 @@ class MediaSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     ] = ()
 
 
+class EntraSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """An application in Microsoft Entra that may ask."""
+
+    tenant_id: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9.-]{0,253}$", description="The directory's id.")]
+    client_id: Annotated[str, Meta(pattern=r"^[A-Za-z0-9-]{1,64}$", description="The application's id.")]
+    client_secret: Annotated[Secret, Meta(description="Left empty, the provider counts as not configured.")]
+    authority: Annotated[str, Meta(description="Where tokens are had; another in sovereign clouds.")] = (
+        "https://login.microsoftonline.com"
+    )
+
+
 class ProviderSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A provider and how it is reached."""
 
@@ -133,7 +144,7 @@ class ProviderSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     api_key: Annotated[Secret | None, Meta(description="Left empty, the provider counts as not configured.")] = None
     api_version: Annotated[
         Annotated[str, Meta(pattern=r"^[0-9A-Za-z.-]{1,32}$")] | None,
-        Meta(description="azure only; 2024-10-21 unless given."),
+        Meta(description="azure only; 2024-10-21 unless given. v1 is the path without versions."),
     ] = None
     credentials: Annotated[
         Secret | None,
@@ -155,6 +166,8 @@ class ProviderSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
         str | None, Meta(description="vertex only: where tokens are had, instead of the service account's token_uri.")
     ] = None
 
+    entra: Annotated[EntraSettings | None, Meta(description="azure only, instead of api_key.")] = None
+
     @property
     def needs_key(self) -> bool:
         """Whether nothing can be asked of this kind without a key."""
@@ -163,11 +176,15 @@ class ProviderSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     @property
     def key_name(self) -> str:
         """The field that holds the key."""
+        if self.entra is not None:
+            return "entra.client_secret"
         return "credentials" if self.kind == "vertex" else "api_key"
 
     @property
     def key(self) -> Secret | None:
         """What proves that the gateway may ask; an empty one is there, but proves nothing."""
+        if self.entra is not None:
+            return self.entra.client_secret
         return self.credentials if self.kind == "vertex" else self.api_key
 
     @property
@@ -178,7 +195,8 @@ class ProviderSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     @property
     def secrets(self) -> tuple[str, ...]:
         """All that a log must never show."""
-        return tuple(secret.reveal() for secret in (self.api_key, self.credentials) if secret)
+        held = (self.api_key, self.credentials, self.entra.client_secret if self.entra else None)
+        return tuple(secret.reveal() for secret in held if secret)
 
 
 class TakesSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -31,4 +31,4 @@ pub(crate) use answer::{is_error, messages, responses, spoken, usage_within, wor
 pub(crate) use usage::MessageUsage;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

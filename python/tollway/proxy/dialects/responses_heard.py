@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from tollway.proxy.dialects.responses_sealed import Sealed
+from tollway.proxy.dialects.responses_sealed import Extra, Sealed
 from tollway.wire.hub import Thought
 from tollway.wire.openai_responses import IncompleteDetails, InputDetails, Logprob, OutputDetails, UrlCitation, Usage
 
@@ -179,13 +179,13 @@ def carried_of(message: Mapping[str, Any]) -> Sealed:
     return carried
 
 
-def extra_of(carrier: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+def extra_of(carrier: Mapping[str, Any]) -> Extra:
     """``extra_content`` of a message or a call, by vendor.
 
     Raises:
         ValueError: it has another shape.
     """
-    return msgspec.convert(inner(carrier, "extra_content"), dict[str, dict[str, Any]])
+    return msgspec.convert(inner(carrier, "extra_content"), Extra)
 
 
 def made(prefix: str) -> str:

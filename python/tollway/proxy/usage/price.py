@@ -22,8 +22,8 @@ def cost_picousd(
     """The cost of one call.
 
     ``prompt_tokens`` holds the cached and cache-write tokens, these hold the ones kept for an hour, and
-    ``completion_tokens`` the reasoning tokens, as in OpenAI's usage; numbers that contradict this are cut to fit rather than billed below zero. It is cut at
-    :data:`MOST_PICOUSD`, which no believable count reaches at a real price.
+    ``completion_tokens`` the reasoning tokens, as in OpenAI's usage; numbers that contradict this are cut to fit
+    rather than billed below zero. It is cut at :data:`MOST_PICOUSD`, which no believable count reaches at a real price.
     """
     cached = min(cached_tokens, prompt_tokens)
     written = min(cache_write_tokens, prompt_tokens - cached)
