@@ -4,11 +4,12 @@ import json
 from typing import Any
 
 import pytest
+from tests.fakes.accents_schema import check
 from tests.fakes.media import ServedMedia
 from tests.fakes.openai_schema import check_chat_request
 from tests.fakes.records import needs_records, records
 
-from tollway.contract.snapshot import Operation
+from tollway.contract.snapshot import Operation, ProviderKind
 from tollway.errors import InvalidRequest
 from tollway.proxy.dialects.anthropic import MessagesDialect
 from tollway.proxy.dialects.port import Dialect
@@ -156,3 +157,31 @@ async def test_recorded_requests_of_other_dialects_become_chats_that_openai_take
             continue
         body, _ = await worded(call(hub, is_translated=True, takes=known("openai", model)), PRESETS["openai"])
         assert check_chat_request(json.loads(body), extensions=False) == [], record.id
+
+
+@needs_records
+@pytest.mark.parametrize(
+    ("kind", "model"),
+    [
+        ("mistral", "mistral-small-latest"),
+        ("mistral", "codestral-latest"),
+        ("deepseek", "deepseek-v4-pro"),
+        ("groq", "openai/gpt-oss-20b"),
+        ("groq", "meta-llama/llama-4-scout-17b-16e-instruct"),
+        ("cohere", "command-a-03-2025"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("dialect", "provider", "operation"),
+    [(MessagesDialect(), "anthropic", "messages"), (ResponsesDialect(), "openai", "responses")],
+)
+async def test_recorded_requests_of_other_dialects_are_said_in_the_accent_of_the_provider(
+    dialect: Dialect, provider: str, operation: str, kind: ProviderKind, model: str
+) -> None:
+    for record in records(provider, operation):
+        try:
+            hub = dialect.to_hub(json.dumps(record.asked).encode(), model).body
+        except InvalidRequest:  # what chat can't say
+            continue
+        body, _ = await worded(call(hub, is_translated=True, takes=known(kind, model)), PRESETS[kind])
+        check(kind, json.loads(body))

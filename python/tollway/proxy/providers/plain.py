@@ -29,9 +29,10 @@ Dict = dict[str, Any]
 
 def needs_plain(body: bytes, preset: Preset) -> bool:
     """Whether a client's own chat holds something that :func:`mend` has to put right. May say so in vain."""
-    return any(mark in body for mark in preset.mends) or (
-        preset.has_mistral_order and _FOREIGN_ID.search(body) is not None
-    )
+    for mark in preset.mends:
+        if mark in body:
+            return True
+    return preset.has_mistral_order and b'"tool_call_id"' in body and _FOREIGN_ID.search(body) is not None
 
 
 def mend(asked: Dict, preset: Preset) -> Dict:
@@ -174,6 +175,8 @@ def _file(file: Dict, preset: Preset) -> Dict | None:
             return None
         data = address
     if not isinstance(data, str):
+        if preset.document_urls:
+            return {"type": "file", "file_id": file.get("file_id")}
         return {"type": "file", "file": _without(file, "file_url")}
     if (text := _text_of(data)) is not None:
         return {"type": "text", "text": f"{name}\n\n{text}" if isinstance(name, str) and name else text}
