@@ -49,7 +49,8 @@ def check(kind: str, body: Any) -> None:
     form = body.get("response_format", {"type": "text"})["type"]
     assert form in _FORMATS.get(kind, {"text", "json_object", "json_schema"}), f"the format {form}"
     _calls(body["messages"])
-    _OWN.get(kind, lambda _: None)(body)
+    if kind in _OWN:
+        _OWN[kind](body)
 
 
 def _turn(kind: str, turn: dict[str, Any]) -> None:
