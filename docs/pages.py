@@ -83,11 +83,12 @@ def providers() -> str:
         "|---|---|" + "---|" * len(operations),
         *rows,
         "",
-        "`anthropic`, `google` and `vertex` are spoken to in their own protocols and answer as OpenAI's chat. A field",
-        "that they can't take is dropped and named in `x-tollway-warnings` (`dropped:seed`); with",
+        "`anthropic`, `google`, `vertex` and `bedrock` are spoken to in their own protocols and answer as OpenAI's",
+        "chat. A field that they can't take is dropped and named in `x-tollway-warnings` (`dropped:seed`); with",
         "`x-tollway-strict: true` the request is refused instead. Images and files that a request names by address are",
-        "fetched here for Google's, from public hosts only: 8 addresses, 20 MiB and 10 s a request; no redirect is",
-        "followed.",
+        "fetched here for Google's and Amazon's, from public hosts only: 8 addresses, 20 MiB and 10 s a request; no",
+        "redirect is followed. What only Converse knows (`guardrailConfig`, `performanceConfig`, `requestMetadata`, …)",
+        "goes into `extra_content.bedrock`.",
         "",
         "## Refusals",
         "",
@@ -126,8 +127,9 @@ def support_matrix() -> str:
         "",
         "How a client's call reaches a provider. *passes*: client and provider speak the same dialect, and the body is",
         "passed on with only the model's name and what has to be put right for the provider changed.",
-        "*translated*: it is said in the provider's dialect, whole or as a stream, and so is the answer. A dash: it",
-        "can't be asked there.",
+        "*translated*: it is said in the provider's dialect, whole or as a stream, and so is the answer.",
+        "*counted*: the provider counts a translated request where it can, else its tokens are counted here. A dash:",
+        "it can't be asked there.",
         "",
         "`chat` is `/v1/chat/completions`, `messages` and `count_tokens` are Anthropic's, `responses` is OpenAI's.",
         "Rerank, images, audio and moderations are built from the providers' published schemas; no recorded call",
@@ -142,7 +144,8 @@ def support_matrix() -> str:
         "A translated request is held to what its target takes. What it can't take is dropped and named in",
         "`x-tollway-warnings` (`dropped:seed`); with `x-tollway-strict: true` the request is refused with 400 instead.",
         "A model that no row knows takes everything, and its provider says what it does not. `takes`, beside a target",
-        "in the configuration, overrules the table. `anthropic` and `google` read more off the model's name.",
+        "in the configuration, overrules the table. `anthropic`, `google`, `vertex` and `bedrock` read more off the",
+        "model's name.",
         "",
         "| kind | " + " | ".join(_SHOWN.values()) + " |",
         "|---|" + "---|" * len(_SHOWN),
@@ -162,6 +165,8 @@ def _way(kind: ProviderKind, operation: Operation) -> str:
     if not serves(kind, operation):
         return _NONE
     is_own = operation in OPERATIONS[kind] and (operation not in ("chat", "embeddings") or kind in PRESETS)
+    if operation == "count_tokens" and not is_own:
+        return "counted"
     return "passes" if is_own else "translated"
 
 

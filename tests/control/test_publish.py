@@ -13,6 +13,7 @@ from tollway.contract import snapshot as contract
 from tollway.contract.keys import GATEWAY_USE
 from tollway.contract.limits import LimitValues
 from tollway.contract.snapshot import (
+    AwsCredentials,
     EntraCredentials,
     GoogleCredentials,
     Overrule,
@@ -96,6 +97,27 @@ def test_providers_get_their_address_and_key(published: Snapshot) -> None:
     )
     (local,) = (target.provider for target in published.routes["local"].targets)
     assert (local.base_url, local.api_key) == ("http://127.0.0.1:8000/v1", None)
+
+
+@pytest.mark.parametrize(
+    ("region", "address"),
+    [
+        ("us-east-1", "https://bedrock-runtime.us-east-1.amazonaws.com"),
+        ("cn-north-1", "https://bedrock-runtime.cn-north-1.amazonaws.com.cn"),
+    ],
+)
+def test_bedrock_has_an_address_a_region_and_its_credentials(region: str, address: str) -> None:
+    fields = f"kind: bedrock, region: {region}, access_key_id: AKID, secret_access_key: s"
+    text = (
+        f"version: 1\nproviders: {{b: {{{fields}}}, t: {{{fields}, session_token: t}}, k: {{{fields}, api_key: k}}}}\n"
+    )
+    targets = ", ".join(f"{{provider: {name}, model: m}}" for name in "btk")
+    found = publish(read(f"{text}models: {{m: {{targets: [{targets}]}}}}", {}), load_prices(PACKAGED), version=1)
+    plain, temporary, bearer = (target.provider for target in found.routes["m"].targets)
+    assert plain.base_url == address
+    assert plain.aws == AwsCredentials(region, "AKID", "s")
+    assert temporary.aws == AwsCredentials(region, "AKID", "s", "t")
+    assert (bearer.aws, bearer.api_key) == (None, "k")
 
 
 @pytest.mark.parametrize(

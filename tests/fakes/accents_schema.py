@@ -49,8 +49,9 @@ def check(kind: str, body: Any) -> None:
     form = body.get("response_format", {"type": "text"})["type"]
     assert form in _FORMATS.get(kind, {"text", "json_object", "json_schema"}), f"the format {form}"
     _calls(body["messages"])
-    if kind in _OWN:
-        _OWN[kind](body)
+    own = _OWN.get(kind)
+    if own is not None:
+        own(body)
 
 
 def _turn(kind: str, turn: dict[str, Any]) -> None:

@@ -27,6 +27,7 @@ ProviderKind = Literal[
     "openrouter",
     "ollama",
     "cohere",
+    "bedrock",
     "simulator",
     "vertex",
 ]
@@ -56,7 +57,7 @@ OPERATIONS: Mapping[ProviderKind, frozenset[Operation]] = {
     "vllm": _TEXTS | {"rerank", "transcriptions", "translations"},
     "openai_compatible": _TEXTS | _SOUNDS | _IMAGES | {"moderations", "rerank"},
     "anthropic": frozenset({"chat", "messages", "count_tokens"}),
-    "google": frozenset({"chat"}),
+    "google": frozenset({"chat", "embeddings"}),
     "mistral": frozenset({"chat", "embeddings", "moderations", "transcriptions"}),
     "deepseek": frozenset({"chat", "responses"}),
     "groq": _SOUNDS | {"chat"},
@@ -64,8 +65,9 @@ OPERATIONS: Mapping[ProviderKind, frozenset[Operation]] = {
     "openrouter": _TEXTS | {"responses"},
     "ollama": _TEXTS,
     "cohere": frozenset({"chat", "embeddings", "rerank"}),
+    "bedrock": frozenset({"chat"}),
     "simulator": frozenset({"chat"}),
-    "vertex": frozenset({"chat"}),
+    "vertex": frozenset({"chat", "embeddings"}),
 }
 """What a kind of provider can be asked for; whether its model can is its own to say. ``openai_compatible`` may be any
 server: it is trusted to say itself what it does not serve, but for ``responses``, which are said as chat to it."""
@@ -108,6 +110,19 @@ class EntraCredentials(msgspec.Struct, frozen=True):
         return f"EntraCredentials(client_id={self.client_id!r})"
 
 
+class AwsCredentials(msgspec.Struct, frozen=True):
+    """What requests to Amazon are signed with, and for which region."""
+
+    region: str
+    access_key_id: str
+    secret_access_key: str
+    session_token: str | None = None
+
+    def __repr__(self) -> str:
+        """Without the secrets."""
+        return f"AwsCredentials(region={self.region!r})"
+
+
 class ProviderAccess(msgspec.Struct, frozen=True):
     """How a configured provider is reached. ``base_url`` has no trailing slash; empty for the simulator."""
 
@@ -118,6 +133,15 @@ class ProviderAccess(msgspec.Struct, frozen=True):
     api_version: str | None = None
     google: GoogleCredentials | None = None
     entra: EntraCredentials | None = None
+    aws: AwsCredentials | None = None
+    """For ``bedrock`` without an ``api_key``."""
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must not come back to a client, should the provider repeat it."""
+        signed = (self.aws.secret_access_key, self.aws.session_token) if self.aws is not None else ()
+        application = (self.entra.client_secret,) if self.entra is not None else ()
+        return tuple(secret for secret in (self.api_key, *signed, *application) if secret)
 
     def __repr__(self) -> str:
         """Without the key, so that no log or traceback shows it."""

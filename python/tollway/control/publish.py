@@ -13,6 +13,7 @@ import msgspec
 from tollway.contract.keys import GATEWAY_USE, KeyRecord
 from tollway.contract.limits import LimitValues
 from tollway.contract.snapshot import (
+    AwsCredentials,
     EntraCredentials,
     GoogleCredentials,
     Overrule,
@@ -56,8 +57,9 @@ BASE_URLS: Final[Mapping[ProviderKind, str]] = {
     "openrouter": "https://openrouter.ai/api/v1",
     "ollama": "http://127.0.0.1:11434/v1",
     "cohere": "https://api.cohere.ai/compatibility/v1",
+    "bedrock": "https://bedrock-runtime.{region}.amazonaws.com",
 }
-"""Where the kinds live that have one home."""
+"""Where the kinds live that have one home, or one a region."""
 
 AZURE_API_VERSION: Final = "2024-10-21"
 """A generally available version of Azure OpenAI's data plane (learn.microsoft.com, Azure OpenAI REST API reference)."""
@@ -88,7 +90,7 @@ def base_url_of(provider: ProviderSettings) -> str:
     Vertex has a home a location; ``global`` has none of its own (cloud.google.com, "Vertex AI locations").
     """
     if provider.base_url is not None or provider.kind != "vertex":
-        return provider.base_url or BASE_URLS.get(provider.kind, "")
+        return provider.base_url or _home(provider)
     if provider.location == "global":
         return "https://aiplatform.googleapis.com"
     if provider.location in ("us", "eu"):
@@ -105,6 +107,7 @@ def _access(name: str, provider: ProviderSettings) -> ProviderAccess:
         api_version=_version(provider),
         google=_service_account(provider) if provider.kind == "vertex" and provider.is_configured else None,
         entra=_application(provider.entra) if provider.entra else None,
+        aws=_aws(provider),
     )
 
 
@@ -131,6 +134,24 @@ def _service_account(provider: ProviderSettings) -> GoogleCredentials:
         private_key=account.private_key,
         token_url=provider.token_url or account.token_uri,
         private_key_id=account.private_key_id,
+    )
+
+
+def _home(provider: ProviderSettings) -> str:
+    """The kind's own address. Amazon's regions in China have a domain of theirs."""
+    region = provider.region or ""
+    home = BASE_URLS.get(provider.kind, "").replace("{region}", region)
+    return f"{home}.cn" if region.startswith("cn-") else home
+
+
+def _aws(provider: ProviderSettings) -> AwsCredentials | None:
+    if not provider.signs or provider.access_key_id is None or provider.secret_access_key is None:
+        return None
+    return AwsCredentials(
+        region=provider.region or "",
+        access_key_id=provider.access_key_id.reveal(),
+        secret_access_key=provider.secret_access_key.reveal(),
+        session_token=provider.session_token.reveal() if provider.session_token else None,
     )
 
 

@@ -25,6 +25,7 @@ ProviderKind = Literal[
     "openrouter",
     "ollama",
     "cohere",
+    "bedrock",
     "simulator",
     "vertex",
 ]
@@ -167,6 +168,16 @@ class ProviderSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     ] = None
 
     entra: Annotated[EntraSettings | None, Meta(description="azure only, instead of api_key.")] = None
+    region: Annotated[
+        Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,32}$")] | None, Meta(description="bedrock only: the AWS region.")
+    ] = None
+    access_key_id: Annotated[
+        Secret | None, Meta(description="bedrock only: to sign requests with, instead of an api_key.")
+    ] = None
+    secret_access_key: Annotated[Secret | None, Meta(description="bedrock only: belongs to access_key_id.")] = None
+    session_token: Annotated[Secret | None, Meta(description="bedrock only: if access_key_id is a temporary one.")] = (
+        None
+    )
 
     @property
     def needs_key(self) -> bool:
@@ -185,18 +196,26 @@ class ProviderSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
         """What proves that the gateway may ask; an empty one is there, but proves nothing."""
         if self.entra is not None:
             return self.entra.client_secret
+        if self.kind == "bedrock" and self.api_key is None:
+            return self.secret_access_key if self.access_key_id else self.access_key_id
         return self.credentials if self.kind == "vertex" else self.api_key
 
     @property
     def is_configured(self) -> bool:
         """Whether it can be asked: a provider that needs a key and has an empty one can't."""
-        return bool(self.key) or not self.needs_key
+        return bool(self.key) or self.signs or not self.needs_key
 
     @property
     def secrets(self) -> tuple[str, ...]:
         """All that a log must never show."""
         held = (self.api_key, self.credentials, self.entra.client_secret if self.entra else None)
-        return tuple(secret.reveal() for secret in held if secret)
+        signed = (self.access_key_id, self.secret_access_key, self.session_token)
+        return tuple(secret.reveal() for secret in (*held, *signed) if secret)
+
+    @property
+    def signs(self) -> bool:
+        """Whether requests are signed with AWS credentials."""
+        return not self.api_key and bool(self.access_key_id) and bool(self.secret_access_key)
 
 
 class TakesSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
