@@ -15,6 +15,7 @@ from tests.fakes.replaying import KEY_OF_PROVIDER, KINDS, NATIVE, Replaying, as_
 from tests.fakes.sdks import Client, OwnSdk
 
 AT_ONCE = 6
+MOST_SHOWN = 12
 
 pytestmark = needs_records
 
@@ -73,8 +74,7 @@ def difference(expected: Meant, got: Meant) -> str:
 
 def same_words(told: Meant, got: Meant) -> bool:
     """Whether an error kept the provider's words, without what could be a key of its."""
-    words = " ".join(told.message.split())[:60]
-    return KEY_OF_PROVIDER not in got.message and words in " ".join(got.message.split())
+    return KEY_OF_PROVIDER not in got.message and told.message[:60] in got.message
 
 
 @pytest.mark.parametrize("cell", cells(), ids=str)
@@ -85,9 +85,10 @@ def test_a_client_is_given_what_the_provider_meant(cell: Cell, own: OwnSdk, repl
         given = list(threads.map(lambda record: replaying.ask(cell.client, record), found))
     pairs = list(zip(found, meant, given, strict=True))
     wrong = [f"{record.id}: {difference(expected, got)}" for record, expected, got in pairs if expected != got]
-    assert wrong == [], "\n".join(wrong)
+    assert wrong == [], "\n".join([f"{len(wrong)} of {len(found)}", *wrong[:MOST_SHOWN]])
     for record, expected, got in pairs:
-        assert all(got.ids), record.id
-        assert len(set(got.ids)) == len(got.calls), record.id
         assert got.ids == expected.ids or not all(expected.ids), record.id
+        if NATIVE[cell.client] != cell.operation:
+            assert all(got.ids), record.id
+            assert len(set(got.ids)) == len(got.calls), record.id
         assert expected.error is None or same_words(expected, got), (record.id, got.message)

@@ -74,6 +74,9 @@ def _turns(turns: Any) -> None:
             answered = {block["tool_use_id"] for block in turn["content"] if block["type"] == "tool_result"}
             assert answered == asked, "each call needs its result in the next turn, and each result its call"
             asked = set()
+        elif role == "system":
+            for block in turn["content"]:
+                _block(block, {"text"})
         else:
             assert role == "assistant"
             for block in turn["content"]:
@@ -97,7 +100,8 @@ def _block(block: Any, kinds: set[str]) -> None:
         _fields(block, {"source"}, {"type", "source", "cache_control"})
         _source(block["source"], _IMAGES)
     elif kind == "document":
-        _fields(block, {"source"}, {"type", "source", "title", "cache_control"})
+        _fields(block, {"source"}, {"type", "source", "title", "context", "citations", "cache_control"})
+        _fields(block.get("citations", {}), set(), {"enabled"})
         _source(block["source"], {"application/pdf"})
     elif kind == "tool_use":
         _fields(block, {"id", "name", "input"}, {"type", "id", "name", "input", "cache_control"})
@@ -164,7 +168,8 @@ def _thinking(body: dict[str, Any]) -> None:
         return
     assert body.get("temperature", 1) == 1
     assert "top_k" not in body
-    assert body.get("tool_choice", {}).get("type") not in ("any", "tool")
+    # Beside adaptive thinking a forced call has been answered.
+    assert thinking["type"] == "adaptive" or body.get("tool_choice", {}).get("type") not in ("any", "tool")
 
 
 def _closed(schema: Any) -> None:

@@ -12,7 +12,10 @@ PDF = "JVBERi0xLjQKJSVFT0YK"
 SIGNATURE = "EqQBCkYIBBgCKkDxZ+/9x0a=="
 """As Anthropic's look: base64, to be given back byte for byte."""
 REDACTED = "EmwKAhgBEgy3va3pzix/LafPsn4="
+SHOWN = "From the result of the tool call"
+"""So a chat provider, whose tool turns hold text only, is told where an image is from."""
 MARK = {"type": "ephemeral"}
+HOUR = {"type": "ephemeral", "ttl": "1h"}
 
 
 class Said(NamedTuple):
@@ -322,6 +325,43 @@ THINKING: dict[str, dict[str, Any]] = {
 }
 """A turn with signed thoughts before its call."""
 
+MARKED: dict[str, dict[str, Any]] = {
+    "chat": {
+        "cache_control": HOUR,
+        "messages": [
+            {"role": "system", "content": [{"type": "text", "text": "Be brief.", "cache_control": HOUR}]},
+            {"role": "user", "content": [{"type": "text", "text": "Weather in Paris?", "cache_control": MARK}]},
+            {"role": "assistant", "content": None, "tool_calls": [_chat_call("call_a", PARIS)]},
+            {"role": "tool", "tool_call_id": "call_a", "content": "18 degrees", "cache_control": MARK},
+        ],
+        "tools": [{**CHAT_TOOLS[0], "cache_control": HOUR}],
+    },
+    "messages": {
+        "cache_control": HOUR,
+        "system": [{"type": "text", "text": "Be brief.", "cache_control": HOUR}],
+        "messages": [
+            {"role": "user", "content": [{"type": "text", "text": "Weather in Paris?", "cache_control": MARK}]},
+            {"role": "assistant", "content": [_use("call_a", PARIS)]},
+            {
+                "role": "user",
+                "content": [
+                    {"type": "tool_result", "tool_use_id": "call_a", "content": "18 degrees", "cache_control": MARK}
+                ],
+            },
+        ],
+        "tools": [{**MESSAGES_TOOLS[0], "cache_control": HOUR}],
+    },
+}
+"""Cache marks in all five places: the request, a tool, the system, a message's part, a tool's result."""
+
+
+def marks_of(body: dict[str, Any]) -> list[Any]:
+    """The five marks of a request to Anthropic, in the order of those places."""
+    last = body["messages"][-1]["content"][-1]
+    parts = [body, body["tools"][0], body["system"][0], body["messages"][0]["content"][0], last]
+    return [part.get("cache_control") for part in parts]
+
+
 SPOKEN: dict[str, list[Said]] = {
     "parallel calls": [
         Said("system", "text", "Be brief."),
@@ -415,6 +455,8 @@ def read_chat(body: dict[str, Any]) -> list[Said]:
         content: Any = turn.get("content") or []
         parts: list[Any] = [{"type": "text", "text": content}] if isinstance(content, str) else content
         for part in parts:
+            if part["type"] == "text" and part["text"].startswith(SHOWN):
+                continue
             if part["type"] == "text":
                 said.append(Said(role, "result" if turn["role"] == "tool" else "text", part["text"]))
             else:

@@ -5,6 +5,7 @@ a client of another dialect got of it. Nothing here reads JSON of an answer; ``s
 """
 
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -37,6 +38,9 @@ OF_ANTHROPIC: dict[str, Finish] = {
 }
 FILTERS = {"SAFETY", "RECITATION", "PROHIBITED_CONTENT", "BLOCKLIST", "SPII", "IMAGE_SAFETY", "LANGUAGE"}
 
+CACHED = ("prompt_cache_hit_tokens", "cached_tokens", "num_cached_tokens")
+"""Where DeepSeek, Together and Mistral say what was read from a cache, without details of the prompt."""
+
 CLASSES = {400: "invalid", 401: "key", 402: "rate", 403: "forbidden", 404: "missing", 413: "large", 422: "invalid"}
 """What an error's status says; other 4xx are ``invalid``, 429 is ``rate``, all from 500 on are ``server``."""
 
@@ -47,7 +51,9 @@ WORDS = {
     "not_found_error": "missing",
     "request_too_large": "large",
     "rate_limit_error": "rate",
+    "rate_limit_exceeded": "rate",
     "insufficient_quota": "rate",
+    "invalid_prompt": "invalid",
 }
 """What an error inside a stream says: it has no status of its own."""
 
@@ -84,6 +90,8 @@ def of_completion(answer: ChatCompletion) -> Meant:
     told = message or ChatCompletionMessage.construct()
     made = [call for call in told.tool_calls or [] if isinstance(call, ChatCompletionMessageFunctionToolCall)]
     calls = [(call.id, call.function.name, call.function.arguments) for call in made]
+    if told.function_call is not None:  # of old models
+        calls.append(("", told.function_call.name, told.function_call.arguments))
     return Meant(
         said(told.content) + (told.refusal or ""),
         tuple((name, arguments_of(text)) for _, name, text in calls),
@@ -217,6 +225,7 @@ def of_events(events: Iterable[ResponseStreamEvent]) -> Meant:
     texts: dict[tuple[int, int], str] = {}
     arguments: dict[int, str] = {}
     last: Response | None = None
+    failure: dict[str, str | None] | None = None
     try:
         for event in events:
             if event.type in ("response.output_text.delta", "response.refusal.delta"):
@@ -227,20 +236,22 @@ def of_events(events: Iterable[ResponseStreamEvent]) -> Meant:
             elif event.type in ("response.completed", "response.incomplete", "response.failed"):
                 last = event.response
             elif event.type == "error":
-                words = {"message": event.message, "code": event.code}
-                return Meant("".join(texts[place] for place in sorted(texts)), error=class_of(None, words))
+                failure = {"message": event.message, "code": event.code}
     except openai.APIError as error:
         return replace(of_error(error), text="".join(texts[place] for place in sorted(texts)))
+    text = "".join(texts[place] for place in sorted(texts))
+    if failure is not None and (last is None or last.status != "failed"):
+        return Meant(text, error=class_of(None, failure), message=str(failure["message"]))
     assert last is not None, "the stream has no end"
     meant = of_response(last)
     if last.status != "failed":
-        assert "".join(texts[place] for place in sorted(texts)) == meant.text, "the deltas are not the whole text"
+        assert text == meant.text, "the deltas are not the whole text"
         streamed = [arguments_of(arguments[place]) for place in sorted(arguments)]
         calls = [(item.name, arguments_of(item.arguments)) for item in last.output if item.type == "function_call"]
         assert streamed == [made for _, made in calls], "the deltas are not the whole arguments"
         return meant
     words = {"message": last.error.message, "code": last.error.code} if last.error else {}
-    return Meant(meant.text, meant.calls, error=class_of(None, words))
+    return Meant(text, meant.calls, error=class_of(None, words), message=str(words.get("message")))
 
 
 def of_generated(answers: Iterable[GenerateContentResponse]) -> Meant:
@@ -300,6 +311,8 @@ def usage_of_chat(told: CompletionUsage | None) -> Usage:
     if told is None:
         return Usage()
     cached = told.prompt_tokens_details and told.prompt_tokens_details.cached_tokens
+    flat = [(told.model_extra or {}).get(name) for name in CACHED]
+    cached = cached or next(filter(None, flat), None)
     details = told.completion_tokens_details
     reasoning = (details and details.reasoning_tokens) or 0
     completion = told.completion_tokens or 0
@@ -370,8 +383,16 @@ def of_error(error: Exception) -> Meant:
     assert isinstance(error, openai.APIError | anthropic.APIError | google_errors.APIError), error
     inner = body.get("error", body) if isinstance(body, dict) else body
     words = inner if isinstance(inner, dict) else {"message": str(inner)}
-    message = words.get("message") or getattr(error, "message", None) or str(error)
-    return Meant(error=class_of(status if isinstance(status, int) else None, words), message=str(message))
+    metadata = words.get("metadata")
+    cause = metadata.get("raw") if isinstance(metadata, dict) else None  # OpenRouter's: what the other provider said
+    message = cause or words.get("message") or getattr(error, "message", None) or str(error)
+    return Meant(error=class_of(status if isinstance(status, int) else None, words), message=plain(str(message)))
+
+
+def plain(message: str) -> str:
+    """Words without the head, the scripts and the tags of a page (a proxy's answer), and with single blanks."""
+    shown = re.sub(r"<(head|script|style)\b.*?</\1>", " ", message, flags=re.DOTALL | re.IGNORECASE)
+    return " ".join(re.sub(r"<[^>]*>", " ", shown).split())
 
 
 def class_of(status: int | None, words: dict[str, Any]) -> str:

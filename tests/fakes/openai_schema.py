@@ -9,12 +9,13 @@ import json
 import re
 import types
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any, Literal, Required, Union, get_args, get_origin
 
 from openai import BaseModel
 from openai.types.chat import completion_create_params
 from openai.types.chat.chat_completion_content_part_param import ChatCompletionContentPartParam
-from openai.types.responses import Response, ResponseStreamEvent
+from openai.types.responses import Response, ResponseErrorEvent, ResponseStreamEvent
 from pydantic import TypeAdapter, ValidationError
 from typing_extensions import get_type_hints, is_typeddict
 
@@ -40,8 +41,12 @@ _EXTENSIONS: dict[str, frozenset[str]] = {
 }
 """Fields of the hub beyond OpenAI's, by the type that they stand in."""
 
-_UNLISTED = {"store", "frequency_penalty", "presence_penalty"}
-"""Fields of a response that OpenAI sends, as the records show, and that its types do not list."""
+_UNLISTED: dict[type[BaseModel], set[str]] = {
+    Response: {"store", "frequency_penalty", "presence_penalty"},
+    ResponseErrorEvent: {"error"},
+}
+"""Fields that OpenAI sends and its types do not list: of a response as the records show, of an error as reported in
+openai/openai-dotnet#881."""
 
 
 def check_chat_request(body: Any, *, extensions: bool) -> list[str]:
@@ -63,9 +68,14 @@ def check_response_event(data: bytes) -> list[str]:
     return _modelled(ResponseStreamEvent, data)
 
 
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
+
+
 def _modelled(kind: Any, body: bytes) -> list[str]:
     try:
-        return _unknown(TypeAdapter(kind).validate_python(json.loads(body)), "")
+        return _unknown(_adapter(kind).validate_python(json.loads(body)), "")
     except ValidationError as error:
         return [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()[:5]]
 
@@ -75,7 +85,7 @@ def _unknown(value: Any, place: str) -> list[str]:
         return [fault for at, one in enumerate(value) for fault in _unknown(one, f"{place}[{at}]")]
     if not isinstance(value, BaseModel):
         return []
-    unknown = (value.model_extra or {}).keys() - (_UNLISTED if isinstance(value, Response) else set())
+    unknown = (value.model_extra or {}).keys() - _UNLISTED.get(type(value), set())
     faults = [f"{place}.{name}: not known here" for name in unknown]
     return faults + [fault for name, one in value for fault in _unknown(one, f"{place}.{name}")]
 

@@ -34,6 +34,38 @@ fn requests(bench: &mut Criterion) {
     }
 }
 
+/// The same turns in the dialects beside chat.
+fn dialects(bench: &mut Criterion) {
+    let scanner = Scanner::new(Entities::ALL);
+    let text = r#""text":"The quick brown fox\njumps over the lazy dog, twice on Sundays.""#;
+    for (operation, field, kind) in [
+        (Operation::Messages, "messages", "text"),
+        (Operation::Responses, "input", "input_text"),
+    ] {
+        let turn = format!(r#"{{"role":"user","content":[{{"type":"{kind}",{text}}}]}},"#);
+        for turns in [3, 1_000] {
+            let turns_text = turn.repeat(turns);
+            let body = format!(
+                r#"{{"model":"m","{field}":[{}],"stream":true,"max_tokens":256}}"#,
+                turns_text.trim_end_matches(',')
+            );
+            let mut group = bench.benchmark_group(operation.name());
+            group.throughput(Throughput::Bytes(body.len() as u64));
+            group.bench_function(BenchmarkId::new("read+render", turns), |run| {
+                run.iter(|| {
+                    let request = ChatRequest::read(black_box(body.as_bytes()), operation).unwrap();
+                    request.render("upstream-model", true).into_owned()
+                });
+            });
+            let request = ChatRequest::read(body.as_bytes(), operation).unwrap();
+            group.bench_function(BenchmarkId::new("screen", turns), |run| {
+                run.iter(|| request.screen(black_box(&scanner)));
+            });
+            group.finish();
+        }
+    }
+}
+
 fn answers(bench: &mut Criterion) {
     let body = r#"{"id":"chatcmpl-1","object":"chat.completion","created":1,"model":"gpt-4o-mini-2024-07-18","choices":[{"index":0,
         "message":{"role":"assistant","content":"Hello! How can I help you today?","refusal":null},"finish_reason":"stop"}],
@@ -41,7 +73,16 @@ fn answers(bench: &mut Criterion) {
     bench.bench_function("chat/read_answer", |run| {
         run.iter(|| *ChatAnswer::read(black_box(body.as_bytes())).unwrap().usage());
     });
+    let body = r#"{"id":"msg_1","type":"message","role":"assistant","model":"claude-haiku-4-5","content":[{"type":"text",
+        "text":"Hello! How can I help you today?"}],"stop_reason":"end_turn","stop_sequence":null,
+        "usage":{"input_tokens":8,"cache_read_input_tokens":0,"cache_creation_input_tokens":0,"output_tokens":9}}"#;
+    bench.bench_function("messages/read_answer", |run| {
+        run.iter(|| {
+            let answer = ChatAnswer::read_as(black_box(body.as_bytes()), Operation::Messages);
+            *answer.unwrap().usage()
+        });
+    });
 }
 
-criterion_group!(benches, requests, answers);
+criterion_group!(benches, requests, dialects, answers);
 criterion_main!(benches);

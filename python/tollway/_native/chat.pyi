@@ -111,7 +111,13 @@ class Usage:
         """Prompt tokens read from the provider's cache. Upstreams have told more than the whole prompt."""
 
     @property
-    def cache_write_tokens(self) -> int | None: ...
+    def cache_write_tokens(self) -> int | None:
+        """Prompt tokens written to the provider's cache."""
+
+    @property
+    def cache_write_1h_tokens(self) -> int | None:
+        """Those of them that are kept for an hour (Anthropic)."""
+
     @property
     def reasoning_tokens(self) -> int | None: ...
     @property
@@ -121,16 +127,19 @@ class Usage:
 
 @final
 class ChatAnswer:
-    """A whole answer of an OpenAI-compatible upstream, or its error envelope."""
+    """A whole answer of an upstream in the operation's dialect, or its error envelope."""
 
     @property
     def model(self) -> str | None: ...
     @property
     def choices(self) -> int:
-        """The number of choices."""
+        """The number of choices; 1 of a message or a response; of images, results or verdicts, their number."""
 
     @property
-    def finish_reasons(self) -> list[str]: ...
+    def finish_reasons(self) -> list[str]:
+        """In the dialect's words: of a message its `stop_reason`, of a response its status or the reason why it is
+        incomplete."""
+
     @property
     def error(self) -> bool:
         """Whether it is an error envelope, in any of the shapes upstreams give it."""
@@ -140,5 +149,5 @@ class ChatAnswer:
     def count_completion(self, encoding: str) -> int:
         """The tokens of everything the choices say, for when no usage was told. Works without the interpreter."""
 
-def read_answer(body: bytes) -> ChatAnswer:
-    """Reads an answer. Raises ValueError for what is not a JSON object."""
+def read_answer(body: bytes, operation: str = "chat") -> ChatAnswer:
+    """Reads an answer. Raises ValueError for what is not a JSON object, and for an operation that is none."""

@@ -1,6 +1,6 @@
-"""Server-sent events of a chat stream, relayed in whole events as they arrive (stations 7 to 9)."""
+"""Server-sent events of a stream, relayed in whole events as they arrive (stations 7 to 9)."""
 
-from typing import final
+from typing import Literal, final
 
 from tollway._native.chat import Usage
 
@@ -28,22 +28,43 @@ class Relay:
     """Relays one upstream's stream to one client, and learns on the way what settlement needs.
 
     Events leave as `data: <payload>` and a blank line, the payload's bytes as they were, however the upstream cut and
-    framed them. Three things do not pass: `[DONE]`, which the caller sends once it has settled; with `hide_usage` the
-    chunk that holds nothing but usage; everything behind an error.
+    framed them; in the dialects that name their events (`messages`, `responses`), `event: <type>` in front. Three
+    things do not pass: the end (see `last`), which the caller sends once it has settled; with `hide_usage` a chat's
+    chunk that holds nothing but usage; everything behind an error, and with `hold_error` the error itself.
 
     `keep_bytes` bounds the text kept for `count_completion`, `max_event_bytes` an event.
     """
 
-    def __new__(cls, hide_usage: bool, keep_bytes: int = ..., max_event_bytes: int = ...) -> Relay: ...
+    def __new__(
+        cls,
+        hide_usage: bool,
+        keep_bytes: int = ...,
+        max_event_bytes: int = ...,
+        dialect: Literal["chat", "messages", "responses"] = "chat",
+        hold_error: bool = False,
+    ) -> Relay: ...
     def feed(self, chunk: bytes) -> bytes:
         """What may go to the client now; `chunk` itself when all of it may. Raises EventTooLarge."""
 
     def finish(self) -> bytes:
         """The upstream has ended: its last event, if only the blank line behind it was missing."""
 
+    def feed_payloads(self, chunk: bytes) -> list[bytes]:
+        """Instead of `feed`, for a caller who translates: the payloads of the events that may pass. Raises
+        EventTooLarge."""
+
+    def finish_payloads(self) -> list[bytes]:
+        """Instead of `finish`, for a caller who translates."""
+
+    @property
+    def last(self) -> bytes:
+        """The event that ends the stream, framed: of a chat always `[DONE]`; in the other dialects the upstream's own
+        (`message_stop`; `response.completed`, `.incomplete` or `.failed`, and `[DONE]` if that came behind it), and
+        empty until it has come."""
+
     @property
     def done(self) -> bool:
-        """Whether the upstream's `[DONE]` has come."""
+        """Whether the upstream's last event has come."""
 
     @property
     def failed(self) -> bool:
@@ -51,8 +72,8 @@ class Relay:
 
     @property
     def complete(self) -> bool:
-        """Whether nothing is missing: no error, and `[DONE]` or a finish reason for every choice seen. A stream that
-        ends otherwise was cut."""
+        """Whether nothing is missing: no error, and the last event or, in a chat, a finish reason for every choice
+        seen. A stream that ends otherwise was cut."""
 
     @property
     def has_content(self) -> bool:
@@ -63,10 +84,12 @@ class Relay:
         """How many events have passed to the client."""
 
     @property
-    def finish_reasons(self) -> list[str]: ...
+    def finish_reasons(self) -> list[str]:
+        """In the dialect's words, as `ChatAnswer.finish_reasons`."""
+
     @property
     def error(self) -> bytes | None:
-        """The payload of the error event."""
+        """The payload of the event that told an error, be it held or not: `response.failed` is one, too."""
 
     @property
     def usage(self) -> Usage:

@@ -27,6 +27,7 @@ ProviderKind = Literal[
     "openrouter",
     "ollama",
     "cohere",
+    "bedrock",
     "simulator",
     "vertex",
 ]
@@ -64,6 +65,7 @@ OPERATIONS: Mapping[ProviderKind, frozenset[Operation]] = {
     "openrouter": _TEXTS | {"responses"},
     "ollama": _TEXTS,
     "cohere": frozenset({"chat", "embeddings", "rerank"}),
+    "bedrock": frozenset({"chat"}),
     "simulator": frozenset({"chat"}),
     "vertex": frozenset({"chat", "embeddings"}),
 }
@@ -108,6 +110,19 @@ class EntraCredentials(msgspec.Struct, frozen=True):
         return f"EntraCredentials(client_id={self.client_id!r})"
 
 
+class AwsCredentials(msgspec.Struct, frozen=True):
+    """What requests to Amazon are signed with, and for which region."""
+
+    region: str
+    access_key_id: str
+    secret_access_key: str
+    session_token: str | None = None
+
+    def __repr__(self) -> str:
+        """Without the secrets."""
+        return f"AwsCredentials(region={self.region!r})"
+
+
 class ProviderAccess(msgspec.Struct, frozen=True):
     """How a configured provider is reached. ``base_url`` has no trailing slash; empty for the simulator."""
 
@@ -118,6 +133,15 @@ class ProviderAccess(msgspec.Struct, frozen=True):
     api_version: str | None = None
     google: GoogleCredentials | None = None
     entra: EntraCredentials | None = None
+    aws: AwsCredentials | None = None
+    """For ``bedrock`` without an ``api_key``."""
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must not come back to a client, should the provider repeat it."""
+        signed = (self.aws.secret_access_key, self.aws.session_token) if self.aws is not None else ()
+        application = (self.entra.client_secret,) if self.entra is not None else ()
+        return tuple(secret for secret in (self.api_key, *signed, *application) if secret)
 
     def __repr__(self) -> str:
         """Without the key, so that no log or traceback shows it."""
@@ -141,8 +165,9 @@ class Timeouts(msgspec.Struct, frozen=True):
 class Price(msgspec.Struct, frozen=True):
     """Prices in whole pico-dollars (10⁻¹² USD) per token: exact for every published price.
 
-    One US dollar per million tokens is 1,000,000 pico-dollars per token. ``cached_input`` and ``reasoning`` are
-    ``None`` where the provider names no price of their own (then input's and output's price holds).
+    One US dollar per million tokens is 1,000,000 pico-dollars per token. ``cached_input``, ``cache_write`` and
+    ``reasoning`` are ``None`` where the provider names no price of their own (then input's and output's price holds);
+    ``cache_write_1h`` is what is kept for an hour (else ``cache_write``'s).
     """
 
     version: str
@@ -151,6 +176,24 @@ class Price(msgspec.Struct, frozen=True):
     cached_input: int | None = None
     cache_write: int | None = None
     reasoning: int | None = None
+    cache_write_1h: int | None = None
+
+
+class Overrule(msgspec.Struct, frozen=True, kw_only=True):
+    """What the operator says that a target takes, against what is known of its model; ``None`` is nothing said."""
+
+    images: bool | None = None
+    image_urls: bool | None = None
+    documents: bool | None = None
+    audio: bool | None = None
+    tools: bool | None = None
+    parallel_tool_calls: bool | None = None
+    json_schema: bool | None = None
+    seed: bool | None = None
+    temperature: bool | None = None
+    reasoning_effort: tuple[str, ...] | None = None
+    stop: int | None = None
+    max_output_tokens: int | None = None
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -160,6 +203,7 @@ class Target(msgspec.Struct, frozen=True):
     model: str
     weight: int
     price: Price | None
+    takes: Overrule = Overrule()
 
 
 class Route(msgspec.Struct, frozen=True):

@@ -38,3 +38,4 @@ class UsageRow(msgspec.Struct, frozen=True, array_like=True):
     latency_ms: int
     first_token_ms: int | None
     attempts: int
+    cache_write_1h_tokens: int = 0

@@ -8,11 +8,15 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+import msgspec
+
 from tollway.contract.keys import GATEWAY_USE, KeyRecord
 from tollway.contract.limits import LimitValues
 from tollway.contract.snapshot import (
+    AwsCredentials,
     EntraCredentials,
     GoogleCredentials,
+    Overrule,
     PiiCheck,
     Policy,
     Price,
@@ -53,8 +57,9 @@ BASE_URLS: Final[Mapping[ProviderKind, str]] = {
     "openrouter": "https://openrouter.ai/api/v1",
     "ollama": "http://127.0.0.1:11434/v1",
     "cohere": "https://api.cohere.ai/compatibility/v1",
+    "bedrock": "https://bedrock-runtime.{region}.amazonaws.com",
 }
-"""Where the kinds live that have one home."""
+"""Where the kinds live that have one home, or one a region."""
 
 AZURE_API_VERSION: Final = "2024-10-21"
 """A generally available version of Azure OpenAI's data plane (learn.microsoft.com, Azure OpenAI REST API reference)."""
@@ -85,7 +90,7 @@ def base_url_of(provider: ProviderSettings) -> str:
     Vertex has a home a location; ``global`` has none of its own (cloud.google.com, "Vertex AI locations").
     """
     if provider.base_url is not None or provider.kind != "vertex":
-        return provider.base_url or BASE_URLS.get(provider.kind, "")
+        return provider.base_url or _home(provider)
     if provider.location == "global":
         return "https://aiplatform.googleapis.com"
     if provider.location in ("us", "eu"):
@@ -102,6 +107,7 @@ def _access(name: str, provider: ProviderSettings) -> ProviderAccess:
         api_version=_version(provider),
         google=_service_account(provider) if provider.kind == "vertex" and provider.is_configured else None,
         entra=_application(provider.entra) if provider.entra else None,
+        aws=_aws(provider),
     )
 
 
@@ -131,6 +137,24 @@ def _service_account(provider: ProviderSettings) -> GoogleCredentials:
     )
 
 
+def _home(provider: ProviderSettings) -> str:
+    """The kind's own address. Amazon's regions in China have a domain of theirs."""
+    region = provider.region or ""
+    home = BASE_URLS.get(provider.kind, "").replace("{region}", region)
+    return f"{home}.cn" if region.startswith("cn-") else home
+
+
+def _aws(provider: ProviderSettings) -> AwsCredentials | None:
+    if not provider.signs or provider.access_key_id is None or provider.secret_access_key is None:
+        return None
+    return AwsCredentials(
+        region=provider.region or "",
+        access_key_id=provider.access_key_id.reveal(),
+        secret_access_key=provider.secret_access_key.reveal(),
+        session_token=provider.session_token.reveal() if provider.session_token else None,
+    )
+
+
 def _route(
     alias: str, model: ModelSettings, settings: Settings, providers: Mapping[str, ProviderAccess], prices: Prices
 ) -> Route:
@@ -150,6 +174,7 @@ def _target(
         model=target.model,
         weight=target.weight,
         price=own_price or prices.find(provider.kind, provider.base_url, target.model, alias),
+        takes=Overrule(**msgspec.structs.asdict(target.takes)),
     )
 
 

@@ -33,6 +33,7 @@ COLUMNS = (
     "latency_ms",
     "first_token_ms",
     "attempts",
+    "cache_write_1h_tokens",
 )
 """The columns in the order of :class:`UsageRow`'s fields."""
 
@@ -114,6 +115,7 @@ def _record(row: UsageRow) -> tuple[object, ...]:
         _whole(row.latency_ms),
         None if row.first_token_ms is None else _whole(row.first_token_ms),
         row.attempts,
+        _whole(row.cache_write_1h_tokens),
     )
 
 

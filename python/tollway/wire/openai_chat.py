@@ -2,7 +2,7 @@
 
 Beside OpenAI's own fields stand those that have become common where OpenAI has none: ``reasoning_content`` (DeepSeek,
 xAI, vLLM), ``thinking_blocks`` (a model's signed thoughts, to be sent back in the next turn), and counts of tokens
-written to a provider's cache (OpenRouter's ``cache_write_tokens``).
+written to a provider's cache (OpenRouter's ``cache_write_tokens``; for an hour, ``cache_write_1h_tokens`` of them).
 """
 
 from typing import Any, Literal
@@ -18,6 +18,7 @@ class PromptDetails(msgspec.Struct):
 
     cached_tokens: int = 0
     cache_write_tokens: int | UnsetType = UNSET
+    cache_write_1h_tokens: int | UnsetType = UNSET
     audio_tokens: int | UnsetType = UNSET
 
 

@@ -12,6 +12,7 @@ from msgspec import UNSET, Raw, UnsetType
 
 ItemStatus = Literal["in_progress", "completed", "incomplete"]
 Status = Literal["in_progress", "completed", "incomplete", "failed"]
+ServiceTier = Literal["auto", "default", "flex", "scale", "priority", "fast", "ultrafast"]
 FailureCode = Literal["server_error", "rate_limit_exceeded", "invalid_prompt"]
 """Of OpenAI's codes those that fit any provider."""
 NULL = Raw(b"null")
@@ -176,7 +177,7 @@ class Response(msgspec.Struct, kw_only=True):
     prompt_cache_key: Raw = NULL
     reasoning: Raw = Raw(b'{"effort":null,"summary":null}')
     safety_identifier: Raw = NULL
-    service_tier: str | None = None
+    service_tier: ServiceTier | None = None
     store: Literal[False] = False
     temperature: Raw = NULL
     text: Raw = Raw(b'{"format":{"type":"text"}}')
@@ -226,12 +227,32 @@ class Failed(Event, kw_only=True, tag="response.failed"):
     response: Response
 
 
-class Error(Event, kw_only=True, tag="error"):
+class Wrong(msgspec.Struct, kw_only=True):
     """What went wrong."""
+
+    type: str
+    code: str | None
+    message: str
+    param: str | None
+
+
+class Error(Event, kw_only=True, tag="error"):
+    """What went wrong, twice: as OpenAI documents it, and inside ``error`` as OpenAI sends it, at which its SDKs raise.
+
+    Source: API reference, "Streaming events", ``error``; openai/openai-dotnet#881.
+    """
 
     code: str | None
     message: str
     param: str | None
+    error: Wrong
+
+
+def error(kind: str, code: str | None, message: str, param: str | None) -> Error:
+    """The event; ``kind`` is the error's ``type``."""
+    return Error(
+        code=code, message=message, param=param, error=Wrong(type=kind, code=code, message=message, param=param)
+    )
 
 
 class ItemAdded(Event, kw_only=True, tag="response.output_item.added"):

@@ -1,4 +1,4 @@
-//! `tollway._native.chat`: chat requests and answers as bytes.
+//! `tollway._native.chat`: requests and answers as bytes.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -190,6 +190,11 @@ impl Usage {
     }
 
     #[getter]
+    const fn cache_write_1h_tokens(&self) -> Option<u64> {
+        self.inner.cache_write_1h
+    }
+
+    #[getter]
     const fn reasoning_tokens(&self) -> Option<u64> {
         self.inner.reasoning
     }
@@ -248,18 +253,24 @@ impl ChatAnswer {
 #[pyfunction]
 #[pyo3(signature = (body, operation = "chat"))]
 fn read_request(py: Python<'_>, body: PyBackedBytes, operation: &str) -> Result<ChatRequest, NativeError> {
-    let operation = core::Operation::named(operation).ok_or_else(|| {
-        let known = core::Operation::ALL.map(core::Operation::name).join(", ");
-        NativeError::Argument(format!("unknown operation {operation:?}: use {known}"))
-    })?;
+    let operation = operation_named(operation)?;
     let inner = read_off_loop(py, body, |body| core::ChatRequest::read(body, operation))?;
     Ok(ChatRequest { inner })
 }
 
 #[pyfunction]
-fn read_answer(py: Python<'_>, body: PyBackedBytes) -> Result<ChatAnswer, NativeError> {
-    let inner = read_off_loop(py, body, core::ChatAnswer::read)?;
+#[pyo3(signature = (body, operation = "chat"))]
+fn read_answer(py: Python<'_>, body: PyBackedBytes, operation: &str) -> Result<ChatAnswer, NativeError> {
+    let operation = operation_named(operation)?;
+    let inner = read_off_loop(py, body, |body| core::ChatAnswer::read_as(body, operation))?;
     Ok(ChatAnswer { inner })
+}
+
+fn operation_named(name: &str) -> Result<core::Operation, NativeError> {
+    core::Operation::named(name).ok_or_else(|| {
+        let known = core::Operation::ALL.map(core::Operation::name).join(", ");
+        NativeError::Argument(format!("unknown operation {name:?}: use {known}"))
+    })
 }
 
 /// The Python exception, with what it carries beside its message.

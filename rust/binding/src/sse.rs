@@ -1,4 +1,4 @@
-//! `tollway._native.sse`: the relay of a chat stream.
+//! `tollway._native.sse`: the relay of a stream.
 
 use std::borrow::Cow;
 
@@ -22,11 +22,26 @@ struct Relay {
 #[pymethods]
 impl Relay {
     #[new]
-    #[pyo3(signature = (hide_usage, keep_bytes = 1 << 20, max_event_bytes = 4 << 20))]
-    fn new(hide_usage: bool, keep_bytes: usize, max_event_bytes: usize) -> Self {
-        Self {
-            inner: core::Relay::new(hide_usage, keep_bytes, max_event_bytes),
-        }
+    #[pyo3(signature = (hide_usage, keep_bytes = 1 << 20, max_event_bytes = 4 << 20, dialect = "chat", hold_error = false))]
+    fn new(
+        hide_usage: bool,
+        keep_bytes: usize,
+        max_event_bytes: usize,
+        dialect: &str,
+        hold_error: bool,
+    ) -> Result<Self, NativeError> {
+        let dialect = core::Dialect::named(dialect).ok_or_else(|| {
+            let known = core::Dialect::ALL.map(core::Dialect::name).join(", ");
+            NativeError::Argument(format!("unknown dialect {dialect:?}: use {known}"))
+        })?;
+        let manner = core::Manner {
+            dialect,
+            hide_usage,
+            hold_error,
+        };
+        Ok(Self {
+            inner: core::Relay::new(manner, keep_bytes, max_event_bytes),
+        })
     }
 
     /// A chunk that passes as it is goes back as the same object.
@@ -41,6 +56,20 @@ impl Relay {
 
     fn finish<'py>(&mut self, py: Python<'py>) -> Bound<'py, PyBytes> {
         PyBytes::new(py, &self.inner.finish())
+    }
+
+    fn feed_payloads<'py>(&mut self, py: Python<'py>, chunk: &[u8]) -> Result<Vec<Bound<'py, PyBytes>>, NativeError> {
+        let mut passed = Vec::new();
+        self.inner
+            .feed_payloads(chunk, |payload| passed.push(PyBytes::new(py, payload)))?;
+        Ok(passed)
+    }
+
+    fn finish_payloads<'py>(&mut self, py: Python<'py>) -> Vec<Bound<'py, PyBytes>> {
+        let mut passed = Vec::new();
+        self.inner
+            .finish_payloads(|payload| passed.push(PyBytes::new(py, payload)));
+        passed
     }
 
     #[getter]
@@ -71,6 +100,11 @@ impl Relay {
     #[getter]
     fn finish_reasons(&self) -> Vec<String> {
         self.inner.finish_reasons().map(str::to_owned).collect()
+    }
+
+    #[getter]
+    fn last<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, self.inner.last())
     }
 
     #[getter]

@@ -27,7 +27,8 @@ pub use redaction::Tally;
 pub use request::ChatRequest;
 pub use usage::Usage;
 
-pub(crate) use answer::{is_error, spoken, usage_within, words};
+pub(crate) use answer::{is_error, messages, responses, spoken, usage_within, words};
+pub(crate) use usage::MessageUsage;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -79,7 +79,39 @@ def usage(answer: Any) -> dict[str, int | None]:
         "total_tokens": total,
         "cached_tokens": next((count for count in cached if count is not None), None),
         "cache_write_tokens": prompt_details.get("cache_write_tokens"),
+        "cache_write_1h_tokens": prompt_details.get("cache_write_1h_tokens"),
         "reasoning_tokens": reasoning,
         "audio_prompt_tokens": prompt_details.get("audio_tokens", told.get("audio_prompt_tokens")),
         "audio_completion_tokens": completion_details.get("audio_tokens"),
+    }
+
+
+def message_usage(told: dict[str, Any]) -> dict[str, int | None]:
+    """The counts of Anthropic's usage: what was cached is part of the prompt."""
+    if told.get("input_tokens") is None:
+        return dict.fromkeys(usage({})) | {"completion_tokens": told.get("output_tokens")}
+    cached, written = told.get("cache_read_input_tokens"), told.get("cache_creation_input_tokens")
+    prompt = told["input_tokens"] + (cached or 0) + (written or 0)
+    return dict.fromkeys(usage({})) | {
+        "prompt_tokens": prompt,
+        "completion_tokens": told["output_tokens"],
+        "total_tokens": prompt + told["output_tokens"],
+        "cached_tokens": cached,
+        "cache_write_tokens": written,
+        "cache_write_1h_tokens": (told.get("cache_creation") or {}).get("ephemeral_1h_input_tokens"),
+        "reasoning_tokens": (told.get("output_tokens_details") or {}).get("thinking_tokens"),
+    }
+
+
+def response_usage(told: dict[str, Any]) -> dict[str, int | None]:
+    """The counts of a response: reasoning is inside its output, with everyone."""
+    prompt_details = told.get("input_tokens_details") or {}
+    completion_details = told.get("output_tokens_details") or {}
+    return dict.fromkeys(usage({})) | {
+        "prompt_tokens": told.get("input_tokens"),
+        "completion_tokens": told.get("output_tokens"),
+        "total_tokens": told.get("total_tokens"),
+        "cached_tokens": prompt_details.get("cached_tokens"),
+        "cache_write_tokens": prompt_details.get("cache_write_tokens"),
+        "reasoning_tokens": completion_details.get("reasoning_tokens"),
     }

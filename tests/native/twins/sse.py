@@ -51,3 +51,50 @@ def usage(stream: bytes) -> dict[str, int | None]:
         if any(told.values()) or not failed:
             merged |= told
     return dict.fromkeys(chat.usage({})) | merged
+
+
+ENDS = {"message_stop", "response.completed", "response.incomplete", "response.failed"}
+"""Types of the events behind which nothing comes but perhaps `[DONE]`."""
+
+
+def framed(payloads: list[bytes]) -> bytes:
+    """The events as a client gets them in a dialect that names its events."""
+    found = b""
+    for payload in payloads:
+        name = b"" if payload == b"[DONE]" else b"event: %s\n" % json.loads(payload)["type"].encode()
+        found += name + b"data: %s\n\n" % payload
+    return found
+
+
+def named_payloads(stream: bytes) -> tuple[list[bytes], list[bytes]]:
+    """The data that may pass to the client, and the data that end the stream."""
+    passed: list[bytes] = []
+    last: list[bytes] = []
+    failed = False
+    for _, data in events(stream):
+        kind = "[DONE]" if data == b"[DONE]" else json.loads(data)["type"]
+        if kind in ENDS or (kind == "[DONE]" and last):
+            last.append(data)
+        elif not last and not failed and kind != "[DONE]":
+            passed.append(data)
+        failed = failed or kind == "error"
+    return passed, last
+
+
+def message_usage(stream: bytes) -> dict[str, int | None]:
+    """Of each of Anthropic's counts the last word, added up at the end."""
+    told: dict[str, Any] = {}
+    for _, data in events(stream):
+        event = json.loads(data)
+        if event["type"] in ("message_start", "message_delta"):
+            later = event.get("usage") or (event.get("message") or {}).get("usage") or {}
+            told |= {name: count for name, count in later.items() if count is not None}
+    return chat.message_usage(told)
+
+
+def response_usage(stream: bytes) -> dict[str, int | None]:
+    """The usage of the whole response at the end."""
+    for _, data in events(stream):
+        if data != b"[DONE]" and (event := json.loads(data))["type"] in ENDS:
+            return chat.response_usage(event["response"].get("usage") or {})
+    return dict.fromkeys(chat.usage({}))

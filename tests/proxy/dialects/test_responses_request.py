@@ -54,7 +54,7 @@ def test_instructions_go_first() -> None:
     assert [(turn["role"], turn["content"]) for turn in told] == [
         ("system", "a"),
         ("system", "b"),
-        ("developer", "c"),
+        ("system", "c"),
         ("user", "hi"),
     ]
 
@@ -257,6 +257,11 @@ def test_parameters_have_chats_names() -> None:
     }
 
 
+def test_what_is_anyones_default_is_not_told() -> None:
+    assert "parallel_tool_calls" not in hubbed(tools=[TOOL], parallel_tool_calls=True)
+    assert "service_tier" not in hubbed(service_tier="auto")
+
+
 def test_likelihoods_are_asked_for_by_include() -> None:
     assert hubbed(include=["message.output_text.logprobs"])["logprobs"] is True
     assert "logprobs" not in hubbed(include=["reasoning.encrypted_content"], top_logprobs=0)
@@ -349,6 +354,8 @@ def test_what_costs_nothing_is_not_worth_a_warning() -> None:
         ({"include": [1]}, "include[0]"),
         ({"stream": "yes"}, "stream"),
         ({"reasoning": {"effort": 3}}, "reasoning.effort"),
+        ({"reasoning": {"summary": 3}}, "reasoning.summary"),
+        ({"metadata": "x"}, "metadata"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_said_is_refused_by_its_place(asked: dict[str, Any], param: str) -> None:

@@ -241,6 +241,7 @@ def test_a_fault_is_an_error_and_a_failed_response() -> None:
     telling.event(chunk(piece(0, '{"a"', "c1")))
     error, failed = read(telling.fault(REFUSED))
     assert (error["type"], error["code"], error["message"]) == ("error", "upstream_broken", "It broke.")
+    assert error["error"] == {"type": "server_error", "code": "upstream_broken", "message": "It broke.", "param": None}
     response = failed["response"]
     assert (response["status"], response["error"]) == ("failed", {"code": "server_error", "message": "It broke."})
     assert response["output"][0]["content"][0]["text"] == "hel"

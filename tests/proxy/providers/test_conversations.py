@@ -9,18 +9,30 @@ import pytest
 from tests.fakes import anthropic_schema, google_schema
 from tests.fakes.conversations import (
     CONVERSATIONS,
+    HOUR,
+    MARK,
+    MARKED,
     REDACTED,
     SIGNATURE,
     SPOKEN,
     THINKING,
     Said,
     body_of,
+    marks_of,
     read_anthropic,
+    read_chat,
     read_google,
 )
+from tests.fakes.openai_schema import check_chat_request
 
+from tollway.contract.snapshot import ProviderKind
+from tollway.proxy.dialects.anthropic import MessagesDialect
+from tollway.proxy.dialects.port import Dialect
+from tollway.proxy.dialects.responses import ResponsesDialect
 from tollway.proxy.providers.anthropic.request import map_request
 from tollway.proxy.providers.google.request import translate
+from tollway.proxy.providers.plain import plain
+from tollway.proxy.providers.presets import PRESETS
 
 Hub = dict[str, Any]
 
@@ -39,10 +51,36 @@ def to_google(hub: Hub) -> dict[str, Any]:
     return made
 
 
-CLIENTS: dict[str, Callable[[dict[str, Any]], Hub]] = {"chat": lambda body: body}
+def to_chat(hub: Hub, kind: ProviderKind) -> dict[str, Any]:
+    """The request as a provider of OpenAI's dialect gets it, past the check of OpenAI's types."""
+    made, _ = plain(hub, PRESETS[kind])
+    assert check_chat_request(made, extensions=False) == []
+    return made
+
+
+def hubbed(dialect: Dialect) -> Callable[[dict[str, Any]], Hub]:
+    """What a client's request is to the providers."""
+
+    def hub(body: dict[str, Any]) -> Hub:
+        made = dialect.to_hub(json.dumps(body).encode(), "m")
+        assert made.warnings == ()
+        decoded: Hub = json.loads(made.body)
+        assert check_chat_request(decoded, extensions=True) == []
+        return decoded
+
+    return hub
+
+
+CLIENTS: dict[str, Callable[[dict[str, Any]], Hub]] = {
+    "chat": lambda body: body,
+    "messages": hubbed(MessagesDialect()),
+    "responses": hubbed(ResponsesDialect()),
+}
 PROVIDERS: dict[str, Callable[[Hub], list[Said]]] = {
     "anthropic": lambda hub: read_anthropic(to_anthropic(hub)),
     "google": lambda hub: read_google(to_google(hub)),
+    "openai": lambda hub: read_chat(to_chat(hub, "openai")),
+    "groq": lambda hub: read_chat(to_chat(hub, "groq")),
 }
 
 
@@ -68,12 +106,17 @@ def test_signed_thoughts_reach_anthropic_byte_for_byte_and_nobody_else(client: s
     assert REDACTED not in sent
 
 
-@pytest.mark.parametrize("client", CLIENTS)
+@pytest.mark.parametrize("client", MARKED)
+def test_cache_marks_reach_anthropic_in_all_five_places_and_nobody_else(client: str) -> None:
+    hub = CLIENTS[client](body_of(client, MARKED[client]))
+    sent = map_request(hub, "claude-sonnet-4-5").body
+    anthropic_schema.check(sent)
+    assert marks_of(sent) == [HOUR, HOUR, HOUR, MARK, MARK]
+    assert "cache_control" not in json.dumps([to_google(hub), to_chat(hub, "openai"), to_chat(hub, "groq")])
+
+
 @pytest.mark.parametrize("provider", PROVIDERS)
-def test_what_a_conversation_may_begin_or_end_with(client: str, provider: str) -> None:
-    """Turns of one role in a row, and a system turn in the middle: what providers are strict about."""
-    if client != "chat":
-        return
+def test_turns_of_one_role_in_a_row_keep_their_order(provider: str) -> None:
     turns = [
         {"role": "developer", "content": "Be brief."},
         {"role": "user", "content": "One"},

@@ -160,6 +160,7 @@ def test_a_document_is_inline_and_named_and_one_of_text_is_text() -> None:
     url = "https://example.com/a.pdf"
     assert said("openai", file_url=url) == []
     assert said("openrouter", file_url=url)[0]["file"]["file_data"] == url
+    assert said("mistral", file_url=url) == [{"type": "document_url", "document_url": url}]
 
 
 def test_what_is_lost_of_contents_is_named_once() -> None:

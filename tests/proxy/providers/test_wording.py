@@ -4,9 +4,12 @@ import json
 from typing import Any
 
 import pytest
+from tests.fakes.media import ServedMedia
 
 from tollway.contract.snapshot import Operation
 from tollway.errors import InvalidRequest
+from tollway.proxy.media.fetch import Fetched
+from tollway.proxy.providers.capabilities import Takes, known
 from tollway.proxy.providers.port import UpstreamCall
 from tollway.proxy.providers.presets import PRESETS
 from tollway.proxy.providers.wording import INLINE_BYTES, worded
@@ -15,10 +18,19 @@ TURN = {"role": "user", "content": "Hi"}
 
 
 def call(
-    body: Any, *, operation: Operation = "chat", is_translated: bool = False, strict: bool = False
+    body: Any,
+    *,
+    operation: Operation = "chat",
+    is_translated: bool = False,
+    strict: bool = False,
+    takes: Takes | None = None,
 ) -> UpstreamCall:
     written = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return UpstreamCall("m", written, [], 1.0, lambda: None, strict, operation, is_translated)
+    return UpstreamCall("m", written, [], 1.0, lambda: None, strict, operation, is_translated, takes)
+
+
+def chat(**more: Any) -> dict[str, Any]:
+    return {"model": "m", "messages": [TURN]} | more
 
 
 async def test_a_clients_own_chat_leaves_as_the_very_bytes_it_came_in() -> None:
@@ -58,3 +70,55 @@ async def test_other_operations_are_nobodys_to_put_right() -> None:
 async def test_what_can_not_be_read_is_the_clients_fault(body: bytes) -> None:
     with pytest.raises(InvalidRequest):
         await worded(call(body, is_translated=True), PRESETS["openai"])
+
+
+async def test_a_translated_chat_fits_its_model_and_has_the_accent_of_its_provider() -> None:
+    hub = chat(thinking={"type": "enabled", "budget_tokens": 1024}, max_completion_tokens=99_000, top_k=3, seed=1)
+    asked = call(hub, is_translated=True, takes=known("openai", "gpt-4o"))
+    body, lost = await worded(asked, PRESETS["openai"])
+    assert json.loads(body) == chat(max_completion_tokens=16_384, seed=1)
+    assert lost == ("thinking", "max_completion_tokens", "top_k")
+    asked = call(hub, is_translated=True, takes=known("mistral", "mistral-small-latest"))
+    body, lost = await worded(asked, PRESETS["mistral"])
+    assert json.loads(body) == chat(reasoning_effort="high", random_seed=1, max_tokens=99_000)
+    assert lost == ("top_k",)
+
+
+async def test_a_strict_chat_is_refused_for_the_first_field_that_does_not_fit() -> None:
+    hub = chat(reasoning_effort="high", top_k=3)
+    with pytest.raises(InvalidRequest) as refused:
+        await worded(call(hub, is_translated=True, strict=True, takes=known("openai", "gpt-4o")), PRESETS["openai"])
+    assert refused.value.param == "reasoning_effort"
+
+
+async def test_a_clients_own_chat_is_held_to_nothing() -> None:
+    asked = call(chat(reasoning_effort="high", max_tokens=10**6), takes=known("openai", "gpt-4o"))
+    assert await worded(asked, PRESETS["openai"]) == (asked.body, ())
+
+
+URL = "https://example.com/a.png"
+IMAGE = {"type": "image_url", "image_url": {"url": URL}}
+
+
+@pytest.mark.parametrize(
+    ("takes", "url"),
+    [
+        (Takes(image_urls=False), "data:image/png;base64,cG5n"),
+        (Takes(), URL),
+        (None, URL),
+    ],
+)
+async def test_images_are_fetched_where_their_addresses_are_not_taken(takes: Takes | None, url: str) -> None:
+    media = ServedMedia({URL: Fetched("image/png", b"png")})
+    hub = chat(messages=[{"role": "user", "content": [IMAGE]}])
+    body, _ = await worded(call(hub, is_translated=True, takes=takes), PRESETS["ollama"], media=media)
+    assert json.loads(body)["messages"][0]["content"] == [{"type": "image_url", "image_url": {"url": url}}]
+    assert bool(media.asked) is url.startswith("data:")
+
+
+async def test_an_image_that_the_model_does_not_see_is_not_fetched() -> None:
+    media = ServedMedia({URL: Fetched("image/png", b"png")})
+    hub = chat(messages=[{"role": "user", "content": [IMAGE]}])
+    blind = Takes(images=False, image_urls=False)
+    _, lost = await worded(call(hub, is_translated=True, takes=blind), PRESETS["ollama"], media=media)
+    assert (media.asked, lost) == ([], ("messages.image_url",))

@@ -30,6 +30,14 @@ def test_cache_writes_have_their_own_price() -> None:
     assert cost_picousd(price, 1000, 0, 300, 200, 0) == 500 * 100 + 300 * 10 + 200 * 125
 
 
+def test_what_is_kept_for_an_hour_has_its_own_price_or_that_of_cache_writes() -> None:
+    price = Price(version="test", input=100, output=0, cache_write=125, cache_write_1h=200)
+    assert cost_picousd(price, 1000, 0, 0, 500, 0, 300) == 500 * 100 + 200 * 125 + 300 * 200
+    without = Price(version="test", input=100, output=0, cache_write=125)
+    assert cost_picousd(without, 1000, 0, 0, 500, 0, 300) == cost_picousd(without, 1000, 0, 0, 500, 0)
+    assert cost_picousd(price, 1000, 0, 0, 500, 0, 9000) == 500 * 100 + 500 * 200, "never more than was written"
+
+
 counts = st.integers(0, 10**9)
 
 

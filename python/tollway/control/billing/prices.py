@@ -114,6 +114,7 @@ def _price(prices: PriceSettings, version: str) -> Price:
         cached_input=prices.cached_input,
         cache_write=prices.cache_write,
         reasoning=prices.reasoning,
+        cache_write_1h=prices.cache_write_1h,
     )
 
 

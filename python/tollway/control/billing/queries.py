@@ -58,6 +58,7 @@ class UsageEntry(msgspec.Struct, frozen=True):
     completion_tokens: int
     cached_tokens: int
     cache_write_tokens: int
+    cache_write_1h_tokens: int
     reasoning_tokens: int
     cost_usd: Decimal | None
     price_version: str | None
@@ -115,8 +116,8 @@ _SUM = f"""
 
 _ROWS = f"""
     select id, request_id, created_at, tenant_id, api_key_id, user_id, model, provider, provider_model,
-           prompt_tokens, completion_tokens, cached_tokens, cache_write_tokens, reasoning_tokens,
-           cost as cost_usd, price_version, usage_source, status, http_status, stream,
+           prompt_tokens, completion_tokens, cached_tokens, cache_write_tokens, cache_write_1h_tokens,
+           reasoning_tokens, cost as cost_usd, price_version, usage_source, status, http_status, stream,
            latency_ms, first_token_ms, attempts
     from usage_logs
     where {_SELECTED} and ($7::timestamptz is null or (created_at, id) < ($7, $8::text))

@@ -21,7 +21,6 @@ class MessagesDialect:
 
     name: DialectName = "anthropic"
     answer_id_header = b"request-id"
-    done = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
 
     def to_hub(self, body: bytes, model: str) -> Hubbed:
         """The request as the hub has it.

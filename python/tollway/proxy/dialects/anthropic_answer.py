@@ -82,8 +82,8 @@ def message_of(body: bytes, alias: str) -> Message:
     except RecursionError:
         raise ValueError("the answer is nested too deeply") from None
     choice = _choice(told)
-    message = choice.get("message")
-    if not isinstance(message, dict):
+    message = choice.get("message") or {}  # Azure leaves it out of an answer that was filtered
+    if not isinstance(message, dict) or not (message or choice.get("finish_reason")):
         raise ValueError("a choice without a message")
     finish, heard, packing = choice.get("finish_reason"), said(message), Packing()
     thoughts = thoughts_of(message.get("thinking_blocks"))

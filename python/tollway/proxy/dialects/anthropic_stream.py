@@ -253,9 +253,10 @@ class MessageEvents:
         if (extra := piece.get("extra_content")) is not None:
             call.id = call.id or made_id("toolu")
             self._packing.keep(extra, call.id)
+        self._advance()
         if arguments:
             self._continue(place, call, arguments)
-        self._advance()
+            self._advance()
 
     def _continue(self, place: int, call: _Call, arguments: str) -> None:
         if place == self._opened - 1 and isinstance(self._open, ToolUseBlock):
@@ -280,7 +281,8 @@ class MessageEvents:
         self._carry()
         self._open_block(ToolUseBlock(call.id, call.name, _NO_INPUT))
         self._opened += 1
-        if call.pieces:
+        if call.characters:
+            self._held -= call.characters
             self._delta(InputDelta("".join(call.pieces)))
 
     def _carry(self) -> None:

@@ -27,7 +27,7 @@ class _Custom(msgspec.Struct):
     cache_control: Marked | None = None
 
 
-class Choice(msgspec.Struct):
+class Choice(msgspec.Struct, omit_defaults=True):
     """Anthropic's ``tool_choice``."""
 
     type: str
@@ -55,6 +55,8 @@ def put_tools(
     if tools:
         request.tools = tools
     if choice is not None:
+        if "tools" in own:
+            own["tool_choice"] = choice
         _choose(choice, {tool.function.name for tool in tools if tool.function}, request, lost)
 
 

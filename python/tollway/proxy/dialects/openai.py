@@ -4,7 +4,6 @@ import msgspec
 
 from tollway.proxy.dialects.port import DialectName, Hubbed, Refused, Writer
 from tollway.wire.error_envelope import written
-from tollway.wire.openai_chat import DONE
 
 
 class OpenAIDialect:
@@ -12,7 +11,6 @@ class OpenAIDialect:
 
     name: DialectName = "openai"
     answer_id_header = b"x-request-id"
-    done = DONE
 
     def to_hub(self, body: bytes, model: str) -> Hubbed:
         """The body itself: only chat is ever asked for it, and chat is the hub."""

@@ -76,8 +76,6 @@ class Dialect(Protocol):
     name: DialectName
     answer_id_header: bytes
     """The header in which this dialect's SDKs look for the request's id; ``x-request-id`` is there in any case."""
-    done: bytes
-    """The framed end of a stream that has passed as bytes and ended well without one of its own."""
 
     def to_hub(self, body: bytes, model: str) -> Hubbed:
         """The request for ``model`` as the hub has it. ``body`` has been read by the native reader and screened.

@@ -9,7 +9,7 @@ from tollway.proxy.dialects.port import DialectName, Hubbed, Refused, Writer
 from tollway.proxy.dialects.responses_answer import Answering, whole
 from tollway.proxy.dialects.responses_request import to_hub
 from tollway.proxy.dialects.responses_stream import StreamWriter
-from tollway.wire.openai_responses import Error, framed
+from tollway.wire.openai_responses import error, framed
 
 
 class ResponsesDialect:
@@ -17,8 +17,6 @@ class ResponsesDialect:
 
     name: DialectName = "responses"
     answer_id_header = b"x-request-id"
-    done = b""
-    """Its last event has the whole response: without it a stream that passed as bytes did not end well."""
 
     def __init__(self) -> None:
         self._chat = OpenAIDialect()
@@ -41,7 +39,7 @@ class ResponsesDialect:
 
     def fault_event(self, refused: Refused) -> bytes:
         """An ``error`` event. Where it stands in a stream that passed as bytes is not known: it is numbered 0."""
-        return framed(Error(sequence_number=0, code=refused.code, message=refused.message, param=refused.param))
+        return framed(error(refused.type, refused.code, refused.message, refused.param))
 
 
 class ResponsesWriter:

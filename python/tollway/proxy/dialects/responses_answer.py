@@ -1,7 +1,7 @@
 """The hub's answer as a response of OpenAI's: whole, and the frame that whole answers and streams share."""
 
 import time
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 from msgspec import UNSET, Raw
@@ -33,6 +33,7 @@ from tollway.wire.openai_responses import (
     Part,
     Reasoning,
     Response,
+    ServiceTier,
     Status,
     SummaryText,
     Usage,
@@ -42,6 +43,7 @@ _REPEATED = frozenset(
     "instructions max_output_tokens max_tool_calls parallel_tool_calls prompt_cache_key reasoning safety_identifier "
     "temperature text tool_choice top_logprobs top_p user metadata".split()
 )
+_TIERS: dict[str, ServiceTier] = {tier: tier for tier in get_args(ServiceTier)}
 _DEFAULTS: dict[str, dict[str, Any]] = {
     "reasoning": {"effort": None, "summary": None},
     "text": {"format": {"type": "text"}},
@@ -60,7 +62,7 @@ class Answering:
                 repeated[name] = default | {field: value for field, value in given.items() if value is not None}
         self._repeated = {name: Raw(msgspec.json.encode(value)) for name, value in repeated.items()}
         # Those of other types were not told to the model, and some hold secrets.
-        functions = [tool for tool in asked.get("tools") or () if tool.get("type") == "function"]
+        functions = [tool for tool in asked.get("tools") or () if tool["type"] == "function"]
         self._tools = [Raw(msgspec.json.encode(tool)) for tool in functions]
         self._alias = alias
         self._id = made("resp")
@@ -91,7 +93,7 @@ class Answering:
             output=output,
             tools=self._tools,
             usage=usage,
-            service_tier=tier if isinstance(tier, str) else None,
+            service_tier=_TIERS.get(tier) if isinstance(tier, str) else None,  # others have words of their own
         )
         for name, value in self._repeated.items():
             setattr(response, name, value)

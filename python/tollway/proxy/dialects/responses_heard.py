@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from tollway.proxy.dialects.responses_sealed import Sealed
+from tollway.proxy.dialects.responses_sealed import Extra, Sealed
 from tollway.wire.hub import Thought
 from tollway.wire.openai_responses import IncompleteDetails, InputDetails, Logprob, OutputDetails, UrlCitation, Usage
 
@@ -26,6 +26,10 @@ class _Told(msgspec.Struct):
     total_tokens: int | None = None
     prompt_tokens_details: _Details | None = None
     completion_tokens_details: _Details | None = None
+    # Beside the details: DeepSeek, Together and Mistral.
+    prompt_cache_hit_tokens: int | None = None
+    cached_tokens: int | None = None
+    num_cached_tokens: int | None = None
 
 
 def decoded(body: bytes) -> dict[str, Any]:
@@ -70,15 +74,15 @@ def inner(told: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 
 def calls_of(told: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The calls of a message or of a piece of one.
+    """The calls of a message or of a piece of one; the ``function_call`` of old models is one of them.
 
     Raises:
         ValueError: they are no objects.
     """
-    calls = told.get("tool_calls") or []
+    calls, legacy = told.get("tool_calls") or [], told.get("function_call")
     if not isinstance(calls, list) or not all(isinstance(call, dict) for call in calls):
         raise ValueError("the calls are no objects")
-    return calls
+    return calls if legacy is None else [*calls, {"index": 0, "function": legacy}]
 
 
 def function_of(call: Mapping[str, Any]) -> tuple[str, str]:
@@ -112,7 +116,9 @@ def usage_of(told: Any) -> Usage | None:
     reasoning = completion.reasoning_tokens or 0
     if reasoning and counts.total_tokens == inputs + outputs + reasoning:
         outputs += reasoning
-    written = InputDetails(cached_tokens=prompt.cached_tokens or 0, cache_write_tokens=prompt.cache_write_tokens or 0)
+    flat = counts.prompt_cache_hit_tokens or counts.cached_tokens or counts.num_cached_tokens
+    cached = prompt.cached_tokens or flat or 0
+    written = InputDetails(cached_tokens=cached, cache_write_tokens=prompt.cache_write_tokens or 0)
     return Usage(
         input_tokens=inputs,
         input_tokens_details=written,
@@ -179,13 +185,13 @@ def carried_of(message: Mapping[str, Any]) -> Sealed:
     return carried
 
 
-def extra_of(carrier: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+def extra_of(carrier: Mapping[str, Any]) -> Extra:
     """``extra_content`` of a message or a call, by vendor.
 
     Raises:
         ValueError: it has another shape.
     """
-    return msgspec.convert(inner(carrier, "extra_content"), dict[str, dict[str, Any]])
+    return msgspec.convert(inner(carrier, "extra_content"), Extra)
 
 
 def made(prefix: str) -> str:

@@ -7,13 +7,12 @@ chat has not (``shell_call_output``), for a model that does not hear of it answe
 """
 
 from collections.abc import Callable
-from typing import Any
 
 from msgspec import UNSET
 
 from tollway.proxy.dialects.responses_fields import Fields, refusal
 from tollway.proxy.dialects.responses_parts import content_of, instruction_of, say
-from tollway.proxy.dialects.responses_sealed import Sealed, unseal
+from tollway.proxy.dialects.responses_sealed import Extra, Sealed, add_extra, unseal
 from tollway.wire.hub import Call, Function, Turn
 
 TOLD_OF = frozenset(
@@ -34,7 +33,7 @@ class Conversation:
         self._more_tools = more_tools
         self._turns: list[Turn] = []
         self._open: Turn | None = None
-        self._carried: dict[str, dict[str, dict[str, Any]]] = {}
+        self._carried: dict[str, Extra] = {}
         self._readers: dict[str, Callable[[Fields], None]] = {
             "message": self._message,
             "function_call": self._call,
@@ -89,10 +88,8 @@ class Conversation:
             say(self._assistant(), item)
         elif role == "user":
             self._put(Turn(role="user", content=content_of(item, "content")))
-        elif role == "system":
+        elif role in ("system", "developer"):  # the same to OpenAI, and many others know but one of them
             self._put(Turn(role="system", content=instruction_of(item)))
-        elif role == "developer":
-            self._put(Turn(role="developer", content=instruction_of(item)))
         else:
             raise refusal(item.at("role"), "A role is one of 'user', 'assistant', 'system' and 'developer'.")
 
@@ -128,17 +125,16 @@ class Conversation:
         if carried:
             self._restore(turn, carried)
         elif text:
-            extra = {} if turn.extra_content is UNSET else turn.extra_content
-            kept = extra.setdefault("openai", {}).setdefault("encrypted_content", [])
-            kept.append(text)
-            turn.extra_content = extra
+            turn.extra_content = {} if turn.extra_content is UNSET else turn.extra_content
+            add_extra(turn.extra_content, {"openai": {"encrypted_content": [text]}})
 
     def _restore(self, turn: Turn, carried: Sealed) -> None:
         if carried.thinking_blocks:
             blocks = [] if turn.thinking_blocks is UNSET else turn.thinking_blocks
             turn.thinking_blocks = blocks + carried.thinking_blocks
         if carried.extra:
-            turn.extra_content = carried.extra | ({} if turn.extra_content is UNSET else turn.extra_content)
+            turn.extra_content = {} if turn.extra_content is UNSET else turn.extra_content
+            add_extra(turn.extra_content, carried.extra)
         self._carried |= carried.calls
         for call in () if turn.tool_calls is UNSET else turn.tool_calls:
             call.extra_content = self._carried.get(call.id, call.extra_content)

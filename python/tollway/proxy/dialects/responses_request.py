@@ -58,19 +58,20 @@ def _request(asked: Fields, model: str, warnings: dict[str, None]) -> HubRequest
     stream = asked.flag("stream") is True
     top_logprobs = asked.count("top_logprobs")
     parallel = asked.flag("parallel_tool_calls")
+    tier = asked.text("service_tier")
     listed = tools.listed()
     request = HubRequest(
         model=model,
         messages=messages,
         tools=listed,
         tool_choice=choice,
-        parallel_tool_calls=UNSET if parallel is None or listed is UNSET else parallel,
+        parallel_tool_calls=UNSET if parallel is not False or listed is UNSET else False,  # many know no such field
         max_completion_tokens=_set(asked.count("max_output_tokens")),
         temperature=_set(asked.number("temperature")),
         top_p=_set(asked.number("top_p")),
         logprobs=True if top_logprobs or LOGPROBS in _included(asked) else UNSET,
         top_logprobs=_set(top_logprobs or None),
-        service_tier=_set(asked.text("service_tier")),
+        service_tier=UNSET if tier in (None, "auto") else tier,
         user=_set(asked.text("user") or asked.text("safety_identifier")),
         stream=True if stream else UNSET,
         stream_options=StreamOptions() if stream else UNSET,
@@ -88,6 +89,7 @@ def _check_state(asked: Fields, warnings: dict[str, None]) -> None:
     for name in _KEPT_THERE:
         if asked.has(name):
             raise refusal(name, "Nothing is stored here: send the conversation itself in 'input'.")
+    asked.inner("metadata")
     if asked.flag("background"):
         raise refusal("background", "The models behind this alias answer at once or not at all.")
     if asked.flag("store"):
@@ -155,6 +157,7 @@ def _reason(asked: Fields, request: HubRequest, warnings: dict[str, None]) -> No
     if reasoning is None:
         return
     request.reasoning_effort = _set(reasoning.text("effort"))
+    reasoning.text("summary")
     if reasoning.text("context") == "current_turn":
         warnings["reasoning.context"] = None
     if reasoning.text("mode") not in (None, "standard"):

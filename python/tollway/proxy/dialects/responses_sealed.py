@@ -18,6 +18,10 @@ PREFIX = "tollway."
 """How ours begins. OpenAI's own begins otherwise, and is no one else's to read."""
 
 
+Extra = dict[str, dict[str, Any]]
+"""``extra_content``, by vendor."""
+
+
 class Sealed(msgspec.Struct, kw_only=True, omit_defaults=True):
     """What one turn carries. ``extra`` is the message's ``extra_content``, ``calls`` that of its calls by their ids.
 
@@ -25,8 +29,8 @@ class Sealed(msgspec.Struct, kw_only=True, omit_defaults=True):
     """
 
     thinking_blocks: list[Thought] = []
-    extra: dict[str, dict[str, Any]] = {}
-    calls: dict[str, dict[str, dict[str, Any]]] = {}
+    extra: Extra = {}
+    calls: dict[str, Extra] = {}
     after: bool = False
 
     def __bool__(self) -> bool:
@@ -51,3 +55,12 @@ def unseal(text: str, place: str) -> Sealed | None:
         return msgspec.json.decode(packed, type=Sealed)
     except (binascii.Error, ValueError, RecursionError):  # also for text that is not ASCII
         raise InvalidRequest("A reasoning item must come back as it was given.", param=place) from None
+
+
+def add_extra(to: Extra, more: Extra) -> None:
+    """Adds what came later: lists grow, all else is replaced."""
+    for vendor, told in more.items():
+        kept = to.setdefault(vendor, {})
+        for name, value in told.items():
+            before = kept.get(name)
+            kept[name] = before + value if isinstance(before, list) and isinstance(value, list) else value

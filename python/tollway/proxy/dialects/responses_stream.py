@@ -26,11 +26,10 @@ from tollway.proxy.dialects.responses_heard import (
     usage_of,
 )
 from tollway.proxy.dialects.responses_open import OpenCall, OpenMessage, OpenThought, Telling
-from tollway.proxy.dialects.responses_sealed import Sealed, seal
+from tollway.proxy.dialects.responses_sealed import Sealed, add_extra, seal
 from tollway.wire.openai_responses import (
     Completed,
     Created,
-    Error,
     Failed,
     Failure,
     FailureCode,
@@ -39,6 +38,7 @@ from tollway.wire.openai_responses import (
     InProgress,
     ItemStatus,
     Usage,
+    error,
 )
 
 
@@ -92,7 +92,7 @@ class StreamWriter:
         self._begin()
         for item in self._open_items():
             item.settle("incomplete")
-        self._telling.say(Error(code=refused.code, message=refused.message, param=refused.param))
+        self._telling.say(error(refused.type, refused.code, refused.message, refused.param))
         response = self._answering.broken(self._telling.output)
         response.error = Failure(_failure(refused.status), refused.message)
         self._telling.say(Failed(response=response))
@@ -153,11 +153,7 @@ class StreamWriter:
 
     def _carry(self, carried: Sealed) -> None:
         self._carried.thinking_blocks += carried.thinking_blocks
-        for vendor, told in carried.extra.items():
-            kept = self._carried.extra.setdefault(vendor, {})
-            for name, value in told.items():
-                before = kept.get(name)
-                kept[name] = before + value if isinstance(before, list) and isinstance(value, list) else value
+        add_extra(self._carried.extra, carried.extra)
 
     def _open_thought(self) -> OpenThought:
         self._close_message()

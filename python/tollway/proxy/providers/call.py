@@ -9,13 +9,15 @@ from collections.abc import Mapping
 
 import msgspec
 
-from tollway.contract.snapshot import Operation, Timeouts
+from tollway.contract.snapshot import Operation, Target, Timeouts
 from tollway.errors import InvalidRequest, UpstreamError, UpstreamTimeout
 from tollway.proxy.causes import Fault
 from tollway.proxy.deadline import Deadline
 from tollway.proxy.dialects.port import Writer
 from tollway.proxy.exchange import Called, Planned, Progress, UpstreamAnswer
+from tollway.proxy.providers.capabilities import Takes, takes_of
 from tollway.proxy.providers.port import Provider, UpstreamCall
+from tollway.proxy.providers.presets import PRESETS
 
 STREAM_FIRST_TOKEN_S = 60.0
 """How long a stream's first piece may take where the route does not say."""
@@ -68,6 +70,7 @@ class Caller:
             strict=strict,
             operation=asked.operation,
             is_translated=asked.writer is not None,
+            takes=self._takes(target, asked),
         )
         task = arrival.connection.task
         now = task.get_loop().time()
@@ -115,6 +118,10 @@ class Caller:
             field = hubbed.warnings[0]
             raise InvalidRequest(f"The provider does not take '{field}'.", param=field)
         return _Asked(hubbed.body, "chat", dialect.writer(request.body, planned.route.alias), hubbed.warnings)
+
+    def _takes(self, target: Target, asked: "_Asked") -> Takes | None:
+        """What a request is held to: nothing, where an OpenAI-like provider gets the client's own chat."""
+        return None if asked.writer is None and target.provider.kind in PRESETS else takes_of(target)
 
     async def _begin(self, provider: Provider, outgoing: UpstreamCall, progress: Progress) -> "BegunAnswer":
         answer = await provider.send(outgoing)

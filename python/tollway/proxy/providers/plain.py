@@ -157,9 +157,7 @@ def _content(parts: Sequence[Any], role: Any, preset: Preset, lost: list[str]) -
             if (said := _file(kept["file"], preset)) is None:
                 lost.append("messages.file_url")
                 continue
-            kept = kept | said
-            if kept["type"] == "text":
-                del kept["file"]
+            kept = _without(kept, "file") | said
         elif kind == "refusal" and (role != "assistant" or preset.joins_texts):
             kept = {"type": "text", "text": kept.get("refusal") or ""}
         out.append(kept)
@@ -171,13 +169,15 @@ def _file(file: Dict, preset: Preset) -> Dict | None:
     the provider takes none."""
     data, name = file.get("file_data"), file.get("filename")
     if not isinstance(data, str) and isinstance(address := file.get("file_url"), str):
-        if not preset.file_urls:
+        if not (preset.file_urls or preset.document_urls):
             return None
         data = address
     if not isinstance(data, str):
         return {"type": "file", "file": _without(file, "file_url")}
     if (text := _text_of(data)) is not None:
         return {"type": "text", "text": f"{name}\n\n{text}" if isinstance(name, str) and name else text}
+    if preset.document_urls:
+        return {"type": "document_url", "document_url": data} | ({"document_name": name} if name else {})
     return {"type": "file", "file": {"filename": name or "document.pdf", "file_data": data}}
 
 

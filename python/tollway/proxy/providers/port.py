@@ -8,6 +8,7 @@ import msgspec
 from tollway.contract.snapshot import Operation
 from tollway.proxy.causes import Fault, cause_of
 from tollway.proxy.exchange import UpstreamAnswer
+from tollway.proxy.providers.capabilities import Takes
 
 
 class UpstreamCall(msgspec.Struct, frozen=True):
@@ -28,6 +29,9 @@ class UpstreamCall(msgspec.Struct, frozen=True):
     """What the provider is asked for: the client's operation, or ``chat`` where the body is the hub's."""
     is_translated: bool = False
     """Whether the body was made of another dialect: then it may hold the hub's extensions (``wire.hub``)."""
+    takes: Takes | None = None
+    """What the target takes of a translated request; ``None``: nothing is known that the provider does not know
+    itself."""
 
 
 Header = Callable[[str], str | None]

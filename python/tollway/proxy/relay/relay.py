@@ -6,9 +6,12 @@ A stream's death becomes an error event; never an invented ``stop``.
 """
 
 import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Literal
 
 from tollway._native import chat
-from tollway._native.sse import Payloads, Relay
+from tollway._native.sse import Relay
+from tollway.contract.snapshot import Operation
 from tollway.contract.usage import Outcome
 from tollway.errors import GatewayError, UpstreamBroken, UpstreamTimeout
 from tollway.proxy.deadline import Deadline
@@ -16,6 +19,7 @@ from tollway.proxy.dialects.port import Writer, refused, refused_by
 from tollway.proxy.exchange import Called, Progress, Relayed
 from tollway.proxy.pieces import read_all
 from tollway.proxy.relay.heads import head, refusal
+from tollway.proxy.relay.passage import pass_on, passes
 
 KEPT_BYTES = 256 * 1024
 """Of a stream, this much text is kept for counting, should the provider not tell its usage."""
@@ -27,6 +31,10 @@ LINGER_S = 0.1
 """After a stream's last event its end is awaited this long, so that the connection can be used again."""
 
 
+_STREAMS: Mapping[Operation, Literal["messages", "responses"]] = {"messages": "messages", "responses": "responses"}
+"""The dialects whose streams are not chat's; others have chat's framing."""
+
+
 async def relay(called: Called, progress: Progress) -> Relayed:
     """Passes the answer on, but for its end.
 
@@ -34,6 +42,8 @@ async def relay(called: Called, progress: Progress) -> Relayed:
         UpstreamError: a whole answer could not be had. A stream that has begun never raises it: its end says so.
     """
     try:
+        if passes(called):
+            return await pass_on(called, progress)
         if called.request.stream and called.answer.status == 200 and is_event_stream(called):
             return await _stream(called, progress)
         return await _whole(called, progress)
@@ -55,7 +65,8 @@ async def _whole(called: Called, progress: Progress) -> Relayed:
         raise UpstreamBroken("The provider answered with a redirect.", inside=f"status {status}")
     is_small = len(body) < INLINE_BYTES
     try:
-        answer = chat.read_answer(body) if is_small else await asyncio.to_thread(chat.read_answer, body)
+        read, asked = chat.read_answer, called.asked
+        answer = read(body, asked) if is_small else await asyncio.to_thread(read, body, asked)
     except ValueError as error:
         raise UpstreamBroken("The provider's answer is not JSON.", inside=str(error)) from None
     progress.answer = answer
@@ -82,7 +93,13 @@ async def _read_all(called: Called) -> bytes:
 
 
 async def _stream(called: Called, progress: Progress) -> Relayed:
-    reader = Relay(called.writer is None and not called.request.include_usage, KEPT_BYTES)
+    passes = called.writer is None
+    reader = Relay(
+        passes and not called.request.include_usage,
+        KEPT_BYTES,
+        dialect=_STREAMS.get(called.asked, "chat"),
+        hold_error=not passes,
+    )
     progress.reader = reader
     stream = _Stream(called, progress, reader)
     fault: GatewayError | None = None
@@ -110,7 +127,6 @@ class _Stream:
         self._called = called
         self._progress = progress
         self._reader = reader
-        self._payloads = Payloads()
         self.is_lost = False
         """Whether the client lacks a part that its dialect could not say, however well the hub's stream ended."""
 
@@ -126,7 +142,7 @@ class _Stream:
         try:
             with Deadline(called.arrival.connection.task, min(loop.time() + idle_s, called.deadline)) as limit:
                 while (piece := await called.answer.piece()) is not None:
-                    ready = reader.feed(piece)
+                    ready = self._ready(piece)
                     if ready:
                         limit.move(called.deadline)  # a client that reads slowly is not the provider's silence
                         await self._send(ready)
@@ -137,29 +153,29 @@ class _Stream:
             stalled = loop.time() < called.deadline
             message = "The provider's stream stalled." if stalled else "The provider did not finish its answer in time."
             raise UpstreamTimeout(message, inside="idle timeout" if stalled else "total timeout") from None
-        rest = reader.finish()
+        rest = reader.finish() if called.writer is None else self._said(called.writer, reader.finish_payloads())
         if rest:
             await self._send(rest)
+
+    def _ready(self, piece: bytes) -> bytes:
+        """What of ``piece`` may go to the client now."""
+        writer = self._called.writer
+        return self._reader.feed(piece) if writer is None else self._said(writer, self._reader.feed_payloads(piece))
 
     async def _send(self, ready: bytes) -> None:
         called, connection = self._called, self._called.arrival.connection
         if self._progress.first_piece_ns is None and self._reader.has_content:
             self._progress.first_piece_ns = called.arrival.timing.elapsed_ns()
-        if called.writer is not None:
-            ready = self._said(called.writer, ready)
-            if not ready:
-                return
         if not connection.committed:
             if self._reader.failed and not self._reader.has_content:
                 return  # the fault is the first thing said
             await self.begin()
         await connection.piece(ready)
 
-    def _said(self, writer: Writer, ready: bytes) -> bytes:
+    def _said(self, writer: Writer, payloads: Sequence[bytes]) -> bytes:
         """The hub's events in the client's dialect."""
         try:
-            fault = self._reader.error  # is said at the end
-            return b"".join([writer.event(payload) for payload in self._payloads.feed(ready) if payload != fault])
+            return b"".join([writer.event(payload) for payload in payloads])
         except ValueError as error:
             self.is_lost = True
             raise UpstreamBroken(
@@ -191,7 +207,7 @@ def _ending(called: Called, reader: Relay, fault: GatewayError | None, *, is_los
     if not is_lost and (
         reader.done or (reader.complete and len(reader.finish_reasons) >= called.request.n)
     ):  # also where the provider itself sends no [DONE], or died just after the finish
-        return "ok", dialect.done if writer is None else writer.end()
+        return "ok", reader.last if writer is None else writer.end()
     if fault is None:
         fault = UpstreamBroken("The provider's answer was cut before its end.")
     told = refused(fault, request_id)

@@ -35,6 +35,7 @@ class Tokens(msgspec.Struct, frozen=True):
     completion: int = 0
     cached: int = 0
     cache_write: int = 0
+    cache_write_1h: int = 0
     reasoning: int = 0
     source: UsageSource = "told"
 
@@ -164,6 +165,7 @@ class Account:
                 usage.completion_tokens or 0,
                 usage.cached_tokens or 0,
                 usage.cache_write_tokens or 0,
+                usage.cache_write_1h_tokens or 0,
                 usage.reasoning_tokens or 0,
             )
         if self._is_free(outcome):
@@ -188,9 +190,15 @@ class Account:
         return reader is not None and None not in (reader.usage.prompt_tokens, reader.usage.completion_tokens)
 
     def _is_free(self, outcome: Outcome) -> bool:
-        """Refused or failed before any of the answer: providers bill nothing for it."""
+        """Refused or failed before any of the answer, or a moderation: providers bill nothing for it."""
+        if self._admitted.request.operation == "moderations":
+            return True
         delivered = self.progress.reader is not None and self.progress.reader.has_content
         return outcome == "error" and not delivered
+
+    def _unpriced(self) -> int | None:
+        """The cost where no price is known: what is given away costs nothing all the same."""
+        return 0 if self._admitted.request.operation == "moderations" and not self._is_told() else None
 
     def _write(self, used: Tokens, outcome: Outcome) -> UsageRow:
         reservation = self._admitted.reservation
@@ -223,7 +231,7 @@ class Account:
             cached_tokens=used.cached,
             cache_write_tokens=used.cache_write,
             reasoning_tokens=used.reasoning,
-            cost_picousd=None if price is None else _cost(price, used),
+            cost_picousd=self._unpriced() if price is None else _cost(price, used),
             price_version=None if price is None else price.version,
             usage_source=used.source,
             outcome=outcome,
@@ -232,6 +240,7 @@ class Account:
             latency_ms=arrival.timing.elapsed_ns() // 1_000_000,
             first_token_ms=None if progress.first_piece_ns is None else progress.first_piece_ns // 1_000_000,
             attempts=1,
+            cache_write_1h_tokens=used.cache_write_1h,
         )
 
     def _report(self, row: UsageRow) -> None:
@@ -277,7 +286,9 @@ class Account:
 
 
 def _cost(price: Price, used: Tokens) -> int:
-    return cost_picousd(price, used.prompt, used.completion, used.cached, used.cache_write, used.reasoning)
+    return cost_picousd(
+        price, used.prompt, used.completion, used.cached, used.cache_write, used.reasoning, used.cache_write_1h
+    )
 
 
 def _now_ms() -> int:

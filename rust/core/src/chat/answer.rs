@@ -1,11 +1,15 @@
-//! A whole chat answer, read out of its bytes.
+//! A whole answer, read out of its bytes.
+
+pub(crate) mod messages;
+mod others;
+pub(crate) mod responses;
 
 use std::borrow::Cow;
 
-use super::Usage;
 use super::json::{self, Member, Span};
 use super::pieces::{Kind, Pieces};
 use super::places::Vocabulary;
+use super::{Operation, Usage};
 use crate::tokens::Encoding;
 
 /// The body is not a JSON object. Says where, never what.
@@ -13,10 +17,17 @@ use crate::tokens::Encoding;
 #[error("the answer is not a JSON object: {0}")]
 pub struct InvalidAnswer(String);
 
-/// A chat answer over its own bytes `B`.
+/// A whole answer of any operation over its own bytes `B`.
 #[derive(Clone, Debug)]
 pub struct ChatAnswer<B> {
+    operation: Operation,
     body: B,
+    told: Told,
+}
+
+/// What an answer tells of itself.
+#[derive(Clone, Debug, Default)]
+struct Told {
     usage: Usage,
     model: Option<String>,
     choices: usize,
@@ -25,69 +36,51 @@ pub struct ChatAnswer<B> {
 }
 
 impl<B: AsRef<[u8]>> ChatAnswer<B> {
-    /// Reads an answer of any OpenAI-compatible provider: white space in front (sent as keep-alive) is fine, content
-    /// may be a string, `null`, missing or a list of parts. An error envelope is an answer too.
+    /// Reads an answer to a chat; one to a continuation, or vectors, is read alike.
     pub fn read(body: B) -> Result<Self, InvalidAnswer> {
+        Self::read_as(body, Operation::Chat)
+    }
+
+    /// Reads an answer of any provider that speaks the operation's dialect: white space in front (sent as keep-alive) is
+    /// fine, content may be a string, `null`, missing or a list of parts. An error envelope is an answer too.
+    pub fn read_as(body: B, operation: Operation) -> Result<Self, InvalidAnswer> {
         let text = body.as_ref();
         json::check(text).map_err(InvalidAnswer)?;
         if text.get(json::skip_space(text, 0)) != Some(&b'{') {
             return Err(InvalidAnswer("something else at the top level".to_owned()));
         }
-        let (mut usage, mut groq) = (Usage::default(), Usage::default());
-        let (mut model, mut choices, mut finish_reasons, mut error) = (None, 0, Vec::new(), false);
-        for Member { key, value } in json::members(text, 0) {
-            match &*key {
-                b"usage" => usage = Usage::read(text, value),
-                b"x_groq" => {
-                    groq = usage_within(text, value)
-                        .map(|value| Usage::read(text, value))
-                        .unwrap_or_default();
-                }
-                b"model" => model = words(text, value).map(Cow::into_owned),
-                b"choices" => {
-                    for choice in json::elements(text, value.start) {
-                        choices += 1;
-                        finish_reasons.extend(finish_reason(text, choice));
-                    }
-                }
-                _ => error |= is_error(&key, value.of(text)),
-            }
-        }
-        // Groq's own object is heard first: what the answer's `usage` tells has the last word.
-        groq.merge(usage);
-        Ok(Self {
-            body,
-            usage: groq,
-            model,
-            choices,
-            finish_reasons,
-            error,
-        })
+        let told = match operation {
+            Operation::Chat | Operation::Completions | Operation::Embeddings => Told::of_chat(text),
+            Operation::Messages | Operation::CountTokens => messages::told(text),
+            Operation::Responses => responses::told(text),
+            _ => others::told(text),
+        };
+        Ok(Self { operation, body, told })
     }
 
     /// The usage as told.
     pub const fn usage(&self) -> &Usage {
-        &self.usage
+        &self.told.usage
     }
 
     /// The model that answered.
     pub fn model(&self) -> Option<&str> {
-        self.model.as_deref()
+        self.told.model.as_deref()
     }
 
     /// The number of choices.
     pub const fn choices(&self) -> usize {
-        self.choices
+        self.told.choices
     }
 
     /// The finish reasons given, in the order of the choices.
     pub fn finish_reasons(&self) -> &[String] {
-        &self.finish_reasons
+        &self.told.finish_reasons
     }
 
     /// Whether it is an error envelope.
     pub const fn error(&self) -> bool {
-        self.error
+        self.told.error
     }
 
     /// The tokens of everything the choices say: continuations, contents, reasoning, refusals, names and arguments of tool calls.
@@ -95,18 +88,61 @@ impl<B: AsRef<[u8]>> ChatAnswer<B> {
     pub fn count_completion(&self, encoding: Encoding) -> usize {
         let text = self.body.as_ref();
         let mut tokens = 0;
-        for choices in json::members(text, 0).filter(|member| &*member.key == b"choices") {
-            for choice in json::elements(text, choices.value.start) {
-                for Member { key, value } in json::members(text, choice.start) {
-                    match &*key {
-                        b"message" => spoken(text, value, |raw| tokens += encoding.count(&json::unescape(raw))),
-                        b"text" => tokens += words(text, value).map_or(0, |said| encoding.count(&said)),
-                        _ => {}
+        let say = |raw: &[u8]| tokens += encoding.count(&json::unescape(raw));
+        match self.operation {
+            Operation::Chat | Operation::Completions | Operation::Embeddings => said_in_chat(text, say),
+            Operation::Messages | Operation::CountTokens => messages::said(text, say),
+            Operation::Responses => responses::said(text, say),
+            _ => others::said(text, say),
+        }
+        tokens
+    }
+}
+
+impl Told {
+    fn of_chat(text: &[u8]) -> Self {
+        let (mut told, mut groq) = (Self::default(), Usage::default());
+        for Member { key, value } in json::members(text, 0) {
+            match &*key {
+                b"usage" => told.usage = Usage::read(text, value),
+                b"x_groq" => {
+                    groq = usage_within(text, value)
+                        .map(|value| Usage::read(text, value))
+                        .unwrap_or_default();
+                }
+                b"model" => told.model = words(text, value).map(Cow::into_owned),
+                b"choices" => {
+                    for choice in json::elements(text, value.start) {
+                        told.choices += 1;
+                        told.finish_reasons.extend(finish_reason(text, choice));
                     }
+                }
+                _ => told.error |= is_error(&key, value.of(text)),
+            }
+        }
+        // Groq's own object is heard first: what the answer's `usage` tells has the last word.
+        groq.merge(told.usage);
+        told.usage = groq;
+        told
+    }
+}
+
+/// Gives `say` the content of every JSON string that the choices say.
+fn said_in_chat(text: &[u8], mut say: impl FnMut(&[u8])) {
+    for choices in json::members(text, 0).filter(|member| &*member.key == b"choices") {
+        for choice in json::elements(text, choices.value.start) {
+            for Member { key, value } in json::members(text, choice.start) {
+                match &*key {
+                    b"message" => spoken(text, value, &mut say),
+                    b"text" => {
+                        if let Some(content) = json::string(text, value) {
+                            say(content.of(text));
+                        }
+                    }
+                    _ => {}
                 }
             }
         }
-        tokens
     }
 }
 

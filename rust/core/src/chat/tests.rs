@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod answers;
+pub(crate) mod broken;
 mod places;
 
 use std::borrow::Cow;

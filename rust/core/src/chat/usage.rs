@@ -21,12 +21,16 @@ pub struct Usage {
     pub cached: Option<u64>,
     /// Prompt tokens written to the provider's cache.
     pub cache_write: Option<u64>,
+    /// Those of them that are kept for an hour, which costs more (Anthropic).
+    pub cache_write_1h: Option<u64>,
     /// Tokens spent on reasoning.
     pub reasoning: Option<u64>,
     /// Prompt tokens that are sound.
     pub audio_prompt: Option<u64>,
     /// Completion tokens that are sound.
     pub audio_completion: Option<u64>,
+    /// Whether the completion is known to hold the reasoning: see [`Usage::billed_completion`].
+    pub reasoning_inside: bool,
 }
 
 impl Usage {
@@ -53,11 +57,33 @@ impl Usage {
         usage
     }
 
+    /// Reads the object at `value` in the words of `OpenAI`'s newer interfaces: Responses, images, transcriptions. There
+    /// reasoning is inside the completion with everyone, xAI too.
+    pub(crate) fn read_newer(text: &[u8], value: Span) -> Self {
+        let mut usage = Self {
+            reasoning_inside: true,
+            ..Self::default()
+        };
+        for json::Member { key, value } in json::members(text, value.start) {
+            match &*key {
+                b"input_tokens" => usage.prompt = count(value.of(text)),
+                b"output_tokens" => usage.completion = count(value.of(text)),
+                b"total_tokens" => usage.total = count(value.of(text)),
+                // Transcriptions have it in the singular.
+                b"input_tokens_details" | b"input_token_details" => usage.read_prompt_details(text, value),
+                b"output_tokens_details" | b"output_token_details" => usage.read_completion_details(text, value),
+                _ => {}
+            }
+        }
+        usage
+    }
+
     fn read_prompt_details(&mut self, text: &[u8], details: Span) {
         for json::Member { key, value } in json::members(text, details.start) {
             match &*key {
                 b"cached_tokens" => self.cached = count(value.of(text)).or(self.cached),
                 b"cache_write_tokens" => self.cache_write = count(value.of(text)),
+                b"cache_write_1h_tokens" => self.cache_write_1h = count(value.of(text)),
                 b"audio_tokens" => self.audio_prompt = count(value.of(text)).or(self.audio_prompt),
                 _ => {}
             }
@@ -81,9 +107,11 @@ impl Usage {
         self.total = later.total.or(self.total);
         self.cached = later.cached.or(self.cached);
         self.cache_write = later.cache_write.or(self.cache_write);
+        self.cache_write_1h = later.cache_write_1h.or(self.cache_write_1h);
         self.reasoning = later.reasoning.or(self.reasoning);
         self.audio_prompt = later.audio_prompt.or(self.audio_prompt);
         self.audio_completion = later.audio_completion.or(self.audio_completion);
+        self.reasoning_inside |= later.reasoning_inside;
     }
 
     /// Whether it tells of no work: `OpenAI` sends zeros behind an error in the stream.
@@ -105,10 +133,92 @@ impl Usage {
         };
         match (self.completion, self.reasoning) {
             (None, _) => total.checked_sub(prompt),
-            (Some(completion), Some(reasoning)) if reasoning > 0 && total == prompt + completion + reasoning => {
+            (Some(completion), Some(reasoning))
+                if !self.reasoning_inside && reasoning > 0 && total == prompt + completion + reasoning =>
+            {
                 Some(completion + reasoning)
             }
             (completion, _) => completion,
+        }
+    }
+}
+
+/// The counts of Anthropic's `usage`. They stay apart until asked for, since a later word on one of them changes the sum.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct MessageUsage {
+    /// What was neither read from the cache nor written to it.
+    fresh: Option<u64>,
+    cached: Option<u64>,
+    cache_write: Option<u64>,
+    cache_write_5m: Option<u64>,
+    cache_write_1h: Option<u64>,
+    output: Option<u64>,
+    reasoning: Option<u64>,
+}
+
+impl MessageUsage {
+    /// Reads the object at `value`; anything else yields nothing told.
+    pub(crate) fn read(text: &[u8], value: Span) -> Self {
+        let mut usage = Self::default();
+        for json::Member { key, value } in json::members(text, value.start) {
+            match &*key {
+                b"input_tokens" => usage.fresh = count(value.of(text)),
+                b"cache_read_input_tokens" => usage.cached = count(value.of(text)),
+                b"cache_creation_input_tokens" => usage.cache_write = count(value.of(text)),
+                b"cache_creation" => usage.read_cache_creation(text, value),
+                b"output_tokens" => usage.output = count(value.of(text)),
+                b"output_tokens_details" => {
+                    let thinking = json::members(text, value.start).find(|member| &*member.key == b"thinking_tokens");
+                    usage.reasoning = thinking.and_then(|member| count(member.value.of(text)));
+                }
+                _ => {}
+            }
+        }
+        usage
+    }
+
+    fn read_cache_creation(&mut self, text: &[u8], details: Span) {
+        for json::Member { key, value } in json::members(text, details.start) {
+            match &*key {
+                b"ephemeral_5m_input_tokens" => self.cache_write_5m = count(value.of(text)),
+                b"ephemeral_1h_input_tokens" => self.cache_write_1h = count(value.of(text)),
+                _ => {}
+            }
+        }
+    }
+
+    /// Takes over what `later` tells. The end of a stream corrects its start, and may tell only a part.
+    pub(crate) fn merge(&mut self, later: Self) {
+        self.fresh = later.fresh.or(self.fresh);
+        self.cached = later.cached.or(self.cached);
+        self.cache_write = later.cache_write.or(self.cache_write);
+        self.cache_write_5m = later.cache_write_5m.or(self.cache_write_5m);
+        self.cache_write_1h = later.cache_write_1h.or(self.cache_write_1h);
+        self.output = later.output.or(self.output);
+        self.reasoning = later.reasoning.or(self.reasoning);
+    }
+
+    /// The same in the words of everyone else: a prompt that holds what was cached.
+    pub(crate) fn told(&self) -> Usage {
+        let cache_write = self
+            .cache_write
+            .or_else(|| match (self.cache_write_5m, self.cache_write_1h) {
+                (None, None) => None,
+                (five_minutes, one_hour) => Some(five_minutes.unwrap_or(0) + one_hour.unwrap_or(0)),
+            });
+        let prompt = self
+            .fresh
+            .map(|fresh| fresh + self.cached.unwrap_or(0) + cache_write.unwrap_or(0));
+        Usage {
+            prompt,
+            completion: self.output,
+            total: prompt.zip(self.output).map(|(prompt, output)| prompt + output),
+            cached: self.cached,
+            cache_write,
+            cache_write_1h: self.cache_write_1h,
+            reasoning: self.reasoning,
+            reasoning_inside: true,
+            ..Usage::default()
         }
     }
 }

@@ -1,10 +1,16 @@
-//! What a stream's events have told so far.
+//! What a stream's events have told so far, in any dialect.
 //!
 //! Every payload is walked by position, which costs a fraction of a microsecond; nothing is guessed from a search
 //! for words, so a text that talks about `"usage"` or `"error"` is only a text.
 
-use crate::chat::json::{self, Member, Span};
-use crate::chat::{Usage, is_error, spoken, usage_within, words};
+mod chat;
+mod messages;
+mod responses;
+
+use super::frames::write_event;
+use super::{Dialect, Manner};
+use crate::chat::json;
+use crate::chat::{MessageUsage, Usage};
 use crate::tokens::Encoding;
 
 /// No dialect asks for more choices than this; an index beyond it counts as the last.
@@ -13,6 +19,9 @@ const CHOICES_MAX: usize = 128;
 /// Bytes for each token of text that was not kept. An estimate: English has four or more.
 const BYTES_PER_TOKEN: usize = 4;
 
+/// The event behind which nothing comes, where it is one of the dialect.
+const DONE: &[u8] = b"data: [DONE]\n\n";
+
 /// What becomes of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
@@ -20,7 +29,7 @@ pub(super) enum Verdict {
     Withhold,
 }
 
-/// One choice of the answer.
+/// One choice of the answer; of an answer that has only one, a block or an item of it.
 #[derive(Debug, Default)]
 struct Choice {
     index: usize,
@@ -40,12 +49,18 @@ enum Failure {
 /// The account of one stream.
 #[derive(Debug)]
 pub(super) struct Account {
-    hide_usage: bool,
+    manner: Manner,
     keep_bytes: usize,
     choices: Vec<Choice>,
     kept_bytes: usize,
     unkept_bytes: usize,
     usage: Usage,
+    /// Anthropic's counts, from which `usage` follows.
+    message_usage: MessageUsage,
+    /// How an answer that is one choice has ended.
+    finish_reason: Option<String>,
+    /// The stream's last event as the client shall get it, once it has come.
+    last: Vec<u8>,
     failure: Option<Failure>,
     done: bool,
     has_content: bool,
@@ -53,14 +68,17 @@ pub(super) struct Account {
 }
 
 impl Account {
-    pub(super) fn new(hide_usage: bool, keep_bytes: usize) -> Self {
+    pub(super) fn new(manner: Manner, keep_bytes: usize) -> Self {
         Self {
-            hide_usage,
+            manner,
             keep_bytes,
             choices: Vec::new(),
             kept_bytes: 0,
             unkept_bytes: 0,
             usage: Usage::default(),
+            message_usage: MessageUsage::default(),
+            finish_reason: None,
+            last: Vec::new(),
             failure: None,
             done: false,
             has_content: false,
@@ -70,46 +88,39 @@ impl Account {
 
     /// Enters an event into the account and decides whether it passes.
     pub(super) fn enter(&mut self, payload: &[u8], named_error: bool) -> Verdict {
-        if payload.trim_ascii() == b"[DONE]" {
-            self.done = true;
-            return Verdict::Withhold;
+        match self.manner.dialect {
+            Dialect::Chat => self.enter_chunk(payload, named_error),
+            Dialect::Messages => self.enter_message_event(payload, named_error),
+            Dialect::Responses => self.enter_response_event(payload, named_error),
         }
-        let was_open = self.open();
-        let chunk = Chunk::read(payload);
-        if let Some(usage) = chunk.usage.filter(|usage| was_open || !usage.is_zero()) {
-            self.usage.merge(usage);
-        }
-        if !was_open {
-            return Verdict::Withhold;
-        }
-        if let Some(choices) = chunk.choices {
-            for choice in json::elements(payload, choices.start) {
-                self.hear(payload, choice);
-            }
-        }
-        if chunk.error || named_error {
-            self.failure = Some(Failure::Told(payload.to_vec()));
-        } else if self.hide_usage && chunk.is_only_usage(payload) {
-            return Verdict::Withhold;
-        }
+    }
+
+    /// Counts an event that passes.
+    const fn pass(&mut self) -> Verdict {
         self.events += 1;
         Verdict::Pass
     }
 
-    /// Takes in what one choice says in one chunk.
-    fn hear(&mut self, payload: &[u8], choice: Span) {
-        let (mut index, mut finish_reason, mut delta, mut continuation) = (0, None, None, None);
-        for Member { key, value } in json::members(payload, choice.start) {
-            match &*key {
-                b"index" => index = choice_index(value.of(payload)),
-                b"finish_reason" => finish_reason = words(payload, value),
-                b"delta" => delta = Some(value),
-                b"text" => continuation = json::string(payload, value),
-                _ => {}
-            }
+    /// The event is an error: the last that passes, unless errors are held.
+    fn fail(&mut self, payload: &[u8]) -> Verdict {
+        self.failure = Some(Failure::Told(payload.to_vec()));
+        if self.manner.hold_error {
+            Verdict::Withhold
+        } else {
+            self.pass()
         }
-        let at = self
-            .choices
+    }
+
+    /// Holds back the event that ends the stream, for the caller to send.
+    fn end(&mut self, payload: &[u8]) -> Verdict {
+        self.done = true;
+        write_event(event_name(payload), payload, &mut self.last);
+        Verdict::Withhold
+    }
+
+    /// The place of the choice with that index, which is made if it is new.
+    fn choice_at(&mut self, index: usize) -> usize {
+        self.choices
             .iter()
             .position(|choice| choice.index == index)
             .unwrap_or_else(|| {
@@ -118,18 +129,7 @@ impl Account {
                     ..Choice::default()
                 });
                 self.choices.len() - 1
-            });
-        if let Some(reason) = finish_reason {
-            self.choices[at].finish_reason = Some(reason.into_owned());
-        }
-        if let Some(delta) = delta {
-            self.has_content = self.has_content || says_something(payload, delta);
-            spoken(payload, delta, |raw| self.keep(at, raw));
-        }
-        if let Some(continuation) = continuation.filter(|text| text.len() > 0) {
-            self.has_content = true;
-            self.keep(at, continuation.of(payload));
-        }
+            })
     }
 
     /// Keeps what the choice in place `at` said, or at least how long it was.
@@ -154,8 +154,13 @@ impl Account {
     }
 
     /// Whether there is nothing more to read.
-    pub(super) const fn over(&self) -> bool {
-        self.done || matches!(self.failure, Some(Failure::Unreadable))
+    pub(super) fn over(&self) -> bool {
+        // Some end a response with `[DONE]`, too, which is looked out for.
+        let ended = match self.manner.dialect {
+            Dialect::Chat | Dialect::Messages => self.done,
+            Dialect::Responses => self.last.ends_with(DONE),
+        };
+        ended || matches!(self.failure, Some(Failure::Unreadable))
     }
 
     pub(super) const fn done(&self) -> bool {
@@ -167,7 +172,12 @@ impl Account {
     }
 
     pub(super) fn complete(&self) -> bool {
-        let finished = !self.choices.is_empty() && self.choices.iter().all(|choice| choice.finish_reason.is_some());
+        let finished = match self.manner.dialect {
+            Dialect::Chat => {
+                !self.choices.is_empty() && self.choices.iter().all(|choice| choice.finish_reason.is_some())
+            }
+            Dialect::Messages | Dialect::Responses => false,
+        };
         !self.failed() && (self.done || finished)
     }
 
@@ -184,7 +194,15 @@ impl Account {
     }
 
     pub(super) fn finish_reasons(&self) -> impl Iterator<Item = &str> {
-        self.choices.iter().filter_map(|choice| choice.finish_reason.as_deref())
+        let of_choices = self.choices.iter().filter_map(|choice| choice.finish_reason.as_deref());
+        of_choices.chain(self.finish_reason.as_deref())
+    }
+
+    pub(super) fn last(&self) -> &[u8] {
+        match self.manner.dialect {
+            Dialect::Chat => DONE,
+            Dialect::Messages | Dialect::Responses => &self.last,
+        }
     }
 
     pub(super) fn error(&self) -> Option<&[u8]> {
@@ -200,41 +218,12 @@ impl Account {
     }
 }
 
-/// The parts of a `chat.completion.chunk` that matter here.
-#[derive(Default)]
-struct Chunk {
-    choices: Option<Span>,
-    usage: Option<Usage>,
-    error: bool,
-}
-
-impl Chunk {
-    fn read(payload: &[u8]) -> Self {
-        let mut chunk = Self::default();
-        for Member { key, value } in json::members(payload, 0) {
-            match &*key {
-                b"choices" => chunk.choices = Some(value),
-                b"usage" => chunk.usage = read_usage(payload, value).or(chunk.usage),
-                b"x_groq" => {
-                    let usage = usage_within(payload, value).and_then(|value| read_usage(payload, value));
-                    chunk.usage = chunk.usage.or(usage);
-                }
-                _ => chunk.error |= is_error(&key, value.of(payload)),
-            }
-        }
-        chunk
-    }
-
-    fn is_only_usage(&self, payload: &[u8]) -> bool {
-        let empty = |choices: Span| {
-            payload.get(choices.start) == Some(&b'[') && json::elements(payload, choices.start).next().is_none()
-        };
-        self.usage.is_some() && self.choices.is_some_and(empty)
-    }
-}
-
-fn read_usage(payload: &[u8], value: Span) -> Option<Usage> {
-    (payload.get(value.start) == Some(&b'{')).then(|| Usage::read(payload, value))
+/// The name of an event in the dialects that name theirs: the payload's own `type`.
+pub(super) fn event_name(payload: &[u8]) -> Option<&[u8]> {
+    let named = json::members(payload, 0).find(|member| &*member.key == b"type")?;
+    let name = json::string(payload, named.value)?.of(payload);
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    (!name.is_empty() && name.iter().all(plain)).then_some(name)
 }
 
 fn choice_index(raw: &[u8]) -> usize {
@@ -243,11 +232,4 @@ fn choice_index(raw: &[u8]) -> usize {
         .and_then(|digits| digits.parse().ok())
         .unwrap_or(0);
     usize::min(index, CHOICES_MAX - 1)
-}
-
-/// Whether a delta holds more than a role and empty fields.
-fn says_something(payload: &[u8], delta: Span) -> bool {
-    json::members(payload, delta.start).any(|Member { key, value }| {
-        &*key != b"role" && !matches!(value.of(payload), b"null" | b"\"\"" | b"[]" | b"{}")
-    })
 }

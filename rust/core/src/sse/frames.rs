@@ -14,33 +14,31 @@ pub struct EventTooLarge {
 pub(super) enum Frame<'a> {
     /// A comment between events; the text behind the colon.
     Comment(&'a [u8]),
-    /// An event with data; `error` if that is its name. Other names, ids and retry times end here: `OpenAI`'s
-    /// dialect has none.
+    /// An event with data; `error` if that is its name. Other names, ids and retry times end here: chat has none, and
+    /// the dialects that name their events repeat the name in the data.
     Event { data: &'a [u8], error: bool },
 }
 
-impl Frame<'_> {
-    /// Writes the frame in the one framing that clients get.
-    pub(super) fn write(&self, out: &mut Vec<u8>) {
-        match self {
-            Self::Comment(text) => {
-                out.push(b':');
-                out.extend_from_slice(text);
-                out.push(b'\n');
-            }
-            Self::Event { data, error } => {
-                if *error {
-                    out.extend_from_slice(b"event: error\n");
-                }
-                for line in data.split(|&byte| byte == b'\n') {
-                    out.extend_from_slice(b"data: ");
-                    out.extend_from_slice(line);
-                    out.push(b'\n');
-                }
-            }
-        }
+/// Writes a comment in the one framing that clients get.
+pub(super) fn write_comment(text: &[u8], out: &mut Vec<u8>) {
+    out.push(b':');
+    out.extend_from_slice(text);
+    out.extend_from_slice(b"\n\n");
+}
+
+/// Writes an event in the one framing that clients get.
+pub(super) fn write_event(name: Option<&[u8]>, data: &[u8], out: &mut Vec<u8>) {
+    if let Some(name) = name {
+        out.extend_from_slice(b"event: ");
+        out.extend_from_slice(name);
         out.push(b'\n');
     }
+    for line in data.split(|&byte| byte == b'\n') {
+        out.extend_from_slice(b"data: ");
+        out.extend_from_slice(line);
+        out.push(b'\n');
+    }
+    out.push(b'\n');
 }
 
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";

@@ -1,10 +1,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod broken;
+mod messages;
+mod responses;
+
 use std::borrow::Cow;
 
 use proptest::prelude::*;
 
-use super::{EventTooLarge, Relay};
+use super::{Dialect, EventTooLarge, Manner, Relay};
 use crate::tokens::Encoding;
 
 const ROLE: &str =
@@ -24,7 +28,62 @@ fn stream(payloads: &[&str]) -> String {
 }
 
 fn relay(hide_usage: bool) -> Relay {
-    Relay::new(hide_usage, 1 << 20, 1 << 22)
+    let manner = Manner {
+        hide_usage,
+        ..Manner::default()
+    };
+    Relay::new(manner, 1 << 20, 1 << 22)
+}
+
+fn speaking(dialect: Dialect) -> Relay {
+    let manner = Manner {
+        dialect,
+        ..Manner::default()
+    };
+    Relay::new(manner, 1 << 20, 1 << 22)
+}
+
+/// The stream as the upstreams frame it that name their events.
+fn named_stream(payloads: &[&str]) -> String {
+    payloads.iter().fold(String::new(), |stream, payload| {
+        let name = payload.split('"').nth(3).unwrap_or_default();
+        format!("{stream}event: {name}\ndata: {payload}\n\n")
+    })
+}
+
+/// Asserts that every way of cutting and framing the stream gives the same bytes and the same account.
+fn assert_any_cut(dialect: Dialect, payloads: &[&str], tail: &str) -> Relay {
+    let plain = named_stream(payloads) + tail;
+    let mut whole = speaking(dialect);
+    let expected = run(&mut whole, &[plain.as_bytes()]);
+    let facts = |relay: &Relay| {
+        let reasons: Vec<String> = relay.finish_reasons().map(str::to_owned).collect();
+        let numbers = (relay.events(), *relay.usage(), relay.count_completion(Encoding::O200k));
+        let flags = (relay.done(), relay.failed(), relay.complete(), relay.has_content());
+        let ends = (relay.last().to_vec(), relay.error().map(<[u8]>::to_vec));
+        (reasons, numbers, flags, ends)
+    };
+    let unnamed = stream(payloads) + tail;
+    let noisy = plain.replace("event: ", ": ping\nid: 7\nevent: ");
+    for spelt in [plain.replace('\n', "\r\n"), unnamed, plain] {
+        let bytes = spelt.trim_end().as_bytes();
+        for size in (1..=64).chain([bytes.len()]) {
+            let mut cut = speaking(dialect);
+            assert_eq!(
+                run(&mut cut, &bytes.chunks(size).collect::<Vec<_>>()),
+                expected,
+                "cut {size}"
+            );
+            assert_eq!(facts(&cut), facts(&whole), "cut {size}");
+        }
+    }
+    let mut pinged = speaking(dialect);
+    assert_eq!(
+        run(&mut pinged, &[noisy.as_bytes()]).replace(": ping\n\n", ""),
+        expected
+    );
+    assert_eq!(facts(&pinged), facts(&whole));
+    whole
 }
 
 fn run(relay: &mut Relay, chunks: &[&[u8]]) -> String {
@@ -106,6 +165,48 @@ fn a_text_about_errors_is_only_a_text() {
 }
 
 #[test]
+fn a_held_error_is_told_and_not_sent() {
+    let manner = Manner {
+        hold_error: true,
+        ..Manner::default()
+    };
+    let mut holding = Relay::new(manner, 1 << 20, 1 << 22);
+    assert_eq!(
+        run(&mut holding, &[stream(&[HELLO, ERROR, HELLO, DONE]).as_bytes()]),
+        stream(&[HELLO])
+    );
+    assert_eq!((holding.events(), holding.error()), (1, Some(ERROR.as_bytes())));
+}
+
+#[test]
+fn the_end_of_a_chat_is_always_the_same() {
+    assert_eq!(relay(true).last(), b"data: [DONE]\n\n");
+}
+
+#[test]
+fn payloads_are_those_that_pass() {
+    let all = stream(&[ROLE, HELLO, STOP, USAGE, DONE]);
+    for bytes in [all.clone(), all.replace('\n', "\r\n"), format!(": ping\n\n{all}")] {
+        for size in [1, 7, bytes.len()] {
+            let (mut relay, mut passed) = (relay(true), Vec::new());
+            for chunk in bytes.as_bytes().chunks(size) {
+                relay
+                    .feed_payloads(chunk, |payload| passed.push(payload.to_vec()))
+                    .unwrap();
+            }
+            relay.finish_payloads(|payload| passed.push(payload.to_vec()));
+            assert_eq!(passed, [ROLE, HELLO, STOP].map(|payload| payload.as_bytes().to_vec()));
+            assert_eq!((relay.usage().prompt, relay.events(), relay.done()), (Some(7), 3, true));
+        }
+    }
+    let (mut relay, mut passed) = (relay(true), 0);
+    relay.feed_payloads(b"data: {\"a\":1}", |_| passed += 1).unwrap();
+    assert_eq!(passed, 0);
+    relay.finish_payloads(|_| passed += 1);
+    assert_eq!(passed, 1);
+}
+
+#[test]
 fn other_fields_and_framings_end_here() {
     let odd = "\u{feff}: ping\r\n\r\nevent: message\rid: 7\rretry: 5\rdata:{\"a\":\rdata: 1}\r\r: late\n\ndata\n\ndata:\n\nnonsense\n\n";
     assert_eq!(
@@ -183,7 +284,7 @@ fn an_event_beyond_the_bound_breaks_the_stream() {
         "data: 01234\ndata: 56789\n\n",
         ": 01234567890123\n\n",
     ] {
-        let mut relay = Relay::new(true, 0, 12);
+        let mut relay = Relay::new(Manner::default(), 0, 12);
         assert_eq!(
             relay.feed(chunk.as_bytes()),
             Err(EventTooLarge { max_event_bytes: 12 }),
@@ -201,7 +302,7 @@ fn what_was_said_is_counted_exactly_within_the_bound() {
     let mut within = relay(true);
     run(&mut within, &[stream(&[&one, &two]).as_bytes()]);
     assert_eq!(within.count_completion(Encoding::O200k), 2);
-    let mut beyond = Relay::new(true, 3, 1 << 20);
+    let mut beyond = Relay::new(Manner::default(), 3, 1 << 20);
     run(&mut beyond, &[stream(&[&one, &two]).as_bytes()]);
     assert_eq!(
         beyond.count_completion(Encoding::O200k),

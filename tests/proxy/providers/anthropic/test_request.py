@@ -278,6 +278,11 @@ def test_what_may_not_stand_beside_thinking_is_dropped_and_named() -> None:
     assert made.body["tool_choice"] == {"type": "auto"}
 
 
+def test_a_call_may_be_forced_beside_adaptive_thinking() -> None:
+    made = mapped(model="claude-opus-4-6", thinking={"type": "adaptive"}, tools=[WEATHER], tool_choice="required")
+    assert (made.warnings, made.body["tool_choice"]) == ((), {"type": "any"})
+
+
 def test_a_budget_of_the_caller_has_room_where_the_maximum_is_ours() -> None:
     thinking = {"type": "enabled", "budget_tokens": 10_000}
     assert mapped(model="somebody-elses-model", thinking=thinking).body["max_tokens"] == 14_096

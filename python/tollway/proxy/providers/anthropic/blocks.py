@@ -36,6 +36,12 @@ class OutputDetails(msgspec.Struct):
     thinking_tokens: Count | None = None
 
 
+class CacheCreation(msgspec.Struct):
+    """What was written to the cache, by how long it is kept; for an hour at a price of its own."""
+
+    ephemeral_1h_input_tokens: Count | None = None
+
+
 class Usage(msgspec.Struct):
     """Token counts. ``input_tokens`` leaves out what was read from the cache or written to it."""
 
@@ -44,6 +50,7 @@ class Usage(msgspec.Struct):
     cache_read_input_tokens: Count | None = None
     cache_creation_input_tokens: Count | None = None
     output_tokens_details: OutputDetails | None = None
+    cache_creation: CacheCreation | None = None
 
     def updated(self, later: "Usage") -> "Usage":
         """With each count that is told later in its place: counts of a stream are cumulative."""
@@ -63,6 +70,8 @@ class Usage(msgspec.Struct):
         details = PromptDetails(cached_tokens=read)
         if self.cache_creation_input_tokens is not None:
             details.cache_write_tokens = written
+        if self.cache_creation is not None and self.cache_creation.ephemeral_1h_input_tokens:
+            details.cache_write_1h_tokens = self.cache_creation.ephemeral_1h_input_tokens
         reasoning = (self.output_tokens_details and self.output_tokens_details.thinking_tokens) or 0
         return openai_chat.Usage(
             prompt_tokens=prompt,

@@ -1,8 +1,9 @@
 """How much the model thinks, and what may not stand beside it.
 
 Older models are given a budget of tokens, newer ones an effort; see ``models.py``. While a model thinks it takes no
-temperature but 1, no ``top_k``, a ``top_p`` of 0.95 at least, and no tool that it must call.
-Source: platform.claude.com, "Extended thinking", section "Feature compatibility", and "Effort".
+temperature but 1, no ``top_k`` and a ``top_p`` of 0.95 at least, and with a budget no tool that it must call.
+Source: platform.claude.com, "Extended thinking", section "Feature compatibility", and "Effort"; recorded answers to
+calls that were forced beside adaptive thinking.
 """
 
 from typing import Any
@@ -103,7 +104,7 @@ def _clear(out: dict[str, Any], drops: Drops) -> None:
         del out["top_p"]
         drops.add("top_p")
     choice = out.get("tool_choice", {})
-    if choice.get("type") in ("any", "tool"):
+    if choice.get("type") in ("any", "tool") and out["thinking"]["type"] == "enabled":
         # Only where the caller wrote `thinking` itself: what cannot be had together is told.
         choice["type"] = "auto"
         choice.pop("name", None)

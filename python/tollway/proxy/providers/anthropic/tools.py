@@ -91,7 +91,7 @@ def choose(body: dict[str, Any], tools: list[Tool], drops: Drops) -> tuple[dict[
     Raises:
         InvalidRequest: a choice that can't be understood.
     """
-    told, param = body.get("tool_choice"), "tool_choice"
+    told, param = own_of(body).get("tool_choice", body.get("tool_choice")), "tool_choice"
     if told is None and body.get("function_call") is not None:
         told, param = body["function_call"], "function_call"
     choice = _choice(told, param)

@@ -14,6 +14,7 @@ from tollway.errors import InvalidRequest
 from tollway.proxy.exchange import UpstreamAnswer
 from tollway.proxy.media.fetch import Fetcher
 from tollway.proxy.media.inline import inline
+from tollway.proxy.providers.fit import held
 from tollway.proxy.providers.google.answer import GoogleReader
 from tollway.proxy.providers.google.api import GoogleApi
 from tollway.proxy.providers.google.counting import count
@@ -87,6 +88,7 @@ def _read(call: UpstreamCall) -> dict[str, Any]:
 
 
 def _translate(asked: dict[str, Any], call: UpstreamCall) -> tuple[Translated, bytes]:
+    asked, lost = held(asked, call.takes, strict=call.strict)
     try:
         translated = translate(asked, call.model)
         body = msgspec.json.encode(translated.body)
@@ -95,6 +97,8 @@ def _translate(asked: dict[str, Any], call: UpstreamCall) -> tuple[Translated, b
     except RecursionError:
         raise InvalidRequest(_TOO_DEEP) from None
     _refuse_drops(call, translated.warnings)
+    if lost:
+        translated = msgspec.structs.replace(translated, warnings=(*lost, *translated.warnings))
     return translated, body
 
 

@@ -1,0 +1,105 @@
+//! The account of a chat stream: chunks with choices and deltas.
+
+use super::{Account, Verdict, choice_index};
+use crate::chat::json::{self, Member, Span};
+use crate::chat::{Usage, is_error, spoken, usage_within, words};
+
+impl Account {
+    /// Enters a chunk.
+    pub(super) fn enter_chunk(&mut self, payload: &[u8], named_error: bool) -> Verdict {
+        if payload.trim_ascii() == b"[DONE]" {
+            self.done = true;
+            return Verdict::Withhold;
+        }
+        let was_open = self.open();
+        let chunk = Chunk::read(payload);
+        if let Some(usage) = chunk.usage.filter(|usage| was_open || !usage.is_zero()) {
+            self.usage.merge(usage);
+        }
+        if !was_open {
+            return Verdict::Withhold;
+        }
+        if let Some(choices) = chunk.choices {
+            for choice in json::elements(payload, choices.start) {
+                self.hear(payload, choice);
+            }
+        }
+        if chunk.error || named_error {
+            return self.fail(payload);
+        }
+        if self.manner.hide_usage && chunk.is_only_usage(payload) {
+            return Verdict::Withhold;
+        }
+        self.pass()
+    }
+
+    /// Takes in what one choice says in one chunk.
+    fn hear(&mut self, payload: &[u8], choice: Span) {
+        let (mut index, mut finish_reason, mut delta, mut continuation) = (0, None, None, None);
+        for Member { key, value } in json::members(payload, choice.start) {
+            match &*key {
+                b"index" => index = choice_index(value.of(payload)),
+                b"finish_reason" => finish_reason = words(payload, value),
+                b"delta" => delta = Some(value),
+                b"text" => continuation = json::string(payload, value),
+                _ => {}
+            }
+        }
+        let at = self.choice_at(index);
+        if let Some(reason) = finish_reason {
+            self.choices[at].finish_reason = Some(reason.into_owned());
+        }
+        if let Some(delta) = delta {
+            self.has_content = self.has_content || says_something(payload, delta);
+            spoken(payload, delta, |raw| self.keep(at, raw));
+        }
+        if let Some(continuation) = continuation.filter(|text| text.len() > 0) {
+            self.has_content = true;
+            self.keep(at, continuation.of(payload));
+        }
+    }
+}
+
+/// The parts of a `chat.completion.chunk` that matter here.
+#[derive(Default)]
+struct Chunk {
+    choices: Option<Span>,
+    usage: Option<Usage>,
+    error: bool,
+}
+
+impl Chunk {
+    fn read(payload: &[u8]) -> Self {
+        let mut chunk = Self::default();
+        for Member { key, value } in json::members(payload, 0) {
+            match &*key {
+                b"choices" => chunk.choices = Some(value),
+                b"usage" => chunk.usage = read_usage(payload, value).or(chunk.usage),
+                b"x_groq" => {
+                    let usage = usage_within(payload, value).and_then(|value| read_usage(payload, value));
+                    chunk.usage = chunk.usage.or(usage);
+                }
+                _ => chunk.error |= is_error(&key, value.of(payload)),
+            }
+        }
+        chunk
+    }
+
+    fn is_only_usage(&self, payload: &[u8]) -> bool {
+        let empty = |choices: Span| {
+            payload.get(choices.start) == Some(&b'[') && json::elements(payload, choices.start).next().is_none()
+        };
+        self.usage.is_some() && self.choices.is_some_and(empty)
+    }
+}
+
+fn read_usage(payload: &[u8], value: Span) -> Option<Usage> {
+    (payload.get(value.start) == Some(&b'{')).then(|| Usage::read(payload, value))
+}
+
+/// Whether a delta holds more than a role and empty fields.
+fn says_something(payload: &[u8], delta: Span) -> bool {
+    json::members(payload, delta.start).any(|Member { key, value }| {
+        &*key != b"role" && !matches!(value.of(payload), b"null" | b"\"\"" | b"[]" | b"{}")
+    })
+}
