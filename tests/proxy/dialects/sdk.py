@@ -6,7 +6,10 @@ from typing import Any
 
 import httpx2
 from anthropic import Anthropic
-from anthropic.types import Message
+from anthropic.types import Message, RawMessageStreamEvent
+from pydantic import TypeAdapter
+
+_EVENT: TypeAdapter[Any] = TypeAdapter(RawMessageStreamEvent)
 
 ASKED: dict[str, Any] = {"model": "m", "max_tokens": 64, "messages": [{"role": "user", "content": "Hi"}]}
 
@@ -33,6 +36,7 @@ def read_whole(body: bytes) -> Message:
     """The message of a whole answer."""
     message = client(body, "application/json").messages.create(**ASKED)
     assert isinstance(message, Message)
+    Message.model_validate_json(body)  # the client itself takes what lacks fields
     return message
 
 
@@ -72,6 +76,8 @@ def check_order(body: bytes) -> None:
     names = [line.removeprefix("event: ") for line in body.decode().split("\n") if line.startswith("event: ")]
     told = [json.loads(line.removeprefix("data: ")) for line in body.decode().split("\n") if line.startswith("data: ")]
     assert names == [each["type"] for each in told]
+    for each in told:
+        _EVENT.validate_python(each)
     assert names[0] == "message_start"
     assert names[-2:] == ["message_delta", "message_stop"]
     index, opened = -1, None

@@ -54,7 +54,7 @@ def test_instructions_go_first() -> None:
     assert [(turn["role"], turn["content"]) for turn in told] == [
         ("system", "a"),
         ("system", "b"),
-        ("system", "c"),
+        ("developer", "c"),
         ("user", "hi"),
     ]
 

@@ -297,3 +297,11 @@ def test_what_is_kept_has_a_bound(delta: dict[str, Any], monkeypatch: pytest.Mon
     telling.event(chunk(delta))
     with pytest.raises(ValueError, match="too long"):
         telling.event(chunk(delta))
+
+
+def test_the_end_is_said_though_there_is_no_room_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(responses_open, "MOST_KEPT", 60)
+    telling = writer()
+    telling.event(chunk({"content": "x" * 60}))
+    telling.event(chunk(piece(0, "", "c1")))
+    assert read(telling.end())[-1]["response"]["output"][1]["arguments"] == "{}"

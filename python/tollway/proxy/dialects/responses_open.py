@@ -250,8 +250,11 @@ class OpenCall:
 
     def add(self, arguments: str) -> None:
         """More of its arguments."""
+        self._telling.keep(len(arguments))
+        self._say(arguments)
+
+    def _say(self, arguments: str) -> None:
         if arguments:
-            self._telling.keep(len(arguments))
             self._pieces.append(arguments)
             self._telling.say(ArgumentsDelta(item_id=self._item.id, output_index=self.place, delta=arguments))
 
@@ -263,7 +266,7 @@ class OpenCall:
     def close(self, status: ItemStatus) -> None:
         """It is all there is; one without arguments has an empty object of them."""
         if not "".join(self._pieces).strip():
-            self.add("{}")
+            self._say("{}")  # at the end nothing is refused for its length
         self.settle(status)
         done = ArgumentsDone(item_id=self._item.id, output_index=self.place, arguments=self._item.arguments)
         self._telling.say(done)

@@ -196,7 +196,8 @@ class _Events(_Bytes):
         called = self._called
         if fault is None:
             await self._hear(self._payloads.finish())
-            self._last += self._whole.finish()
+            if self._is_done or not self._is_typed:  # else it is half an event
+                self._last += self._whole.finish()
         if self._error is not None and not called.arrival.connection.committed:
             told = called.answer.event_fault(self._error)
             return Relayed(called.arrival, *refusal(called, self._error, told), "error")
