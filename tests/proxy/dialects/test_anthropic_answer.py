@@ -82,7 +82,7 @@ def test_a_call_without_arguments_has_an_empty_object(arguments: str | None) -> 
     assert told({"tool_calls": [call(arguments)]}, "tool_calls")["content"][0]["input"] == {}
 
 
-@pytest.mark.parametrize("arguments", ["{", "[]", "1", '"x"', "{}x", {"a": 1}, "[" * 100_000])
+@pytest.mark.parametrize("arguments", ["{", "[]", "1", '"x"', "{}x", ["a"], "[" * 100_000])
 def test_arguments_that_are_no_object_are_an_error(arguments: Any) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - the writer's promise is the type
         DIALECT.writer(b"{}", "m").whole(answer({"tool_calls": [call(arguments)]}, "tool_calls"))
