@@ -36,7 +36,6 @@ def read_whole(body: bytes) -> Message:
     """The message of a whole answer."""
     message = client(body, "application/json").messages.create(**ASKED)
     assert isinstance(message, Message)
-    Message.model_validate_json(body)  # the client itself takes what lacks fields
     return message
 
 
@@ -69,6 +68,11 @@ def heard(message: Message) -> Heard:
             details.thinking_tokens if details else 0,
         ),
     )
+
+
+def check_message(body: bytes) -> None:
+    """Raises ValueError where a whole message lacks a field, or has one of a wrong type: the SDK itself takes such."""
+    Message.model_validate_json(body)
 
 
 def check_order(body: bytes) -> None:

@@ -20,6 +20,7 @@ from tollway.proxy.dialects.responses_heard import (
     inner,
     logprobs_of,
     made,
+    sources_of,
     usage_of,
 )
 from tollway.proxy.dialects.responses_sealed import seal
@@ -36,6 +37,7 @@ from tollway.wire.openai_responses import (
     ServiceTier,
     Status,
     SummaryText,
+    UrlCitation,
     Usage,
 )
 
@@ -128,14 +130,16 @@ def whole(answering: Answering, body: bytes) -> bytes:
     if choice is None:
         raise ValueError("the answer has no choices")
     end = early_end(choice.get("finish_reason"))
-    output = _items(choice)
+    output = _items(choice, sources_of(told))
     if end and output:
         output[-1].status = "incomplete"
     return msgspec.json.encode(answering.ended(output, end, usage_of(told.get("usage")), told.get("service_tier")))
 
 
-def _items(choice: dict[str, Any]) -> list[Item]:
-    message = inner(choice, "message")
+def _items(choice: dict[str, Any], sources: list[UrlCitation]) -> list[Item]:
+    message = inner(choice, "message")  # Azure leaves it out of an answer that was filtered
+    if not message and choice.get("finish_reason") is None:
+        raise ValueError("the answer says nothing, and not why")
     heard = said(message)
     carried = carried_of(message)
     calls: list[Item] = []
@@ -154,7 +158,7 @@ def _items(choice: dict[str, Any]) -> list[Item]:
         output.append(Reasoning(id=made("rs"), summary=summary, encrypted_content=sealed))
     content: list[Part] = []
     if heard.text:
-        sources = citations_of(message)
+        sources = citations_of(message) or sources
         content.append(OutputText(text=heard.text, annotations=sources, logprobs=logprobs_of(choice)))
     if heard.refusal:
         content.append(OutputRefusal(refusal=heard.refusal))

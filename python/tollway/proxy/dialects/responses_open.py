@@ -163,10 +163,19 @@ class OpenMessage:
 
     def cite(self, source: UrlCitation) -> None:
         """A source of the text that was said last."""
+        self._telling.keep(len(source.url) + len(source.title))
+        self._cite(source)
+
+    def cite_all(self, sources: list[UrlCitation]) -> None:
+        """The sources of a text that cites none itself."""
+        if isinstance(self._part, OutputText) and not self._part.annotations:
+            for source in sources:
+                self._cite(source)
+
+    def _cite(self, source: UrlCitation) -> None:
         part = self._part
         if not isinstance(part, OutputText):
             return
-        self._telling.keep(len(source.url) + len(source.title))
         part.annotations.append(source)
         self._telling.say(
             AnnotationAdded(
