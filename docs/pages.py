@@ -3,14 +3,15 @@
 from pathlib import Path
 from typing import get_args
 
-from tollway.contract.snapshot import OPERATIONS, Operation
+from tollway.contract.snapshot import OPERATIONS, Operation, ProviderKind, serves
 from tollway.control.publish import BASE_URLS
 from tollway.errors import GatewayError, every_error
 from tollway.proxy.causes import Cause
+from tollway.proxy.providers.capabilities import DEFAULTS, ROWS, Takes
+from tollway.proxy.providers.presets import PRESETS
 from tollway.telemetry.catalogue import CATALOGUE
 
 HERE = Path(__file__).parent
-_NONE = "\N{EN DASH}"
 _NONE = "\N{EN DASH}"
 _MADE = "<!-- Made by `make docs` from {source}: change it there. -->"
 
@@ -82,16 +83,17 @@ def providers() -> str:
         "|---|---|" + "---|" * len(operations),
         *rows,
         "",
-        "`anthropic`, `google` and `vertex` are spoken to in their own protocols and answer as OpenAI's chat. A field",
-        "that they can't take is dropped and named in `x-tollway-warnings` (`dropped:seed`); with",
+        "`anthropic`, `google`, `vertex` and `bedrock` are spoken to in their own protocols and answer as OpenAI's",
+        "chat. A field that they can't take is dropped and named in `x-tollway-warnings` (`dropped:seed`); with",
         "`x-tollway-strict: true` the request is refused instead. Images and files that a request names by address are",
-        "fetched here for Google's, from public hosts only: 8 addresses, 20 MiB and 10 s a request; no redirect is",
-        "followed.",
+        "fetched here for Google's and Amazon's, from public hosts only: 8 addresses, 20 MiB and 10 s a request; no",
+        "redirect is followed. What only Converse knows (`guardrailConfig`, `performanceConfig`, `requestMetadata`, …)",
+        "goes into `extra_content.bedrock`.",
         "",
         "## Refusals",
         "",
-        "Their refusals come down to a cause. The client reads the provider's own words in OpenAI's envelope; refusals",
-        "of providers that speak OpenAI's dialect pass as they are.",
+        "Their refusals come down to a cause, whatever shape their bodies have. The client reads the provider's own",
+        "words, but for secrets, in its own dialect's envelope; a body that is in that dialect already passes.",
         "",
         "| cause | status | type | code | then |",
         "|---|---|---|---|---|",
@@ -106,7 +108,108 @@ def raised_errors() -> list[type[GatewayError]]:
     ]
 
 
-PAGES = {"metrics.md": metrics, "errors.md": errors, "providers.md": providers}
+def support_matrix() -> str:
+    """Which client reaches which provider, how, and what its models can take."""
+    operations = [each for each in get_args(Operation) if any(serves(kind, each) for kind in OPERATIONS)]
+    reach = [
+        f"| `{kind}` | " + " | ".join(_way(kind, operation) for operation in operations) + " |" for kind in OPERATIONS
+    ]
+    takes = [_taken(f"`{kind}`", takes) for kind, takes in DEFAULTS.items()]
+    models = [
+        f"| `{kind}` | {row.name} | {', '.join(_change(name, value) for name, value in row.changes.items())} |"
+        for kind, rows in ROWS.items()
+        if kind != "azure"  # as openai
+        for row in rows
+    ]
+    return _page(
+        _MADE.format(source="python/tollway/contract/snapshot.py and python/tollway/proxy/providers/capabilities.py"),
+        "# Support matrix",
+        "",
+        "How a client's call reaches a provider. *passes*: client and provider speak the same dialect, and the body is",
+        "passed on with only the model's name and what has to be put right for the provider changed.",
+        "*translated*: it is said in the provider's dialect, whole or as a stream, and so is the answer.",
+        "*counted*: the provider counts a translated request where it can, else its tokens are counted here. A dash:",
+        "it can't be asked there.",
+        "",
+        "`chat` is `/v1/chat/completions`, `messages` and `count_tokens` are Anthropic's, `responses` is OpenAI's.",
+        "Rerank, images, audio and moderations are built from the providers' published schemas; no recorded call",
+        "stands behind them.",
+        "",
+        f"| kind | {' | '.join(operations)} |",
+        "|---|" + "---|" * len(operations),
+        *reach,
+        "",
+        "## What models take",
+        "",
+        "A translated request is held to what its target takes. What it can't take is dropped and named in",
+        "`x-tollway-warnings` (`dropped:seed`); with `x-tollway-strict: true` the request is refused with 400 instead.",
+        "A model that no row knows takes everything, and its provider says what it does not. `takes`, beside a target",
+        "in the configuration, overrules the table. `anthropic`, `google`, `vertex` and `bedrock` read more off the",
+        "model's name.",
+        "",
+        "| kind | " + " | ".join(_SHOWN.values()) + " |",
+        "|---|" + "---|" * len(_SHOWN),
+        *takes,
+        "",
+        "## Models that differ",
+        "",
+        "`azure` is as `openai`, where the name of the deployment tells the model. Later rows change earlier ones.",
+        "",
+        "| kind | models | what differs |",
+        "|---|---|---|",
+        *models,
+    )
+
+
+def _way(kind: ProviderKind, operation: Operation) -> str:
+    if not serves(kind, operation):
+        return _NONE
+    is_own = operation in OPERATIONS[kind] and (operation not in ("chat", "embeddings") or kind in PRESETS)
+    if operation == "count_tokens" and not is_own:
+        return "counted"
+    return "passes" if is_own else "translated"
+
+
+_SHOWN = {
+    "images": "images",
+    "image_urls": "image URLs",
+    "documents": "documents",
+    "audio": "audio",
+    "tools": "tools",
+    "tool_choice": "tool choice",
+    "parallel_switch": "parallel switch",
+    "json_schema": "JSON schema",
+    "seed": "seed",
+    "many": "n > 1",
+    "stop": "stop",
+    "efforts": "effort",
+}
+"""Fields of ``Takes`` and what they are called on the page."""
+
+
+def _taken(name: str, takes: Takes) -> str:
+    return f"| {name} | " + " | ".join(_value(getattr(takes, field)) for field in _SHOWN) + " |"
+
+
+def _value(value: object) -> str:
+    match value:
+        case None:
+            return "any"
+        case bool():
+            return "yes" if value else _NONE
+        case ():
+            return "none"
+        case tuple():
+            return ", ".join(map(str, value))
+        case _:
+            return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _change(field: str, value: object) -> str:
+    return f"{_SHOWN.get(field, field.replace('_', ' '))}: {'no' if value is False else _value(value)}"
+
+
+PAGES = {"metrics.md": metrics, "errors.md": errors, "providers.md": providers, "support-matrix.md": support_matrix}
 
 
 def _meaning(error: type[GatewayError]) -> str:

@@ -47,6 +47,14 @@ from tollway.telemetry.logs import Log
 from tollway.telemetry.metrics import Metrics
 from tollway.wire.error_envelope import render
 
+DOORS: tuple[tuple[str, Operation], ...] = (
+    ("/v1/moderations", "moderations"),
+    ("/v1/rerank", "rerank"),
+    ("/v1/images/generations", "images"),
+    ("/v1/audio/speech", "speech"),
+)
+"""Where the operations are that pass to whoever speaks them, and are said as chat to nobody."""
+
 
 class Places(msgspec.Struct, frozen=True):
     """Where the processes of one host meet, below ``storage.data_dir``."""
@@ -178,7 +186,9 @@ async def build(
         Route("/v1/messages", boundary(hallway.serve, "POST", "messages")),
         Route("/v1/messages/count_tokens", boundary(counting.serve, "POST", "count_tokens")),
         Route("/v1/responses", boundary(hallway.serve, "POST", "responses")),
+        *(Route(path, boundary(hallway.serve, "POST", operation)) for path, operation in DOORS),
         Route("/v1/models", boundary(ModelList(authenticator).serve, "GET")),
+        Route("/v1/models/{model:path}", boundary(ModelList(authenticator).serve, "GET")),
         *health.routes(health_of, exposition, serve_metrics=settings.telemetry.metrics),
         *control.routes(pool, log, lambda: declared),
         Route("/{path:path}", NothingHere(identities)),

@@ -12,7 +12,17 @@ from tests.fakes.identity import account
 from tollway.contract import snapshot as contract
 from tollway.contract.keys import GATEWAY_USE
 from tollway.contract.limits import LimitValues
-from tollway.contract.snapshot import GoogleCredentials, PiiCheck, Policy, Price, Snapshot, Timeouts
+from tollway.contract.snapshot import (
+    AwsCredentials,
+    EntraCredentials,
+    GoogleCredentials,
+    Overrule,
+    PiiCheck,
+    Policy,
+    Price,
+    Snapshot,
+    Timeouts,
+)
 from tollway.control.billing.prices import PACKAGED, load_prices
 from tollway.control.publish import publish
 from tollway.settings import ProviderKind, TimeoutSettings, load, read
@@ -34,7 +44,7 @@ models:
       - {provider: idle, model: grok-4}
       - {provider: sim, model: gpt-4o}
     timeouts: {connect: 2s, first_token: 15s, idle: 20s, total: 10m}
-  local: {targets: [{provider: local, model: llama}]}
+  local: {targets: [{provider: local, model: llama, takes: {images: false, stop: 4, reasoning_effort: []}}]}
   priced: {targets: [{provider: local, model: llama}], price: {input_per_1m: 1, output_per_1m: 2}}
 guardrails:
   default: {input: [{check: pii, entities: [email, iban], action: redact}]}
@@ -72,6 +82,11 @@ def test_a_route_holds_the_targets_that_can_answer(published: Snapshot) -> None:
     assert route.timeouts == Timeouts(connect_s=2.0, first_token_s=15.0, idle_s=20.0, total_s=600.0)
 
 
+def test_what_the_operator_says_of_a_target_overrules_what_is_known(published: Snapshot) -> None:
+    assert published.routes["local"].targets[0].takes == Overrule(images=False, stop=4, reasoning_effort=())
+    assert published.routes["gpt-4o"].targets[0].takes == Overrule()
+
+
 def test_providers_get_their_address_and_key(published: Snapshot) -> None:
     openai, azure = (target.provider for target in published.routes["gpt-4o"].targets)
     assert (openai.base_url, openai.api_key, openai.api_version) == ("https://api.openai.com/v1", "sk-0123456789", None)
@@ -82,6 +97,27 @@ def test_providers_get_their_address_and_key(published: Snapshot) -> None:
     )
     (local,) = (target.provider for target in published.routes["local"].targets)
     assert (local.base_url, local.api_key) == ("http://127.0.0.1:8000/v1", None)
+
+
+@pytest.mark.parametrize(
+    ("region", "address"),
+    [
+        ("us-east-1", "https://bedrock-runtime.us-east-1.amazonaws.com"),
+        ("cn-north-1", "https://bedrock-runtime.cn-north-1.amazonaws.com.cn"),
+    ],
+)
+def test_bedrock_has_an_address_a_region_and_its_credentials(region: str, address: str) -> None:
+    fields = f"kind: bedrock, region: {region}, access_key_id: AKID, secret_access_key: s"
+    text = (
+        f"version: 1\nproviders: {{b: {{{fields}}}, t: {{{fields}, session_token: t}}, k: {{{fields}, api_key: k}}}}\n"
+    )
+    targets = ", ".join(f"{{provider: {name}, model: m}}" for name in "btk")
+    found = publish(read(f"{text}models: {{m: {{targets: [{targets}]}}}}", {}), load_prices(PACKAGED), version=1)
+    plain, temporary, bearer = (target.provider for target in found.routes["m"].targets)
+    assert plain.base_url == address
+    assert plain.aws == AwsCredentials(region, "AKID", "s")
+    assert temporary.aws == AwsCredentials(region, "AKID", "s", "t")
+    assert (bearer.aws, bearer.api_key) == (None, "k")
 
 
 @pytest.mark.parametrize(
@@ -106,6 +142,28 @@ def test_vertex_gets_its_account_and_the_home_of_its_location(location: str, hom
         "its-project", location.split(",")[0], held["client_email"], held["private_key"], held["token_uri"], "key-1"
     )
     assert target.price is not None
+
+
+@pytest.mark.parametrize(
+    ("more", "authority", "end"),
+    [
+        ("", "https://login.microsoftonline.com", "com"),
+        (", authority: 'https://login.microsoftonline.us/'", "https://login.microsoftonline.us", "us"),
+        (", authority: 'https://login.partner.microsoftonline.cn'", "https://login.partner.microsoftonline.cn", "cn"),
+    ],
+)
+def test_azure_gets_its_application_and_the_address_of_its_tokens(more: str, authority: str, end: str) -> None:
+    text = (
+        "version: 1\nproviders: {a: {kind: azure, base_url: 'https://x.test', api_version: v1, "
+        f"entra: {{tenant_id: t-1, client_id: c-1, client_secret: hidden{more}}}}}}}\n"
+        "models: {m: {targets: [{provider: a, model: mine}]}}"
+    )
+    (target,) = publish(read(text, {}), load_prices(PACKAGED), 1).routes["m"].targets
+    scope = f"https://cognitiveservices.azure.{end}/.default"
+    token_url = f"{authority}/t-1/oauth2/v2.0/token"
+    assert target.provider.entra == EntraCredentials(token_url, "c-1", "hidden", scope)
+    assert (target.provider.api_key, target.provider.api_version) == (None, None)
+    assert "hidden" not in repr(target)
 
 
 def test_targets_are_priced_by_the_list_and_azure_like_openai(published: Snapshot) -> None:

@@ -13,7 +13,7 @@ from tests.e2e.conftest import Start
 from tests.fakes.gateway import KEY, Gateway
 from tests.fakes.identity import account, signed
 from tests.fakes.records import needs_records, records, replay
-from tests.fakes.scripts import Script, whole
+from tests.fakes.scripts import Script, deltas, sse, whole
 from tests.fakes.upstream import FakeUpstream, Seen
 
 SAID = {
@@ -133,3 +133,39 @@ def test_recorded_answers_of_vertex_are_read(start: Start, upstream: FakeUpstrea
                 with pytest.raises(openai.AuthenticationError) as caught:
                     ask(client)
                 assert told["error"]["message"][:50] in caught.value.message
+
+
+def test_azure_is_asked_for_an_application_and_its_prompt_filter_chunk_does_no_harm(
+    start: Start, upstream: FakeUpstream, issuer: FakeUpstream, identity: Identity
+) -> None:
+    filtered = {"choices": [], "created": 0, "id": "", "model": "", "object": "", "prompt_filter_results": []}
+    upstream.default = sse([filtered, *deltas("Hel", "lo")])
+    provider = {
+        "kind": "azure",
+        "base_url": upstream.base_url.removesuffix("/v1"),
+        "api_version": "v1",
+        "entra": {
+            "tenant_id": "tenant-1",
+            "client_id": "application-1",
+            "client_secret": "secret-canary-0123456789",
+            "authority": f"http://127.0.0.1:{issuer.port}",
+        },
+    }
+    gateway = start(providers={"az": provider}, models={"m": {"targets": [{"provider": "az", "model": "mine"}]}})
+    with client_of(gateway) as client:
+        chunks = list(
+            client.chat.completions.create(model="m", messages=[{"role": "user", "content": "Hi"}], stream=True)
+        )
+    assert "".join(choice.delta.content or "" for chunk in chunks for choice in chunk.choices) == "Hello"
+    (seen,) = upstream.requests
+    assert (seen.path, seen.header("authorization")) == ("/openai/v1/chat/completions", "Bearer token-canary-1")
+    assert seen.header("api-key") is None
+    assert seen.json["model"] == "mine"
+    (form,) = identity.forms
+    assert form["grant_type"] == "client_credentials"
+    assert (form["client_secret"], form["scope"][-9:]) == ("secret-canary-0123456789", "/.default")
+    (asked,) = issuer.requests
+    assert asked.path == "/tenant-1/oauth2/v2.0/token"
+    (row,) = gateway.wait_for_rows(1)
+    assert (row["prompt_tokens"], row["completion_tokens"], row["status"]) == (7, 3, "ok")
+    assert "canary" not in gateway.log()

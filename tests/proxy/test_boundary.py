@@ -383,3 +383,14 @@ def test_a_request_outside_a_task_is_a_defect() -> None:
     loop.run_forever()
     loop.close()
     assert len(seen) == 1
+
+
+async def test_bytes_that_have_begun_are_never_ended_by_a_fault(run: Run) -> None:
+    async def serve(arrival: Arrival) -> None:
+        arrival.connection.is_opaque = True
+        await arrival.connection.start(200, [])
+        await arrival.connection.piece(b"half a sound")
+        raise UpstreamBroken("cut")
+
+    client = await run(serve)
+    assert (client.body, client.ends) == (b"half a sound", 0)

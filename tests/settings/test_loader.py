@@ -360,6 +360,46 @@ def test_an_ordinary_address_is_taken(address: str) -> None:
     read(f"version: 1\nproviders: {{p: {{kind: vllm, base_url: '{address}'}}}}", {})
 
 
+BEDROCK = "version: 1\nproviders: {p: {kind: bedrock, %s}}"
+
+
+@pytest.mark.parametrize(
+    ("fields", "path", "message"),
+    [
+        ("api_key: k", "providers.p", '"region" is missing; bedrock needs one'),
+        ("region: r", "providers.p", "bedrock needs one, or access_key_id and secret_access_key"),
+        ("region: r, access_key_id: a", "providers.p", '"secret_access_key" is missing; access_key_id needs it'),
+        (
+            "region: r, api_key: k, secret_access_key: a",
+            "providers.p",
+            '"access_key_id" is missing; secret_access_key needs it',
+        ),
+        ("region: r, access_key_id: a, secret_access_key: 'b c'", "providers.p.secret_access_key", "without blanks"),
+        ("region: US East, api_key: k", "providers.p.region", "should match"),
+    ],
+)
+def test_bedrock_needs_a_region_and_one_way_to_prove_itself(fields: str, path: str, message: str) -> None:
+    found_path, found = only_fault(BEDROCK % fields)
+    assert found_path == path
+    assert message in found
+
+
+@pytest.mark.parametrize("field", ["region", "access_key_id", "secret_access_key", "session_token"])
+def test_what_is_amazons_belongs_to_bedrock_alone(field: str) -> None:
+    fault = only_fault(f"version: 1\nproviders: {{p: {{kind: openai, api_key: k, {field}: x}}}}")
+    assert fault == (f"providers.p.{field}", "only bedrock has this")
+
+
+def test_bedrock_is_configured_by_a_key_or_by_credentials_that_are_not_empty() -> None:
+    text = BEDROCK % "region: r, access_key_id: '${A:-}', secret_access_key: '${B:-}', session_token: '${C:-}'"
+    text += "\nmodels: {m: {targets: [{provider: p, model: m}]}}"
+    assert only_fault(text) == ("models.m.targets", "no target can answer: the api_key of p is empty")
+    provider = read(text, {"A": "AKID", "B": "secret"}).providers["p"]
+    assert (provider.is_configured, provider.signs, provider.secrets) == (True, True, ("AKID", "secret"))
+    provider = read(BEDROCK % "region: r, api_key: k", {}).providers["p"]
+    assert (provider.is_configured, provider.signs, provider.secrets) == (True, False, ("k",))
+
+
 def test_a_model_whose_only_provider_has_an_empty_key_is_a_fault() -> None:
     text = "version: 1\nproviders: {o: {kind: openai, api_key: '${KEY:-}'}}\n"
     text += "models: {m: {targets: [{provider: o, model: m}]}}"

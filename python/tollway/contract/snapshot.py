@@ -27,6 +27,7 @@ ProviderKind = Literal[
     "openrouter",
     "ollama",
     "cohere",
+    "bedrock",
     "simulator",
     "vertex",
 ]
@@ -56,7 +57,7 @@ OPERATIONS: Mapping[ProviderKind, frozenset[Operation]] = {
     "vllm": _TEXTS | {"rerank", "transcriptions", "translations"},
     "openai_compatible": _TEXTS | _SOUNDS | _IMAGES | {"moderations", "rerank"},
     "anthropic": frozenset({"chat", "messages", "count_tokens"}),
-    "google": frozenset({"chat"}),
+    "google": frozenset({"chat", "embeddings"}),
     "mistral": frozenset({"chat", "embeddings", "moderations", "transcriptions"}),
     "deepseek": frozenset({"chat", "responses"}),
     "groq": _SOUNDS | {"chat"},
@@ -64,8 +65,9 @@ OPERATIONS: Mapping[ProviderKind, frozenset[Operation]] = {
     "openrouter": _TEXTS | {"responses"},
     "ollama": _TEXTS,
     "cohere": frozenset({"chat", "embeddings", "rerank"}),
+    "bedrock": frozenset({"chat"}),
     "simulator": frozenset({"chat"}),
-    "vertex": frozenset({"chat"}),
+    "vertex": frozenset({"chat", "embeddings"}),
 }
 """What a kind of provider can be asked for; whether its model can is its own to say. ``openai_compatible`` may be any
 server: it is trusted to say itself what it does not serve, but for ``responses``, which are said as chat to it."""
@@ -95,6 +97,32 @@ class GoogleCredentials(msgspec.Struct, frozen=True):
         return f"GoogleCredentials(project={self.project!r}, location={self.location!r})"
 
 
+class EntraCredentials(msgspec.Struct, frozen=True):
+    """An application that Microsoft Entra knows, and where it gets its tokens for ``scope``."""
+
+    token_url: str
+    client_id: str
+    client_secret: str
+    scope: str
+
+    def __repr__(self) -> str:
+        """Without the secret."""
+        return f"EntraCredentials(client_id={self.client_id!r})"
+
+
+class AwsCredentials(msgspec.Struct, frozen=True):
+    """What requests to Amazon are signed with, and for which region."""
+
+    region: str
+    access_key_id: str
+    secret_access_key: str
+    session_token: str | None = None
+
+    def __repr__(self) -> str:
+        """Without the secrets."""
+        return f"AwsCredentials(region={self.region!r})"
+
+
 class ProviderAccess(msgspec.Struct, frozen=True):
     """How a configured provider is reached. ``base_url`` has no trailing slash; empty for the simulator."""
 
@@ -104,6 +132,16 @@ class ProviderAccess(msgspec.Struct, frozen=True):
     api_key: str | None
     api_version: str | None = None
     google: GoogleCredentials | None = None
+    entra: EntraCredentials | None = None
+    aws: AwsCredentials | None = None
+    """For ``bedrock`` without an ``api_key``."""
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must not come back to a client, should the provider repeat it."""
+        signed = (self.aws.secret_access_key, self.aws.session_token) if self.aws is not None else ()
+        application = (self.entra.client_secret,) if self.entra is not None else ()
+        return tuple(secret for secret in (self.api_key, *signed, *application) if secret)
 
     def __repr__(self) -> str:
         """Without the key, so that no log or traceback shows it."""
@@ -141,6 +179,23 @@ class Price(msgspec.Struct, frozen=True):
     cache_write_1h: int | None = None
 
 
+class Overrule(msgspec.Struct, frozen=True, kw_only=True):
+    """What the operator says that a target takes, against what is known of its model; ``None`` is nothing said."""
+
+    images: bool | None = None
+    image_urls: bool | None = None
+    documents: bool | None = None
+    audio: bool | None = None
+    tools: bool | None = None
+    parallel_tool_calls: bool | None = None
+    json_schema: bool | None = None
+    seed: bool | None = None
+    temperature: bool | None = None
+    reasoning_effort: tuple[str, ...] | None = None
+    stop: int | None = None
+    max_output_tokens: int | None = None
+
+
 class Target(msgspec.Struct, frozen=True):
     """One (provider, model) that may answer for an alias; ``price`` is ``None`` for an unpriced model."""
 
@@ -148,6 +203,7 @@ class Target(msgspec.Struct, frozen=True):
     model: str
     weight: int
     price: Price | None
+    takes: Overrule = Overrule()
 
 
 class Route(msgspec.Struct, frozen=True):

@@ -8,10 +8,15 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+import msgspec
+
 from tollway.contract.keys import GATEWAY_USE, KeyRecord
 from tollway.contract.limits import LimitValues
 from tollway.contract.snapshot import (
+    AwsCredentials,
+    EntraCredentials,
     GoogleCredentials,
+    Overrule,
     PiiCheck,
     Policy,
     Price,
@@ -24,6 +29,7 @@ from tollway.contract.snapshot import (
 )
 from tollway.control.billing.prices import Prices, configured_price
 from tollway.settings import (
+    EntraSettings,
     GuardrailSettings,
     KeySettings,
     LimitSettings,
@@ -51,8 +57,9 @@ BASE_URLS: Final[Mapping[ProviderKind, str]] = {
     "openrouter": "https://openrouter.ai/api/v1",
     "ollama": "http://127.0.0.1:11434/v1",
     "cohere": "https://api.cohere.ai/compatibility/v1",
+    "bedrock": "https://bedrock-runtime.{region}.amazonaws.com",
 }
-"""Where the kinds live that have one home."""
+"""Where the kinds live that have one home, or one a region."""
 
 AZURE_API_VERSION: Final = "2024-10-21"
 """A generally available version of Azure OpenAI's data plane (learn.microsoft.com, Azure OpenAI REST API reference)."""
@@ -70,13 +77,20 @@ def publish(settings: Settings, prices: Prices, version: int) -> Snapshot:
     )
 
 
+def _version(provider: ProviderSettings) -> str | None:
+    """Azure's version; ``None`` is its v1 path, which has none."""
+    if provider.api_version == "v1":
+        return None
+    return provider.api_version or (AZURE_API_VERSION if provider.kind == "azure" else None)
+
+
 def base_url_of(provider: ProviderSettings) -> str:
     """Where a provider is: its own address, or the one home of its kind; empty for the simulator.
 
     Vertex has a home a location; ``global`` has none of its own (cloud.google.com, "Vertex AI locations").
     """
     if provider.base_url is not None or provider.kind != "vertex":
-        return provider.base_url or BASE_URLS.get(provider.kind, "")
+        return provider.base_url or _home(provider)
     if provider.location == "global":
         return "https://aiplatform.googleapis.com"
     if provider.location in ("us", "eu"):
@@ -90,8 +104,22 @@ def _access(name: str, provider: ProviderSettings) -> ProviderAccess:
         kind=provider.kind,
         base_url=base_url_of(provider).rstrip("/"),
         api_key=provider.api_key.reveal() if provider.api_key else None,
-        api_version=provider.api_version or (AZURE_API_VERSION if provider.kind == "azure" else None),
+        api_version=_version(provider),
         google=_service_account(provider) if provider.kind == "vertex" and provider.is_configured else None,
+        entra=_application(provider.entra) if provider.entra else None,
+        aws=_aws(provider),
+    )
+
+
+def _application(entra: EntraSettings) -> EntraCredentials:
+    """The application, with what its tokens are for: in sovereign clouds another address of the same service."""
+    authority = entra.authority.rstrip("/")
+    end = "us" if authority.endswith(".us") else "cn" if authority.endswith(".cn") else "com"
+    return EntraCredentials(
+        token_url=f"{authority}/{entra.tenant_id}/oauth2/v2.0/token",
+        client_id=entra.client_id,
+        client_secret=entra.client_secret.reveal(),
+        scope=f"https://cognitiveservices.azure.{end}/.default",
     )
 
 
@@ -106,6 +134,24 @@ def _service_account(provider: ProviderSettings) -> GoogleCredentials:
         private_key=account.private_key,
         token_url=provider.token_url or account.token_uri,
         private_key_id=account.private_key_id,
+    )
+
+
+def _home(provider: ProviderSettings) -> str:
+    """The kind's own address. Amazon's regions in China have a domain of theirs."""
+    region = provider.region or ""
+    home = BASE_URLS.get(provider.kind, "").replace("{region}", region)
+    return f"{home}.cn" if region.startswith("cn-") else home
+
+
+def _aws(provider: ProviderSettings) -> AwsCredentials | None:
+    if not provider.signs or provider.access_key_id is None or provider.secret_access_key is None:
+        return None
+    return AwsCredentials(
+        region=provider.region or "",
+        access_key_id=provider.access_key_id.reveal(),
+        secret_access_key=provider.secret_access_key.reveal(),
+        session_token=provider.session_token.reveal() if provider.session_token else None,
     )
 
 
@@ -128,6 +174,7 @@ def _target(
         model=target.model,
         weight=target.weight,
         price=own_price or prices.find(provider.kind, provider.base_url, target.model, alias),
+        takes=Overrule(**msgspec.structs.asdict(target.takes)),
     )
 
 

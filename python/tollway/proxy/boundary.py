@@ -75,8 +75,8 @@ class Connection:
     """One request's two directions.
 
     ``committed`` tells that a status line is out, ``gone`` that the client left, ``settled`` that station 8 has
-    counted the call. Stations add to ``answer_headers``
-    what any answer, also a refusal, is to carry.
+    counted the call, ``is_opaque`` that what is out are bytes which no error event can follow. Stations add to
+    ``answer_headers`` what any answer, also a refusal, is to carry.
     """
 
     __slots__ = (
@@ -88,6 +88,7 @@ class Connection:
         "committed",
         "gone",
         "headers",
+        "is_opaque",
         "settled",
         "task",
     )
@@ -102,6 +103,7 @@ class Connection:
         self._watch: asyncio.Task[None] | None = None
         self.committed = False
         self.settled = False
+        self.is_opaque = False
         self.gone = False
 
     async def body(
@@ -234,7 +236,15 @@ class Boundary:
         asked = headers.get(b"x-request-id")
         request_id = asked.decode("ascii") if asked is not None and _REQUEST_ID.fullmatch(asked) else identity
         arrival = Arrival(
-            identity, request_id, headers, connection, Timing(), self._snapshot(), self._dialect, self._operation
+            identity,
+            request_id,
+            headers,
+            connection,
+            Timing(),
+            self._snapshot(),
+            self._dialect,
+            self._operation,
+            scope["path"],
         )
         self._in_flight.add(task)
         self._metrics.entered()
@@ -268,6 +278,8 @@ class Boundary:
         if not connection.settled:
             self._metrics.refused(label_of(error))
         if connection.committed:
+            if connection.is_opaque:
+                return  # without its end the server cuts the connection: what is out does not look complete
             await connection.end(self._cut(error, request_id))
             return
         headers = [*rendered.headers, *connection.answer_headers]

@@ -15,6 +15,7 @@ from tollway.settings.schema import schema, schema_text
 from tollway.settings.service_account import ServiceAccount, read_account
 from tollway.settings.structs import (
     Entity,
+    EntraSettings,
     GuardrailSettings,
     KeySettings,
     LimitSettings,
@@ -39,6 +40,7 @@ from tollway.settings.structs import (
 __all__ = [
     "BadConfiguration",
     "Entity",
+    "EntraSettings",
     "Fault",
     "GuardrailSettings",
     "KeySettings",

@@ -30,7 +30,6 @@ KEYS: Mapping[str, str] = {
 """Keys; they may stand in a file as long as they are off."""
 
 CHOICES: Mapping[str, frozenset[str]] = {
-    "providers.*.kind": frozenset({"bedrock"}),
     "models.*.strategy": frozenset({"round_robin", "least_busy", "latency", "cost", "priority", "sticky"}),
     "guardrails.*.input[].check": frozenset({"secrets", "injection", "content", "webhook"}),
 }

@@ -13,6 +13,8 @@ from tollway.settings.service_account import read_account
 from tollway.settings.structs import ProviderSettings, Secret, Settings
 
 KEY_LENGTH_MIN = 16
+_AWS_SECRETS = ("access_key_id", "secret_access_key", "session_token")
+_AWS_FIELDS = ("region", *_AWS_SECRETS)
 _NEEDS_BASE_URL = frozenset({"azure", "vllm", "openai_compatible"})
 
 Finding = tuple[Path, str]
@@ -50,11 +52,15 @@ def _provider(path: Path, provider: ProviderSettings, document: Document) -> Ite
     elif why := _bad_address(provider.base_url):
         yield (*path, "base_url"), why
     if provider.key is None:
-        if provider.needs_key and not document.is_written((*path, provider.key_name)):
-            yield path, f'"{provider.key_name}" is missing; {kind} needs one'
+        is_faulty = any(document.is_written((*path, name)) for name in (provider.key_name, "entra", "access_key_id"))
+        if provider.needs_key and not is_faulty:
+            others = ", or access_key_id and secret_access_key" if kind == "bedrock" else ""
+            yield path, f'"{provider.key_name}" is missing; {kind} needs one{others}'
     elif provider.api_key is not None and (why := _bad_secret(provider.api_key)):
         yield (*path, "api_key"), why
     yield from _vertex(path, provider)
+    yield from _entra(path, provider)
+    yield from _aws(path, provider, document)
     if provider.api_version is not None and kind != "azure":
         yield (*path, "api_version"), "only azure has versions"
 
@@ -80,6 +86,38 @@ def _vertex(path: Path, provider: ProviderSettings) -> Iterator[Finding]:
         return
     if provider.project is None and account.project_id is None:
         yield path, '"project" is missing, and the service account names none'
+
+
+def _entra(path: Path, provider: ProviderSettings) -> Iterator[Finding]:
+    entra = provider.entra
+    if entra is None:
+        return
+    if provider.kind != "azure":
+        yield (*path, "entra"), "only azure has entra"
+    elif provider.api_key is not None:
+        yield (*path, "entra"), "stands beside an api_key; one of them is enough"
+    if why := _bad_address(entra.authority):
+        yield (*path, "entra", "authority"), why
+    if why := _bad_secret(entra.client_secret):
+        yield (*path, "entra", "client_secret"), why
+
+
+def _aws(path: Path, provider: ProviderSettings, document: Document) -> Iterator[Finding]:
+    """What ``bedrock`` has beside the others: a region, and credentials to sign with."""
+    if provider.kind != "bedrock":
+        for name in _AWS_FIELDS:
+            if getattr(provider, name) is not None:
+                yield (*path, name), "only bedrock has this"
+        return
+    if provider.region is None and not document.is_written((*path, "region")):
+        yield path, '"region" is missing; bedrock needs one'
+    for name in _AWS_SECRETS:
+        secret = getattr(provider, name)
+        if secret is not None and (why := _bad_secret(secret)):
+            yield (*path, name), why
+    for name, other in (("access_key_id", "secret_access_key"), ("secret_access_key", "access_key_id")):
+        if getattr(provider, name) is None and getattr(provider, other) and not document.is_written((*path, name)):
+            yield path, f'"{name}" is missing; {other} needs it'
 
 
 def _bad_address(address: str) -> str:

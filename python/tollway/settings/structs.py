@@ -25,9 +25,11 @@ ProviderKind = Literal[
     "openrouter",
     "ollama",
     "cohere",
+    "bedrock",
     "simulator",
     "vertex",
 ]
+Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max", "default"]
 Entity = Literal["email", "credit_card", "us_ssn", "phone", "iban", "ip"]
 
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@+-]*$", max_length=128)]
@@ -122,6 +124,17 @@ class MediaSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     ] = ()
 
 
+class EntraSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """An application in Microsoft Entra that may ask."""
+
+    tenant_id: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9.-]{0,253}$", description="The directory's id.")]
+    client_id: Annotated[str, Meta(pattern=r"^[A-Za-z0-9-]{1,64}$", description="The application's id.")]
+    client_secret: Annotated[Secret, Meta(description="Left empty, the provider counts as not configured.")]
+    authority: Annotated[str, Meta(description="Where tokens are had; another in sovereign clouds.")] = (
+        "https://login.microsoftonline.com"
+    )
+
+
 class ProviderSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A provider and how it is reached."""
 
@@ -132,7 +145,7 @@ class ProviderSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     api_key: Annotated[Secret | None, Meta(description="Left empty, the provider counts as not configured.")] = None
     api_version: Annotated[
         Annotated[str, Meta(pattern=r"^[0-9A-Za-z.-]{1,32}$")] | None,
-        Meta(description="azure only; 2024-10-21 unless given."),
+        Meta(description="azure only; 2024-10-21 unless given. v1 is the path without versions."),
     ] = None
     credentials: Annotated[
         Secret | None,
@@ -154,6 +167,18 @@ class ProviderSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
         str | None, Meta(description="vertex only: where tokens are had, instead of the service account's token_uri.")
     ] = None
 
+    entra: Annotated[EntraSettings | None, Meta(description="azure only, instead of api_key.")] = None
+    region: Annotated[
+        Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,32}$")] | None, Meta(description="bedrock only: the AWS region.")
+    ] = None
+    access_key_id: Annotated[
+        Secret | None, Meta(description="bedrock only: to sign requests with, instead of an api_key.")
+    ] = None
+    secret_access_key: Annotated[Secret | None, Meta(description="bedrock only: belongs to access_key_id.")] = None
+    session_token: Annotated[Secret | None, Meta(description="bedrock only: if access_key_id is a temporary one.")] = (
+        None
+    )
+
     @property
     def needs_key(self) -> bool:
         """Whether nothing can be asked of this kind without a key."""
@@ -162,22 +187,59 @@ class ProviderSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     @property
     def key_name(self) -> str:
         """The field that holds the key."""
+        if self.entra is not None:
+            return "entra.client_secret"
         return "credentials" if self.kind == "vertex" else "api_key"
 
     @property
     def key(self) -> Secret | None:
         """What proves that the gateway may ask; an empty one is there, but proves nothing."""
+        if self.entra is not None:
+            return self.entra.client_secret
+        if self.kind == "bedrock" and self.api_key is None:
+            return self.secret_access_key if self.access_key_id else self.access_key_id
         return self.credentials if self.kind == "vertex" else self.api_key
 
     @property
     def is_configured(self) -> bool:
         """Whether it can be asked: a provider that needs a key and has an empty one can't."""
-        return bool(self.key) or not self.needs_key
+        return bool(self.key) or self.signs or not self.needs_key
 
     @property
     def secrets(self) -> tuple[str, ...]:
         """All that a log must never show."""
-        return tuple(secret.reveal() for secret in (self.api_key, self.credentials) if secret)
+        held = (self.api_key, self.credentials, self.entra.client_secret if self.entra else None)
+        signed = (self.access_key_id, self.secret_access_key, self.session_token)
+        return tuple(secret.reveal() for secret in (*held, *signed) if secret)
+
+    @property
+    def signs(self) -> bool:
+        """Whether requests are signed with AWS credentials."""
+        return not self.api_key and bool(self.access_key_id) and bool(self.secret_access_key)
+
+
+class TakesSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What a target's model takes of a translated request, where Tollway's own table does not know it."""
+
+    images: Annotated[bool | None, Meta(description="Images.")] = None
+    image_urls: Annotated[
+        bool | None, Meta(description="Images by their address; else fetched here, for OpenAI-like kinds.")
+    ] = None
+    documents: Annotated[bool | None, Meta(description="Documents, such as PDFs.")] = None
+    audio: Annotated[bool | None, Meta(description="Sound.")] = None
+    tools: Annotated[bool | None, Meta(description="Tools.")] = None
+    parallel_tool_calls: Annotated[bool | None, Meta(description="parallel_tool_calls: false.")] = None
+    json_schema: Annotated[bool | None, Meta(description="A schema as response_format.")] = None
+    seed: Annotated[bool | None, Meta(description="seed.")] = None
+    temperature: Annotated[bool | None, Meta(description="temperature and its neighbours.")] = None
+    reasoning_effort: Annotated[
+        Annotated[tuple[Effort, ...], Meta(max_length=8)] | None,
+        Meta(description="The words it knows; none of them: it does not think."),
+    ] = None
+    stop: Annotated[Annotated[int, Meta(ge=0, le=1024)] | None, Meta(description="The most stop sequences.")] = None
+    max_output_tokens: Annotated[
+        Annotated[int, Meta(ge=1, le=100_000_000)] | None, Meta(description="The most tokens of an answer.")
+    ] = None
 
 
 class TargetSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -186,6 +248,9 @@ class TargetSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     provider: Annotated[ProviderName, Meta(description="A name under providers.")]
     model: Annotated[str, Meta(min_length=1, max_length=256, description="The model, or Azure deployment, asked for.")]
     weight: Annotated[int, Meta(ge=1, le=1_000_000, description="Share of the calls, against the other targets'.")] = 1
+    takes: Annotated[TakesSettings, Meta(description="What the model takes, against what is known of it.")] = (
+        TakesSettings()
+    )
 
 
 class TimeoutSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -9,18 +9,20 @@
 //! ├── Ledger     LedgerError, or LedgerFull when no counter is free
 //! ├── Request    InvalidRequest: a chat request that is refused, with the parameter at fault
 //! ├── Answer     ValueError: an answer that is not a JSON object
-//! └── Event      EventTooLarge: an event of a stream beyond the relay's bound
+//! ├── Event      EventTooLarge: an event of a stream beyond the relay's bound
+//! └── Frame      BadFrame: a binary stream that can't be read
 //! ```
 
 use pyo3::PyErr;
 use pyo3::exceptions::{PyOSError, PyValueError};
 use tollway_core::chat::{InvalidAnswer, InvalidRequest};
+use tollway_core::eventstream::BadFrame;
 use tollway_core::keys::KeyError;
 use tollway_core::limits::RuleError;
 use tollway_core::sse::EventTooLarge;
 use tollway_ledger::LedgerError;
 
-use crate::{chat, limits, sse};
+use crate::{chat, eventstream, limits, sse};
 
 /// Any error of the core or the ledger, on its way out.
 pub(crate) enum NativeError {
@@ -32,6 +34,7 @@ pub(crate) enum NativeError {
     Request(InvalidRequest),
     Answer(InvalidAnswer),
     Event(EventTooLarge),
+    Frame(BadFrame),
 }
 
 impl From<KeyError> for NativeError {
@@ -76,6 +79,12 @@ impl From<EventTooLarge> for NativeError {
     }
 }
 
+impl From<BadFrame> for NativeError {
+    fn from(error: BadFrame) -> Self {
+        Self::Frame(error)
+    }
+}
+
 impl From<NativeError> for PyErr {
     fn from(error: NativeError) -> Self {
         match error {
@@ -88,6 +97,7 @@ impl From<NativeError> for PyErr {
             NativeError::Request(error) => chat::refused(&error),
             NativeError::Answer(error) => PyValueError::new_err(error.to_string()),
             NativeError::Event(error) => sse::EventTooLarge::new_err(error.to_string()),
+            NativeError::Frame(error) => eventstream::BadFrame::new_err(error.to_string()),
         }
     }
 }

@@ -7,6 +7,7 @@ use pyo3::prelude::*;
 
 mod chat;
 mod errors;
+mod eventstream;
 mod keys;
 mod limits;
 mod pii;
@@ -21,6 +22,7 @@ type Register = (&'static str, fn(&Bound<'_, PyModule>) -> PyResult<()>);
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let modules: &[Register] = &[
         ("chat", chat::register),
+        ("eventstream", eventstream::register),
         ("keys", keys::register),
         ("limits", limits::register),
         ("pii", pii::register),

@@ -8,9 +8,11 @@
 //! 4. [`pii`]: find and redact personal data in linear time.
 //! 5. [`tokens`]: exact token counts for `OpenAI`'s vocabularies.
 //! 6. [`sse`]: server-sent events from any chunking; usage and finish reasons found on the way.
+//! 7. [`eventstream`]: the binary frames of Amazon's streams, from any chunking.
 #![forbid(unsafe_code)]
 
 pub mod chat;
+pub mod eventstream;
 pub mod keys;
 pub mod limits;
 pub mod pii;

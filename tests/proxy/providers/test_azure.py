@@ -1,12 +1,16 @@
 """Azure OpenAI: the deployment in the path, the key in its own header."""
 
+from urllib.parse import parse_qsl
+
 import pytest
+from tests.proxy.edge import Answer
 from tests.proxy.providers.test_openai import Wire
 
-from tollway.contract.snapshot import Operation, ProviderAccess
+from tollway.contract.snapshot import EntraCredentials, Operation, ProviderAccess
 from tollway.proxy.causes import Cause
+from tollway.proxy.exchange import UpstreamAnswer
 from tollway.proxy.providers.azure import AzureProvider
-from tollway.proxy.providers.port import UpstreamCall
+from tollway.proxy.providers.port import UpstreamCall, UpstreamRequest
 
 BASE = "https://me.openai.azure.com"
 
@@ -82,3 +86,50 @@ async def url(base_url: str, version: str | None, operation: Operation) -> str:
     await provider(wire, base_url, version).send(call)
     (request,) = wire.requests
     return request.url
+
+
+ENTRA = EntraCredentials(
+    "https://login.test/t/oauth2/v2.0/token", "app", "hidden~secret", "https://scope.test/.default"
+)
+
+
+class Cloud:
+    """Entra and Azure: tokens ``t1``, ``t2``…, of which Azure refuses the first ``refuses``."""
+
+    def __init__(self, refuses: int = 0) -> None:
+        self.forms: list[bytes] = []
+        self.calls: list[UpstreamRequest] = []
+        self._refuses = refuses
+
+    async def post(self, request: UpstreamRequest) -> UpstreamAnswer:
+        if request.url == ENTRA.token_url:
+            self.forms.append(request.body)
+            return Answer(b'{"access_token": "t%d", "expires_in": 3599}' % len(self.forms))
+        self.calls.append(request)
+        return Answer(b"{}", status=401 if len(self.calls) <= self._refuses else 200)
+
+
+async def test_an_application_is_proven_by_a_token_and_no_key() -> None:
+    cloud = Cloud()
+    provider = AzureProvider(ProviderAccess("azure", "azure", BASE, None, None, entra=ENTRA), cloud)
+    for _ in range(2):
+        await provider.send(UpstreamCall("m", b"{}", [("traceparent", "00-1")], 2.5, lambda: None))
+    assert [request.headers for request in cloud.calls] == [
+        [("content-type", "application/json"), ("authorization", "Bearer t1"), ("traceparent", "00-1")]
+    ] * 2
+    (form,) = cloud.forms
+    assert dict(parse_qsl(form.decode())) == {
+        "grant_type": "client_credentials",
+        "client_id": "app",
+        "client_secret": "hidden~secret",
+        "scope": "https://scope.test/.default",
+    }
+    assert "hidden" not in repr(ENTRA)
+
+
+@pytest.mark.parametrize(("refuses", "status", "sent"), [(1, 200, 2), (2, 401, 2)])
+async def test_a_token_that_azure_refuses_is_replaced_once(refuses: int, status: int, sent: int) -> None:
+    cloud = Cloud(refuses)
+    provider = AzureProvider(ProviderAccess("azure", "azure", BASE, None, None, entra=ENTRA), cloud)
+    answer = await provider.send(UpstreamCall("m", b"{}", [], 1.0, lambda: None))
+    assert (answer.status, len(cloud.calls), len(cloud.forms)) == (status, sent, 2)

@@ -7,7 +7,7 @@ import pytest
 from tollway.contract.snapshot import OPERATIONS, ProviderAccess, ProviderKind
 from tollway.proxy.providers.presets import PRESETS, host_of, preset_of
 
-OWN_DIALECT = {"anthropic", "google", "bedrock"}
+OWN_DIALECT = {"anthropic", "google", "vertex", "bedrock"}
 
 
 def access(kind: ProviderKind, base_url: str = "http://127.0.0.1:9/v1") -> ProviderAccess:

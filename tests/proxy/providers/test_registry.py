@@ -10,6 +10,7 @@ from tests.proxy.providers.test_openai import Wire
 from tollway.contract.snapshot import GoogleCredentials, ProviderAccess, ProviderKind
 from tollway.proxy.providers.anthropic.provider import AnthropicProvider
 from tollway.proxy.providers.azure import AzureProvider
+from tollway.proxy.providers.bedrock.provider import BedrockProvider
 from tollway.proxy.providers.google.provider import GoogleProvider
 from tollway.proxy.providers.openai import OpenAIProvider
 from tollway.proxy.providers.registry import open_providers
@@ -21,6 +22,7 @@ CLASSES: dict[str, type] = {
     "anthropic": AnthropicProvider,
     "azure": AzureProvider,
     "google": GoogleProvider,
+    "bedrock": BedrockProvider,
     "simulator": SimulatorProvider,
     "vertex": GoogleProvider,
 }

@@ -76,6 +76,27 @@ async def test_a_stream_is_said_as_it_comes_and_nothing_is_said_in_vain() -> Non
         assert all(heard)
 
 
+class Digits:
+    """A framing in which every digit is a payload."""
+
+    def feed(self, chunk: bytes) -> list[bytes]:
+        if chunk == b"x":
+            raise ValueError("no digit")
+        return [bytes([digit]) for digit in chunk]
+
+    def finish(self) -> list[bytes]:
+        return [b"9"]
+
+
+async def test_a_stream_may_be_framed_in_another_way() -> None:
+    answer = await TranslatedAnswer.begin(Answer(b"12", b"0"), Echo(), stream=True, warnings=(), framing=Digits())
+    assert await said(answer) == [b"data: 1\n\ndata: 2\n\n", b"data: 9\n\n" + DONE]
+    answer = await TranslatedAnswer.begin(Answer(b"1", b"x"), Echo(), stream=True, warnings=(), framing=Digits())
+    assert await answer.piece() == b"data: 1\n\n"
+    with pytest.raises(UpstreamBroken):
+        await answer.piece()
+
+
 async def test_a_stream_that_is_cut_has_no_end() -> None:
     assert await said(await begin(Answer(b"data: 1\n\n"), stream=True)) == [b"data: 1\n\n"]
 

@@ -5,6 +5,7 @@ import pytest
 from tests.proxy.edge import Client, arrive
 from tests.proxy.usage.test_journal import row
 
+from tollway.contract.usage import Outcome
 from tollway.proxy.exchange import Relayed, Settled
 from tollway.proxy.relay.respond import respond
 
@@ -45,3 +46,12 @@ async def test_of_a_stream_only_the_end_is_left(cost_picousd: int | None) -> Non
     client = Client()
     await respond(settled(client, streamed=True, cost_picousd=cost_picousd))
     assert (client.starts, client.body, client.ends) == ([], b"the end", 1)
+
+
+@pytest.mark.parametrize(("outcome", "ends"), [("ok", 1), ("cut", 0), ("timeout", 0)])
+async def test_bytes_that_were_cut_are_left_without_their_end(outcome: Outcome, ends: int) -> None:
+    client = Client()
+    given = settled(client, streamed=True)
+    given.relayed.arrival.connection.is_opaque = True
+    await respond(Settled(msgspec.structs.replace(given.relayed, outcome=outcome), given.row))
+    assert client.ends == ends

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from tests.fakes.scripts import completion, deltas
 from tests.fakes.telemetry import Recording, counted
@@ -422,3 +423,16 @@ async def test_the_most_tokens_at_the_highest_price_still_have_their_row(books: 
 def test_progress_is_empty_until_the_call_has_left() -> None:
     assert Progress().dispatched_at_us is None
     assert dispatched().dispatched_at_us is not None
+
+
+@pytest.mark.parametrize("price", [None, PRICE])
+async def test_a_moderation_that_tells_no_usage_is_free(books: Books, price: Price | None) -> None:
+    admitted = books.admitted()
+    body = b'{"model": "m", "input": "Is this all right?"}'
+    moderation = msgspec.structs.replace(admitted, request=chat.read_request(body, "moderations"))
+    with books.keeper.account(moderation) as account:
+        leave(account, route("m", target(price=price)))
+        account.progress.answer = chat.read_answer(b'{"results": []}', "moderations")
+        row = await settle(account, moderation)
+    assert (row.prompt_tokens, row.completion_tokens, row.cost_picousd) == (0, 0, 0)
+    assert books.used()["tokens"] == 0

@@ -88,8 +88,10 @@ class Conversation:
             say(self._assistant(), item)
         elif role == "user":
             self._put(Turn(role="user", content=content_of(item, "content")))
-        elif role in ("system", "developer"):  # the same to OpenAI, and many others know but one of them
+        elif role == "system":
             self._put(Turn(role="system", content=instruction_of(item)))
+        elif role == "developer":
+            self._put(Turn(role="developer", content=instruction_of(item)))
         else:
             raise refusal(item.at("role"), "A role is one of 'user', 'assistant', 'system' and 'developer'.")
 

@@ -5,17 +5,19 @@ a provider once its first byte has left. A client that hangs up cancels the call
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import msgspec
 
-from tollway.contract.snapshot import Operation, Timeouts
+from tollway.contract.snapshot import Operation, Target, Timeouts
 from tollway.errors import InvalidRequest, UpstreamError, UpstreamTimeout
 from tollway.proxy.causes import Fault
 from tollway.proxy.deadline import Deadline
 from tollway.proxy.dialects.port import Writer
 from tollway.proxy.exchange import Called, Planned, Progress, UpstreamAnswer
-from tollway.proxy.providers.port import Provider, UpstreamCall
+from tollway.proxy.providers.capabilities import Takes, takes_of
+from tollway.proxy.providers.port import Provider, TokenCounter, UpstreamCall
+from tollway.proxy.providers.presets import PRESETS
 
 STREAM_FIRST_TOKEN_S = 60.0
 """How long a stream's first piece may take where the route does not say."""
@@ -59,16 +61,7 @@ class Caller:
         timeouts = planned.route.timeouts
         strict = arrival.headers.get(STRICT) == b"true"
         asked = await self._asked(planned, provider, strict=strict)
-        outgoing = UpstreamCall(
-            target.model,
-            asked.body,
-            [(name.decode(), text.decode("latin-1")) for name in PASSED_ON if (text := arrival.headers.get(name))],
-            timeouts.connect_s,
-            progress.sent,
-            strict=strict,
-            operation=asked.operation,
-            is_translated=asked.writer is not None,
-        )
+        outgoing = self._outgoing(planned, asked, progress.sent, strict=strict)
         task = arrival.connection.task
         now = task.get_loop().time()
         deadline = now + timeouts.total_s
@@ -115,6 +108,39 @@ class Caller:
             field = hubbed.warnings[0]
             raise InvalidRequest(f"The provider does not take '{field}'.", param=field)
         return _Asked(hubbed.body, "chat", dialect.writer(request.body, planned.route.alias), hubbed.warnings)
+
+    async def count(self, planned: Planned) -> int | None:
+        """How many tokens the prompt has, by the provider's own count; ``None`` where it has none, or none now.
+
+        Raises:
+            InvalidRequest: it can't be said in the provider's terms; nothing was sent.
+        """
+        provider = self._providers[planned.target.provider.name]
+        if not isinstance(provider, TokenCounter):
+            return None
+        asked = await self._asked(planned, provider, strict=False)
+        try:
+            return await provider.count_tokens(self._outgoing(planned, asked, lambda: None, strict=False))
+        except UpstreamError:
+            return None  # a count of our own is better than none, and says that it is one
+
+    def _outgoing(self, planned: Planned, asked: "_Asked", sent: Callable[[], None], *, strict: bool) -> UpstreamCall:
+        headers = planned.arrival.headers
+        return UpstreamCall(
+            planned.target.model,
+            asked.body,
+            [(name.decode(), text.decode("latin-1")) for name in PASSED_ON if (text := headers.get(name))],
+            planned.route.timeouts.connect_s,
+            sent,
+            strict=strict,
+            operation=asked.operation,
+            is_translated=asked.writer is not None,
+            takes=self._takes(planned.target, asked),
+        )
+
+    def _takes(self, target: Target, asked: "_Asked") -> Takes | None:
+        """What a request is held to: nothing, where an OpenAI-like provider gets the client's own chat."""
+        return None if asked.writer is None and target.provider.kind in PRESETS else takes_of(target)
 
     async def _begin(self, provider: Provider, outgoing: UpstreamCall, progress: Progress) -> "BegunAnswer":
         answer = await provider.send(outgoing)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from tollway.contract.snapshot import OPERATIONS, Operation, ProviderAccess
 from tollway.proxy.exchange import UpstreamAnswer
+from tollway.proxy.media.fetch import Fetcher
 from tollway.proxy.providers.openai_faults import OpenAIFaults
 from tollway.proxy.providers.port import Transport, UpstreamCall, UpstreamRequest
 from tollway.proxy.providers.presets import GOOGLES_DOOR, PRESETS, host_of, preset_of
@@ -33,10 +34,11 @@ _COHERES_DOOR = "/compatibility/v1"
 
 
 class OpenAIProvider:
-    """One such provider."""
+    """One such provider. ``media`` fetches images and documents for models that take no addresses."""
 
-    def __init__(self, access: ProviderAccess, transport: Transport) -> None:
+    def __init__(self, access: ProviderAccess, transport: Transport, media: Fetcher | None = None) -> None:
         self._transport = transport
+        self._media = media
         self.speaks = OPERATIONS[access.kind] & PATHS.keys()
         self._urls = {operation: access.base_url + path for operation, path in PATHS.items()}
         if access.kind == "cohere":
@@ -56,7 +58,7 @@ class OpenAIProvider:
             InvalidRequest: in strict mode, a field that this provider can't take.
         """
         headers = self._headers + known(call.headers) if call.headers else self._headers
-        body, lost = await worded(call, self._preset, keeps_extra=self._keeps_extra)
+        body, lost = await worded(call, self._preset, keeps_extra=self._keeps_extra, media=self._media)
         answer = await self._transport.post(
             UpstreamRequest(self._urls[call.operation], headers, body, call.connect_s, call.sent, self._faults)
         )

@@ -1,13 +1,14 @@
 """The port: what the gateway needs of a provider, and what an HTTP transport does for most of them."""
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
 from tollway.contract.snapshot import Operation
 from tollway.proxy.causes import Fault, cause_of
 from tollway.proxy.exchange import UpstreamAnswer
+from tollway.proxy.providers.capabilities import Takes
 
 
 class UpstreamCall(msgspec.Struct, frozen=True):
@@ -28,6 +29,9 @@ class UpstreamCall(msgspec.Struct, frozen=True):
     """What the provider is asked for: the client's operation, or ``chat`` where the body is the hub's."""
     is_translated: bool = False
     """Whether the body was made of another dialect: then it may hold the hub's extensions (``wire.hub``)."""
+    takes: Takes | None = None
+    """What the target takes of a translated request; ``None``: nothing is known that the provider does not know
+    itself."""
 
 
 Header = Callable[[str], str | None]
@@ -73,6 +77,20 @@ class Provider(Protocol):
             tollway.errors.UpstreamUnreachable: nothing was sent.
             tollway.errors.UpstreamTimeout: no connection within ``connect_s``.
             tollway.errors.UpstreamBroken: the connection died before the answer's head.
+        """
+        ...
+
+
+@runtime_checkable
+class TokenCounter(Protocol):
+    """A provider that can also count the tokens of a prompt without answering it."""
+
+    async def count_tokens(self, call: UpstreamCall) -> int:
+        """The prompt's tokens; the call's body is the hub's.
+
+        Raises:
+            tollway.errors.InvalidRequest: the request can't be said in the provider's terms; nothing was sent.
+            tollway.errors.UpstreamError: the provider can't be reached or does not count.
         """
         ...
 

@@ -64,6 +64,8 @@ class Preset(msgspec.Struct, frozen=True, kw_only=True):
     """Whether a message may bear a ``name``."""
     file_urls: bool = False
     """Whether the ``file_data`` of a document may be an address."""
+    document_urls: bool = False
+    """Whether a document is a part of type ``document_url``, as Mistral has it."""
     cache_marks: bool = False
     """Whether a part may bear ``cache_control``."""
     mends: tuple[bytes, ...] = ()
@@ -94,6 +96,7 @@ _MISTRAL = Preset(
     asks_usage=False,
     only=_MISTRALS,
     renames={"seed": "random_seed"},
+    document_urls=True,
     has_mistral_order=True,
     mends=(*_OF_OTHERS, _THOUGHT, _NEWER, b'"stream_options"', b'"seed"'),
 )

@@ -6,6 +6,7 @@ from tollway.contract.snapshot import ProviderAccess, Snapshot
 from tollway.proxy.media.fetch import Fetcher
 from tollway.proxy.providers.anthropic.provider import AnthropicProvider
 from tollway.proxy.providers.azure import AzureProvider
+from tollway.proxy.providers.bedrock.provider import BedrockProvider
 from tollway.proxy.providers.google.api import GeminiApi
 from tollway.proxy.providers.google.provider import GoogleProvider
 from tollway.proxy.providers.google.vertex import VertexApi
@@ -32,9 +33,11 @@ def _open(access: ProviderAccess, transport: Transport, media: Fetcher) -> Provi
             return GoogleProvider(GeminiApi(access, transport), media)
         case "vertex":
             return GoogleProvider(VertexApi(access, transport), media)
+        case "bedrock":
+            return BedrockProvider(access, transport, media)
         case "azure":
-            return AzureProvider(access, transport)
+            return AzureProvider(access, transport, media)
         case "simulator":
             return SimulatorProvider()
         case _:  # the others differ in address and key only
-            return OpenAIProvider(access, transport)
+            return OpenAIProvider(access, transport, media)

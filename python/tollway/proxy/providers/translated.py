@@ -47,6 +47,26 @@ class Reader(Protocol):
         ...
 
 
+class Framing(Protocol):
+    """Finds the payloads in the bytes of a stream, however it is cut. One per call."""
+
+    def feed(self, chunk: bytes) -> list[bytes]:
+        """The payloads that ``chunk`` completes.
+
+        Raises:
+            ValueError: the stream can't be read.
+        """
+        ...
+
+    def finish(self) -> list[bytes]:
+        """The stream has ended: what is left of it.
+
+        Raises:
+            ValueError: it can't have ended here.
+        """
+        ...
+
+
 class StreamFault(Exception):
     """A fault that a provider tells of inside a stream whose status was 200."""
 
@@ -61,11 +81,19 @@ class TranslatedAnswer:
     ``status`` may change with the first piece: a stream that begins with a fault was a refusal.
     """
 
-    def __init__(self, answer: UpstreamAnswer, reader: Reader, *, stream: bool, warnings: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        answer: UpstreamAnswer,
+        reader: Reader,
+        *,
+        stream: bool,
+        warnings: tuple[str, ...],
+        framing: Framing | None = None,
+    ) -> None:
         self._answer = answer
         self._reader = reader
         self._is_stream = stream and answer.status == 200
-        self._payloads = Payloads()
+        self._payloads: Framing = framing or Payloads()
         self._fault: Fault | None = None
         self._stream_fault: Fault | None = None
         self._ended = False
@@ -75,14 +103,22 @@ class TranslatedAnswer:
 
     @classmethod
     async def begin(
-        cls, answer: UpstreamAnswer, reader: Reader, *, stream: bool, warnings: tuple[str, ...]
+        cls,
+        answer: UpstreamAnswer,
+        reader: Reader,
+        *,
+        stream: bool,
+        warnings: tuple[str, ...],
+        framing: Framing | None = None,
     ) -> "TranslatedAnswer":
         """Wraps ``answer``; a refusal is read at once, since its body may say another status than its head.
+
+        ``framing`` is that of the provider's streams: server-sent events unless given.
 
         Raises:
             UpstreamBroken: the connection died in the body of a refusal.
         """
-        translated = cls(answer, reader, stream=stream, warnings=warnings)
+        translated = cls(answer, reader, stream=stream, warnings=warnings, framing=framing)
         if answer.status >= 400:
             try:
                 translated._fault = reader.fault(answer.status, await read_all(answer.piece))

@@ -97,7 +97,7 @@ def refusal(called: Called, body: bytes, fault: Fault) -> tuple[int, list[tuple[
     A body that is in the client's own dialect passes as it is, under its own status but for those that no client
     expects; any other is read and said anew. Keys are cut out, should the provider repeat one.
     """
-    secrets = (called.target.provider.api_key or "",)
+    secrets = called.target.provider.secrets
     body = cleaned_body(body, secrets)
     fault = msgspec.structs.replace(fault, message=cleaned(fault.message, secrets))
     headers = refusal_head(called, fault)

@@ -19,6 +19,7 @@ from tollway.proxy.dialects.port import Writer, refused, refused_by
 from tollway.proxy.exchange import Called, Progress, Relayed
 from tollway.proxy.pieces import read_all
 from tollway.proxy.relay.heads import head, refusal
+from tollway.proxy.relay.passage import pass_on, passes
 
 KEPT_BYTES = 256 * 1024
 """Of a stream, this much text is kept for counting, should the provider not tell its usage."""
@@ -41,6 +42,8 @@ async def relay(called: Called, progress: Progress) -> Relayed:
         UpstreamError: a whole answer could not be had. A stream that has begun never raises it: its end says so.
     """
     try:
+        if passes(called):
+            return await pass_on(called, progress)
         if called.request.stream and called.answer.status == 200 and is_event_stream(called):
             return await _stream(called, progress)
         return await _whole(called, progress)

@@ -13,6 +13,8 @@ async def respond(settled: Settled) -> None:
     connection = relayed.arrival.connection
     connection.unwatch()
     if relayed.headers is None:
+        if connection.is_opaque and relayed.outcome != "ok":
+            return  # the server cuts the connection of an answer without its end
         await connection.end(relayed.body)
         return
     headers = [*relayed.headers, (b"content-length", str(len(relayed.body)).encode())]

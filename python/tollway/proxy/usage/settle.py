@@ -190,9 +190,15 @@ class Account:
         return reader is not None and None not in (reader.usage.prompt_tokens, reader.usage.completion_tokens)
 
     def _is_free(self, outcome: Outcome) -> bool:
-        """Refused or failed before any of the answer: providers bill nothing for it."""
+        """Refused or failed before any of the answer, or a moderation: providers bill nothing for it."""
+        if self._admitted.request.operation == "moderations":
+            return True
         delivered = self.progress.reader is not None and self.progress.reader.has_content
         return outcome == "error" and not delivered
+
+    def _unpriced(self) -> int | None:
+        """The cost where no price is known: what is given away costs nothing all the same."""
+        return 0 if self._admitted.request.operation == "moderations" and not self._is_told() else None
 
     def _write(self, used: Tokens, outcome: Outcome) -> UsageRow:
         reservation = self._admitted.reservation
@@ -225,7 +231,7 @@ class Account:
             cached_tokens=used.cached,
             cache_write_tokens=used.cache_write,
             reasoning_tokens=used.reasoning,
-            cost_picousd=None if price is None else _cost(price, used),
+            cost_picousd=self._unpriced() if price is None else _cost(price, used),
             price_version=None if price is None else price.version,
             usage_source=used.source,
             outcome=outcome,

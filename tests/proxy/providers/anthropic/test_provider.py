@@ -2,6 +2,7 @@
 
 import json
 
+import msgspec
 import pytest
 from tests.fakes.records import needs_records, payloads, records, replay
 from tests.fakes.upstream import FakeUpstream
@@ -11,6 +12,7 @@ from tollway.contract.snapshot import Operation, ProviderAccess
 from tollway.errors import InvalidRequest
 from tollway.proxy.exchange import UpstreamAnswer
 from tollway.proxy.providers.anthropic.provider import AnthropicProvider
+from tollway.proxy.providers.capabilities import Takes
 from tollway.proxy.providers.http import HttpTransport
 from tollway.proxy.providers.port import UpstreamCall, UpstreamRequest
 
@@ -95,6 +97,15 @@ async def test_in_strict_mode_nothing_is_sent_that_would_lose_a_field() -> None:
     with pytest.raises(InvalidRequest):
         await provider(wire).send(a_call(strict=True))
     assert wire.requests == []
+
+
+async def test_what_the_operator_says_of_a_model_is_kept_to() -> None:
+    wire = Wire(Answer(json.dumps(WHOLE).encode()))
+    call = msgspec.structs.replace(a_call(), takes=Takes(max_output_tokens=5, seed=False))
+    answer = await provider(wire).send(call)
+    assert answer.warnings == ("seed",)
+    with pytest.raises(InvalidRequest):
+        await provider(wire).send(msgspec.structs.replace(call, strict=True))
 
 
 async def test_a_large_request_is_mapped_as_a_small_one() -> None:

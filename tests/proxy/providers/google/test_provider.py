@@ -4,6 +4,7 @@ import base64
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from tests.fakes.media import ServedMedia
 from tests.proxy.edge import Answer
@@ -12,6 +13,7 @@ from tollway.contract.snapshot import ProviderAccess
 from tollway.errors import InvalidRequest
 from tollway.proxy.exchange import UpstreamAnswer
 from tollway.proxy.media.fetch import Fetched
+from tollway.proxy.providers.capabilities import Takes
 from tollway.proxy.providers.google.api import GeminiApi
 from tollway.proxy.providers.google.provider import GoogleProvider
 from tollway.proxy.providers.port import UpstreamCall, UpstreamRequest
@@ -125,6 +127,12 @@ async def test_a_whole_answer_comes_back_as_a_chat_completion_with_its_warnings(
     completion = json.loads(body)
     assert completion["object"] == "chat.completion"
     assert completion["choices"][0]["message"]["content"] == "Hello"
+
+
+async def test_what_the_operator_says_of_a_model_is_kept_to() -> None:
+    asked = msgspec.structs.replace(call(seed=7, made_up=1), takes=Takes(seed=False))
+    answer, _ = await answered(Answer(json.dumps(SAID).encode()), asked)
+    assert answer.warnings == ("seed", "made_up")
 
 
 async def test_a_stream_comes_back_as_chat_chunks() -> None:

@@ -16,6 +16,7 @@ from tollway.proxy.exchange import UpstreamAnswer
 from tollway.proxy.providers.anthropic.answer import AnthropicReader
 from tollway.proxy.providers.anthropic.faults import AnthropicFaults
 from tollway.proxy.providers.anthropic.request import map_request
+from tollway.proxy.providers.fit import held
 from tollway.proxy.providers.port import Transport, UpstreamCall, UpstreamRequest
 from tollway.proxy.providers.translated import INLINE_BYTES, TranslatedAnswer
 
@@ -86,6 +87,7 @@ def _prepare(call: UpstreamCall, asked: list[str]) -> _Prepared:
     body = msgspec.json.decode(call.body)
     if not isinstance(body, dict):
         raise InvalidRequest("The body must be a JSON object.")
+    body, lost = held(body, call.takes, strict=call.strict)
     mapped = map_request(body, call.model, strict=call.strict, has_beta=bool(asked))
     betas = asked + [beta for beta in mapped.betas if not any(beta in each for each in asked)]
-    return _Prepared(msgspec.json.encode(mapped.body), "stream" in mapped.body, mapped.warnings, betas)
+    return _Prepared(msgspec.json.encode(mapped.body), "stream" in mapped.body, (*lost, *mapped.warnings), betas)

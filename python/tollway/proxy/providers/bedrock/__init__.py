@@ -1,0 +1,1 @@
+"""Amazon Bedrock's Converse, for clients of OpenAI's chat dialect."""

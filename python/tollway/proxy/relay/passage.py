@@ -1,0 +1,253 @@
+"""Passage of what is no chat: sound, subtitles, and the event streams of images, speech and transcripts.
+
+In: an answer that has begun. Out: the same, all but its end. Every byte leaves as it came, when it came; nothing is
+held but the last event of a stream, which waits for settlement. What is cut must not look complete: a stream ends in
+an error event then, and bytes end without the end that HTTP gives them.
+"""
+
+import asyncio
+
+import msgspec
+
+from tollway._native import chat
+from tollway._native.sse import Payloads, Relay
+from tollway.contract.snapshot import Operation
+from tollway.contract.usage import Outcome
+from tollway.errors import GatewayError, UpstreamBroken, UpstreamTimeout
+from tollway.proxy.deadline import Deadline
+from tollway.proxy.dialects.port import refused
+from tollway.proxy.exchange import Called, Progress, Relayed
+from tollway.proxy.relay.heads import head, refusal
+
+PASSAGES = frozenset[Operation]({"images", "image_edits", "speech", "transcriptions", "translations"})
+"""What may be answered with something else than JSON or a stream of chat."""
+
+MOST_EVENT_BYTES = 64 * 1024 * 1024
+"""As large as a whole answer: the last event of an image's stream holds the image."""
+
+KEPT_BYTES = 256 * 1024
+"""Of a transcript, this much text is kept for counting, should the provider not tell its usage."""
+
+INLINE_BYTES = 128 * 1024
+"""Larger events are read off the event loop."""
+
+LINGER_S = 0.1
+"""After a stream's last event its end is awaited this long, so that the connection can be used again."""
+
+_LAST = frozenset({"image_generation.completed", "image_edit.completed", "speech.audio.done", "transcript.text.done"})
+"""The types of the events that end a stream and tell its usage."""
+
+_BLANK_LINES = (b"\n\n", b"\n\r\n", b"\r\r")
+
+_DONE = b"[DONE]"
+"""How vLLM ends the stream of a transcript."""
+
+
+def passes(called: Called) -> bool:
+    """Whether the answer is none that is read whole, as JSON."""
+    if called.asked not in PASSAGES or called.answer.status != 200:
+        return False
+    kind = called.answer.header("content-type") or "application/json"
+    return "json" not in kind.partition(";")[0].lower()
+
+
+async def pass_on(called: Called, progress: Progress) -> Relayed:
+    """Passes the answer on, but for its end.
+
+    Raises:
+        UpstreamError: nothing of it could be had. An answer that has begun never raises it: its end says so.
+    """
+    kind = called.answer.header("content-type") or ""
+    passage = _Events(called, progress) if kind.startswith("text/event-stream") else _Bytes(called, progress)
+    fault: GatewayError | None = None
+    try:
+        await passage.run()
+    except (UpstreamTimeout, UpstreamBroken) as error:
+        if not called.arrival.connection.committed:
+            raise
+        fault = error
+    return await passage.relayed(fault)
+
+
+class _Bytes:
+    """Sound or plain text on its way: no event can tell of a fault, so what is cut is left without its end.
+
+    The head leaves with the first piece: before it, a fault is a refusal with a status.
+    """
+
+    is_opaque = True
+
+    def __init__(self, called: Called, progress: Progress) -> None:
+        self._called = called
+        self._progress = progress
+        self.is_over = False
+        """Whether nothing more is to come, though the provider may not have ended its answer."""
+
+    async def run(self) -> None:
+        """Passes pieces on until the answer's end or death, within the route's timeouts."""
+        called = self._called
+        task = called.arrival.connection.task
+        loop, idle_s = task.get_loop(), called.route.timeouts.idle_s
+        try:
+            with Deadline(task, min(loop.time() + idle_s, called.deadline)) as limit:
+                while (piece := await called.answer.piece()) is not None:
+                    limit.move(called.deadline)  # a client that reads slowly is not the provider's silence
+                    await self.take(piece)
+                    limit.move(min(loop.time() + (LINGER_S if self.is_over else idle_s), called.deadline))
+        except TimeoutError:
+            if self.is_over:
+                return
+            stalled = loop.time() < called.deadline
+            message = "The provider's answer stalled." if stalled else "The provider did not finish its answer in time."
+            raise UpstreamTimeout(message, inside="idle timeout" if stalled else "total timeout") from None
+
+    async def take(self, piece: bytes) -> None:
+        """A piece has arrived."""
+        await self._send(piece)
+
+    async def relayed(self, fault: GatewayError | None) -> Relayed:
+        """The passage is over; ``fault`` says why too early. An empty answer is one, too."""
+        await self._send(b"")
+        return Relayed(self._called.arrival, 200, None, b"", "ok" if fault is None else _outcome(fault))
+
+    async def _send(self, piece: bytes) -> None:
+        connection = self._called.arrival.connection
+        if not connection.committed:
+            self._progress.first_piece_ns = self._called.arrival.timing.elapsed_ns()
+            connection.is_opaque = self.is_opaque
+            await connection.start(200, head(self._called))
+        if piece:
+            await connection.piece(piece)
+
+
+class _Event(msgspec.Struct):
+    """What of an event is read here."""
+
+    type: str = ""
+    delta: str = ""
+
+
+class _Whole:
+    """Cuts the bytes of a stream behind its blank lines, so that what has left is whole events."""
+
+    def __init__(self) -> None:
+        self._held = bytearray()
+
+    def feed(self, piece: bytes) -> bytes:
+        """What may leave.
+
+        Raises:
+            UpstreamBroken: an event is beyond the bound.
+        """
+        start = max(0, len(self._held) - 2)
+        self._held += piece
+        ends = [at + len(blank) for blank in _BLANK_LINES if (at := self._held.rfind(blank, start)) >= 0]
+        if not ends:
+            if len(self._held) > MOST_EVENT_BYTES:
+                raise _too_large(None)
+            return b""
+        ready = bytes(self._held[: max(ends)])
+        del self._held[: len(ready)]
+        return ready
+
+    def finish(self) -> bytes:
+        """What is left at the end, with the blank line that it lacks."""
+        rest, self._held = bytes(self._held), bytearray()
+        return rest + b"\n\n" if rest.strip() else rest
+
+
+class _Events(_Bytes):
+    """A stream of events that say in ``type`` what they are. Whole events pass, their frames as they came."""
+
+    is_opaque = False
+
+    def __init__(self, called: Called, progress: Progress) -> None:
+        super().__init__(called, progress)
+        self._payloads = Payloads(MOST_EVENT_BYTES)
+        self._heard = Relay(False, KEPT_BYTES)
+        progress.reader = self._heard
+        self._whole = _Whole()
+        self._last = b""
+        self._error: bytes | None = None
+        self._is_typed = False
+        self._is_done = False
+        self._lasts = 0
+
+    async def take(self, piece: bytes) -> None:
+        """Passes on the events that are whole; the last one waits for the end, or for another."""
+        if self._failed():
+            return  # nothing that comes behind an error is worth anything
+        try:
+            payloads = self._payloads.feed(piece)
+        except ValueError as error:
+            raise _too_large(error) from None
+        await self._hear(payloads)
+        if self._failed() and not self._called.arrival.connection.committed:
+            return
+        ready = self._whole.feed(piece)
+        if self._is_done:
+            self._last += ready
+        elif ready:
+            last, self._last = self._last, b""
+            await self._send(last + ready)
+
+    async def relayed(self, fault: GatewayError | None) -> Relayed:
+        """With the last event; the end of a stream that lacks it says so."""
+        called = self._called
+        if fault is None:
+            await self._hear(self._payloads.finish())
+            if self._is_done or not self._is_typed:  # else it is half an event
+                self._last += self._whole.finish()
+        if self._error is not None and not called.arrival.connection.committed:
+            told = called.answer.event_fault(self._error)
+            return Relayed(called.arrival, *refusal(called, self._error, told), "error")
+        await self._send(b"")
+        if self._error is not None:
+            return Relayed(called.arrival, 200, None, self._last, "error")
+        if self._is_done or (fault is None and not self._is_typed):
+            return Relayed(called.arrival, 200, None, self._last, "ok")
+        if fault is None:
+            fault = UpstreamBroken("The provider's answer was cut before its end.")
+        said = called.arrival.dialect.fault_event(refused(fault, called.arrival.request_id))
+        return Relayed(called.arrival, 200, None, self._last + said, _outcome(fault))
+
+    def _failed(self) -> bool:
+        return self._error is not None
+
+    async def _hear(self, payloads: list[bytes]) -> None:
+        for payload in payloads:
+            if len(payload) < INLINE_BYTES:
+                self._enter(payload)
+            else:
+                await asyncio.to_thread(self._enter, payload)
+
+    def _enter(self, payload: bytes) -> None:
+        """Learns from an event what settlement needs."""
+        if payload.strip() == _DONE:
+            self._is_done = self.is_over = True
+            return
+        try:
+            event = msgspec.json.decode(payload, type=_Event)
+            answer = chat.read_answer(payload, self._called.asked)
+        except (ValueError, RecursionError):
+            return  # not ours to judge: it passes
+        self._is_done = event.type in _LAST
+        self._is_typed = self._is_typed or bool(event.type)
+        if answer.error or event.type == "error":
+            self._error = payload
+            self.is_over = True
+        elif self._is_done:
+            self._lasts += 1
+            self.is_over = self._lasts >= self._called.request.n
+            self._progress.answer = answer
+        elif event.type == "transcript.text.delta":
+            said = msgspec.json.encode({"choices": [{"delta": {"content": event.delta}}]})
+            self._heard.feed(b"data: " + said + b"\n\n")  # counted as if chat had said it, should no usage come
+
+
+def _too_large(error: Exception | None) -> UpstreamBroken:
+    return UpstreamBroken("The provider sent an event that is too large.", inside=type(error).__name__)
+
+
+def _outcome(fault: GatewayError) -> Outcome:
+    return "timeout" if isinstance(fault, UpstreamTimeout) else "cut"
