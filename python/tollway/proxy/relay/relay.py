@@ -127,6 +127,7 @@ class _Stream:
         self._called = called
         self._progress = progress
         self._reader = reader
+        self._why = ""
         self.is_lost = False
         """Whether the client lacks a part that its dialect could not say, however well the hub's stream ended."""
 
@@ -146,6 +147,7 @@ class _Stream:
                     if ready:
                         limit.move(called.deadline)  # a client that reads slowly is not the provider's silence
                         await self._send(ready)
+                    self._check()
                     if reader.done or reader.failed:
                         return await _linger(called)
                     limit.move(min(loop.time() + idle_s, called.deadline))
@@ -156,6 +158,12 @@ class _Stream:
         rest = reader.finish() if called.writer is None else self._said(called.writer, reader.finish_payloads())
         if rest:
             await self._send(rest)
+        self._check()
+
+    def _check(self) -> None:
+        if self.is_lost:
+            message = "The provider sent an event that could not be understood."
+            raise UpstreamBroken(message, inside=self._why)
 
     def _ready(self, piece: bytes) -> bytes:
         """What of ``piece`` may go to the client now."""
@@ -173,14 +181,15 @@ class _Stream:
         await connection.piece(ready)
 
     def _said(self, writer: Writer, payloads: Sequence[bytes]) -> bytes:
-        """The hub's events in the client's dialect."""
+        """The hub's events in the client's dialect: all that come before one that can't be said."""
+        said: list[bytes] = []
         try:
-            return b"".join([writer.event(payload) for payload in payloads])
+            for payload in payloads:
+                said.append(writer.event(payload))
         except ValueError as error:
             self.is_lost = True
-            raise UpstreamBroken(
-                "The provider sent an event that could not be understood.", inside=_kind(error)
-            ) from None
+            self._why = _kind(error)
+        return b"".join(said)
 
 
 def _kind(error: Exception) -> str:
