@@ -127,8 +127,9 @@ def support_matrix() -> str:
         "",
         "How a client's call reaches a provider. *passes*: client and provider speak the same dialect, and the body is",
         "passed on with only the model's name and what has to be put right for the provider changed.",
-        "*translated*: it is said in the provider's dialect, whole or as a stream, and so is the answer. A dash: it",
-        "can't be asked there.",
+        "*translated*: it is said in the provider's dialect, whole or as a stream, and so is the answer.",
+        "*counted*: the provider counts a translated request where it can, else its tokens are counted here. A dash:",
+        "it can't be asked there.",
         "",
         "`chat` is `/v1/chat/completions`, `messages` and `count_tokens` are Anthropic's, `responses` is OpenAI's.",
         "Rerank, images, audio and moderations are built from the providers' published schemas; no recorded call",
@@ -143,7 +144,8 @@ def support_matrix() -> str:
         "A translated request is held to what its target takes. What it can't take is dropped and named in",
         "`x-tollway-warnings` (`dropped:seed`); with `x-tollway-strict: true` the request is refused with 400 instead.",
         "A model that no row knows takes everything, and its provider says what it does not. `takes`, beside a target",
-        "in the configuration, overrules the table. `anthropic` and `google` read more off the model's name.",
+        "in the configuration, overrules the table. `anthropic`, `google`, `vertex` and `bedrock` read more off the",
+        "model's name.",
         "",
         "| kind | " + " | ".join(_SHOWN.values()) + " |",
         "|---|" + "---|" * len(_SHOWN),
@@ -163,6 +165,8 @@ def _way(kind: ProviderKind, operation: Operation) -> str:
     if not serves(kind, operation):
         return _NONE
     is_own = operation in OPERATIONS[kind] and (operation not in ("chat", "embeddings") or kind in PRESETS)
+    if operation == "count_tokens" and not is_own:
+        return "counted"
     return "passes" if is_own else "translated"
 
 

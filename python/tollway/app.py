@@ -191,6 +191,7 @@ async def build(
         Route("/v1/responses", boundary(hallway.serve, "POST", "responses")),
         *(Route(path, boundary(hallway.serve, "POST", operation)) for path, operation in DOORS),
         Route("/v1/models", boundary(ModelList(authenticator).serve, "GET")),
+        Route("/v1/models/{model:path}", boundary(ModelList(authenticator).serve, "GET")),
         *health.routes(health_of, exposition, serve_metrics=settings.telemetry.metrics),
         *control.routes(pool, log, lambda: declared),
         Route("/{path:path}", NothingHere(identities)),

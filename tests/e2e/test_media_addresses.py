@@ -4,6 +4,7 @@ import base64
 from collections.abc import Iterator
 from typing import Any
 
+import httpx2
 import openai
 import pytest
 from openai import OpenAI
@@ -81,8 +82,14 @@ def gateway(start: Start, upstream: FakeUpstream, files: FakeUpstream) -> Gatewa
     base = upstream.base_url.removesuffix("/v1")
     return start(
         media={"allow": [f"127.0.0.1:{files.port}"]},
-        providers={"theirs": {"kind": "google", "base_url": base, "api_key": "google-canary-0123456789"}},
-        models={"m": {"targets": [{"provider": "theirs", "model": "gemini-x"}]}},
+        providers={
+            "google": {"kind": "google", "base_url": base, "api_key": "google-canary-0123456789"},
+            "amazon": {"kind": "bedrock", "base_url": base, "region": "eu-west-1", "api_key": "aws-canary-0123456789"},
+        },
+        models={
+            "m": {"targets": [{"provider": "google", "model": "gemini-x"}]},
+            "n": {"targets": [{"provider": "amazon", "model": "anthropic.claude-sonnet-4-5-20250929-v1:0"}]},
+        },
     )
 
 
@@ -118,6 +125,43 @@ def test_no_address_of_a_client_leads_to_a_private_host(
             assert "127.0.0.1" not in caught.value.message
     assert upstream.hits == 0
     assert gateway.rows() == []
+
+
+def messages(model: str, url: str) -> Iterator[dict[str, Any]]:
+    """Images and documents as clients of Messages name them, also inside a tool's result."""
+    source = {"type": "url", "url": url}
+    for block in ({"type": "image", "source": source}, {"type": "document", "source": source}):
+        yield {"model": model, "max_tokens": 9, "messages": [{"role": "user", "content": [block]}]}
+    used = {"type": "tool_use", "id": "t1", "name": "look", "input": {}}
+    seen = {"type": "tool_result", "tool_use_id": "t1", "content": [{"type": "image", "source": source}]}
+    turns = [("user", [{"type": "text", "text": "Look."}]), ("assistant", [used]), ("user", [seen])]
+    tool = {"name": "look", "input_schema": {"type": "object"}}
+    told = [{"role": role, "content": content} for role, content in turns]
+    yield {"model": model, "max_tokens": 9, "messages": told, "tools": [tool]}
+
+
+def responses(model: str, url: str) -> Iterator[dict[str, Any]]:
+    """The same, as clients of Responses name them."""
+    for part in ({"type": "input_image", "image_url": url}, {"type": "input_file", "file_url": url}):
+        yield {"model": model, "input": [{"role": "user", "content": [part]}]}
+
+
+@pytest.mark.parametrize("model", ["m", "n"])
+def test_no_dialect_and_no_provider_opens_a_way(
+    gateway: Gateway, canary: FakeUpstream, upstream: FakeUpstream, model: str
+) -> None:
+    headers = {"authorization": f"Bearer {KEY}", "anthropic-version": "2023-06-01"}
+    with httpx2.Client(base_url=gateway.base_url, headers=headers, timeout=30) as plain:
+        for shape in BAD:
+            url = shape.format(port=canary.port)
+            asked = [("/messages", body) for body in messages(model, url)]
+            asked += [("/messages/count_tokens", body) for body in messages(model, url)] if model == "m" else []
+            asked += [("/responses", body) for body in responses(model, url)]
+            for path, body in asked:
+                answer = plain.post(path, json=body)
+                assert answer.status_code == 400, (path, url, answer.text)
+                assert "127.0.0.1" not in answer.text
+    assert upstream.hits == 0
 
 
 def test_a_redirect_of_a_trusted_host_is_not_followed(

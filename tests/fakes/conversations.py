@@ -466,3 +466,29 @@ def read_chat(body: dict[str, Any]) -> list[Said]:
         for call in turn.get("tool_calls") or []:
             said.append(Said(role, "call", (call["function"]["name"], json.loads(call["function"]["arguments"]))))
     return said
+
+
+def read_bedrock(body: dict[str, Any]) -> list[Said]:
+    """What a request to Bedrock's Converse says."""
+    said = [Said("system", "text", block["text"]) for block in body.get("system", []) if "text" in block]
+    for turn in body["messages"]:
+        for block in turn["content"]:
+            said += _of_converse(turn["role"], block)
+    return said
+
+
+def _of_converse(role: str, block: dict[str, Any]) -> list[Said]:
+    match block:
+        case {"text": text}:
+            return [Said(role, "text", text)]
+        case {"toolUse": {"name": name, "input": arguments}}:
+            return [Said(role, "call", (name, arguments))]
+        case {"image": {"format": form, "source": {"bytes": data}}}:
+            return [Said(role, f"image/{form}", data)]
+        case {"document": {"format": form, "source": {"bytes": data}}}:
+            return [Said(role, f"application/{form}", data)]
+        case {"toolResult": {"content": content}}:
+            inner = [said for each in content for said in _of_converse(role, each)]
+            return [Said(role, "result", each.what) if each.kind == "text" else each for each in inner]
+        case _:
+            return []

@@ -44,6 +44,9 @@ NATIVE = {"chat": "chat", "messages": "messages", "responses": "responses"}
 CHAT_ONLY = "chat-only"
 """The alias of a provider that has no Responses API."""
 
+UNPRICED = "unpriced"
+"""An alias without a price, of the kind ``openai``."""
+
 KEY_OF_PROVIDER = "sk-upstream-canary-0123456789"
 PRICE = {"input_per_1m": 1000, "output_per_1m": 2000}
 
@@ -51,8 +54,9 @@ PRICE = {"input_per_1m": 1000, "output_per_1m": 2000}
 class Replaying:
     """The gateway and its upstream, with a model for each provider of the records, named after it."""
 
-    def __init__(self, dsn: str, directory: Path) -> None:
+    def __init__(self, dsn: str, directory: Path, *, price: Mapping[str, float] | None = None) -> None:
         self._dsn = dsn
+        self._price = dict(price or PRICE)
         self._directory = directory
         self._scripts: dict[str, Script] = {}
         self._numbers = itertools.count(1)
@@ -63,9 +67,9 @@ class Replaying:
         root = self.upstream.base_url.removesuffix("/v1")
         providers = {name: _provider(kind, root) for name, kind in KINDS.items()}
         providers[CHAT_ONLY] = _provider("openai_compatible", root)
-        models = {
-            name: {"targets": [{"provider": name, "model": f"{name}-model"}], "price": PRICE} for name in providers
-        }
+        targets = {name: [{"provider": name, "model": f"{name}-model"}] for name in providers}
+        models: dict[str, Any] = {name: {"targets": target, "price": self._price} for name, target in targets.items()}
+        models[UNPRICED] = {"targets": targets["openai"]}
         settings = config(self._dsn, providers=providers, models=models)
         self.gateway = self._running.enter_context(Gateway(settings, self._directory))
         self.sdks = self._running.enter_context(Sdks(self.gateway.url, KEY))

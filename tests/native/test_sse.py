@@ -248,3 +248,33 @@ def test_recorded_streams_pass_with_their_figures(record: dict[str, Any]) -> Non
     assert relay.complete != relay.failed
     assert relay.has_content
     assert relay.count_completion("o200k_base") > 0
+
+
+PIECES = st.lists(
+    st.builds(
+        lambda fields, name: {**fields, "function": {**({"name": name} if name else {}), "arguments": "{}"}},
+        st.fixed_dictionaries(
+            {},
+            optional={"index": st.none() | st.integers(0, 4), "id": st.none() | st.sampled_from(["", "a", "b", "c"])},
+        ),
+        st.sampled_from(["", "f"]),
+    ),
+    min_size=1,
+    max_size=12,
+)
+
+
+@given(pieces=PIECES, together=st.booleans(), size=st.integers(1, 200))
+def test_calls_are_counted_as_they_began(pieces: list[dict[str, Any]], together: bool, size: int) -> None:
+    told = [pieces] if together else [[piece] for piece in pieces]
+    stream = wire(*({"choices": [{"index": 0, "delta": {"tool_calls": each}}]} for each in told))
+    relay = sse.Relay(False)
+    out = run(relay, [stream[at : at + size] for at in range(0, len(stream), size)])
+    passed = [json.loads(data) for _, data in twin.events(out)]
+    calls = [call for chunk in passed for call in chunk["choices"][0]["delta"]["tool_calls"]]
+    assert [call["index"] for call in calls] == twin.call_indexes(pieces)
+    assert [without_index(call) for call in calls] == [without_index(piece) for piece in pieces]
+
+
+def without_index(call: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in call.items() if name != "index"}

@@ -141,7 +141,7 @@ def test_the_annotated_file_names_its_schema() -> None:
         "version: 1\nserver: {max_body: 20 MiB}",
         "version: 1\nsevrer: {}",
         "version: 1\ncache: {exact: {ttl: 1h}}",
-        "version: 1\nproviders: {p: {kind: vertex}}",
+        "version: 1\nproviders: {p: {kind: nobody}}",
         "version: 1\nmodels: {m: {targets: []}}",
         "version: 1\ntenants: {a/b: {}}",
     ],

@@ -28,9 +28,10 @@ class Relay:
     """Relays one upstream's stream to one client, and learns on the way what settlement needs.
 
     Events leave as `data: <payload>` and a blank line, the payload's bytes as they were, however the upstream cut and
-    framed them; in the dialects that name their events (`messages`, `responses`), `event: <type>` in front. Three
-    things do not pass: the end (see `last`), which the caller sends once it has settled; with `hide_usage` a chat's
-    chunk that holds nothing but usage; everything behind an error, and with `hold_error` the error itself.
+    framed them; in the dialects that name their events (`messages`, `responses`), `event: <type>` in front. One thing
+    is put right, the `index` of a chat's tool calls: 0, 1, 2 in the order in which they began. Three things do not
+    pass: the end (see `last`), which the caller sends once it has settled; with `hide_usage` a chat's chunk that holds
+    nothing but usage; everything behind an error, and with `hold_error` the error itself.
 
     `keep_bytes` bounds the text kept for `count_completion`, `max_event_bytes` an event.
     """

@@ -57,7 +57,7 @@ OPERATIONS: Mapping[ProviderKind, frozenset[Operation]] = {
     "vllm": _TEXTS | {"rerank", "transcriptions", "translations"},
     "openai_compatible": _TEXTS | _SOUNDS | _IMAGES | {"moderations", "rerank"},
     "anthropic": frozenset({"chat", "messages", "count_tokens"}),
-    "google": frozenset({"chat"}),
+    "google": frozenset({"chat", "embeddings"}),
     "mistral": frozenset({"chat", "embeddings", "moderations", "transcriptions"}),
     "deepseek": frozenset({"chat", "responses"}),
     "groq": _SOUNDS | {"chat"},
@@ -67,7 +67,7 @@ OPERATIONS: Mapping[ProviderKind, frozenset[Operation]] = {
     "cohere": frozenset({"chat", "embeddings", "rerank"}),
     "bedrock": frozenset({"chat"}),
     "simulator": frozenset({"chat"}),
-    "vertex": frozenset({"chat"}),
+    "vertex": frozenset({"chat", "embeddings"}),
 }
 """What a kind of provider can be asked for; whether its model can is its own to say. ``openai_compatible`` may be any
 server: it is trusted to say itself what it does not serve, but for ``responses``, which are said as chat to it."""

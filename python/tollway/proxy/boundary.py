@@ -320,7 +320,15 @@ class Boundary:
         asked = headers.get(b"x-request-id")
         request_id = asked.decode("ascii") if asked is not None and _REQUEST_ID.fullmatch(asked) else identity
         arrival = Arrival(
-            identity, request_id, headers, connection, Timing(), self._snapshot(), self._dialect, self._operation
+            identity,
+            request_id,
+            headers,
+            connection,
+            Timing(),
+            self._snapshot(),
+            self._dialect,
+            self._operation,
+            scope["path"],
         )
         self._in_flight.add(task)
         self._metrics.entered()

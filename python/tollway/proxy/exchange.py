@@ -53,7 +53,7 @@ class Principal(msgspec.Struct, frozen=True):
 class Arrival(msgspec.Struct, frozen=True):
     """A request at the door: only its head has been read. ``id`` is ours, ``request_id`` is for the client to see.
 
-    ``operation`` is what its path asks for, ``dialect`` how its answer is said.
+    ``operation`` is what its ``path`` asks for, ``dialect`` how its answer is said.
     """
 
     id: str
@@ -64,6 +64,7 @@ class Arrival(msgspec.Struct, frozen=True):
     snapshot: Snapshot
     dialect: Dialect
     operation: Operation = "chat"
+    path: str = ""
 
 
 class Identified(msgspec.Struct, frozen=True):

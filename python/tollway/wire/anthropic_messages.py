@@ -12,6 +12,13 @@ from msgspec import UNSET, UnsetType
 StopReason = Literal["end_turn", "max_tokens", "stop_sequence", "tool_use", "refusal"]
 
 
+class CacheCreation(msgspec.Struct):
+    """What was written to a cache, by how long it is kept."""
+
+    ephemeral_5m_input_tokens: int
+    ephemeral_1h_input_tokens: int
+
+
 class OutputDetails(msgspec.Struct):
     """Kinds of output tokens, all of them inside ``output_tokens``."""
 
@@ -24,6 +31,7 @@ class Usage(msgspec.Struct, kw_only=True):
     input_tokens: int = 0
     cache_creation_input_tokens: int = 0
     cache_read_input_tokens: int = 0
+    cache_creation: CacheCreation | UnsetType = UNSET
     output_tokens: int = 0
     output_tokens_details: OutputDetails | UnsetType = UNSET
 

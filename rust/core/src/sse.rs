@@ -5,6 +5,8 @@
 //! learns what settlement needs: usage, finish reasons, errors, the text said. It never invents an event, and it never
 //! lets half of one out.
 //!
+//! One thing is put right: the index of a chat's tool calls, by which clients put them together (`account/calls.rs`).
+//!
 //! Three things do not pass: the end (`[DONE]`, `message_stop`, `response.completed` and its kin), which the caller sends
 //! once it has settled; a chat's chunk that holds nothing but usage, if the client did not ask for it; everything behind an
 //! error.
@@ -96,11 +98,14 @@ impl Relay {
         if self.account.over() || chunk.is_empty() {
             return Ok(Cow::Borrowed(&[]));
         }
-        let (passed, taken) = self.pass_canonical(chunk, |_| {});
+        let (passed, taken, verdict) = self.pass_canonical(chunk, |_| {});
         if passed == chunk.len() {
             return Ok(Cow::Borrowed(chunk));
         }
         let mut out = chunk[..passed].to_vec();
+        if verdict == Verdict::Rewrite {
+            write_event(None, self.account.rewritten(), &mut out);
+        }
         let dialect = self.dialect;
         self.take(&chunk[taken..], |frame, account| {
             write(dialect, frame, account, &mut out);
@@ -113,7 +118,10 @@ impl Relay {
         if self.account.over() || chunk.is_empty() {
             return Ok(());
         }
-        let (_, taken) = self.pass_canonical(chunk, &mut each);
+        let (_, taken, verdict) = self.pass_canonical(chunk, &mut each);
+        if verdict == Verdict::Rewrite {
+            each(self.account.rewritten());
+        }
         self.take(&chunk[taken..], |frame, account| {
             hand_out(frame, account, &mut each);
         })
@@ -163,8 +171,9 @@ impl Relay {
     }
 
     /// The fast path: whole events in the framing we would give them ourselves stay where they are.
-    /// Returns how many bytes may pass as they are, and how many are taken: one more event, if that one is withheld.
-    fn pass_canonical(&mut self, chunk: &[u8], mut each: impl FnMut(&[u8])) -> (usize, usize) {
+    /// Returns how many bytes may pass as they are, and how many are taken: one more event, if that one is withheld or
+    /// rewritten; and what became of the last one.
+    fn pass_canonical(&mut self, chunk: &[u8], mut each: impl FnMut(&[u8])) -> (usize, usize, Verdict) {
         let mut at = 0;
         while self.frames.idle_before(chunk) && self.account.open() {
             let rest = &chunk[at..];
@@ -172,14 +181,14 @@ impl Relay {
                 break;
             };
             if let Some(payload) = line {
-                if self.account.enter(payload, false) == Verdict::Withhold {
-                    return (at, at + len);
+                match self.account.enter(payload, false) {
+                    Verdict::Pass => each(payload),
+                    verdict => return (at, at + len, verdict),
                 }
-                each(payload);
             }
             at += len;
         }
-        (at, at)
+        (at, at, Verdict::Pass)
     }
 
     /// The payload of the event, or nothing of a comment, at the front of `rest`, and its length in all; `None` if it is not
@@ -283,13 +292,16 @@ fn write(dialect: Dialect, frame: &Frame<'_>, account: &mut Account, out: &mut V
             }
         }
         Frame::Event { data, error } => {
-            if account.enter(data, *error) == Verdict::Pass {
-                let name = match dialect {
-                    Dialect::Chat => None,
-                    Dialect::Messages | Dialect::Responses => event_name(data),
-                };
-                write_event(name.or(error.then_some(b"error")), data, out);
-            }
+            let data = match account.enter(data, *error) {
+                Verdict::Withhold => return,
+                Verdict::Pass => data,
+                Verdict::Rewrite => account.rewritten(),
+            };
+            let name = match dialect {
+                Dialect::Chat => None,
+                Dialect::Messages | Dialect::Responses => event_name(data),
+            };
+            write_event(name.or(error.then_some(b"error")), data, out);
         }
     }
 }
@@ -297,8 +309,10 @@ fn write(dialect: Dialect, frame: &Frame<'_>, account: &mut Account, out: &mut V
 /// Hands out the payload of an event that passes.
 fn hand_out(frame: &Frame<'_>, account: &mut Account, each: &mut impl FnMut(&[u8])) {
     if let Frame::Event { data, error } = frame {
-        if account.enter(data, *error) == Verdict::Pass {
-            each(data);
+        match account.enter(data, *error) {
+            Verdict::Withhold => {}
+            Verdict::Pass => each(data),
+            Verdict::Rewrite => each(account.rewritten()),
         }
     }
 }

@@ -98,3 +98,31 @@ def response_usage(stream: bytes) -> dict[str, int | None]:
         if data != b"[DONE]" and (event := json.loads(data))["type"] in ENDS:
             return chat.response_usage(event["response"].get("usage") or {})
     return dict.fromkeys(chat.usage({}))
+
+
+def call_indexes(pieces: list[dict[str, Any]]) -> list[int]:
+    """The index that a client gets for each piece of a choice's calls."""
+    ids: list[str] = []
+    calls: dict[int, int] = {}
+    found: list[int] = []
+
+    def known(index: int | None, identity: str, starts: bool) -> int | None:
+        if index in calls and ids[calls[index]] in ("", identity or ids[calls[index]]):
+            return calls[index]
+        if index is not None and index not in calls:
+            return None
+        if identity:
+            return ids.index(identity) if identity in ids else None
+        return None if starts or not found else found[-1]
+
+    for piece in pieces:
+        index, identity = piece.get("index"), piece.get("id") or ""
+        place = known(index, identity, bool((piece.get("function") or {}).get("name")))
+        if place is None:
+            place = len(ids)
+            ids.append("")
+            if index is not None:
+                calls[index] = place
+        ids[place] = ids[place] or identity
+        found.append(place)
+    return found

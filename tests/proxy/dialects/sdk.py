@@ -6,7 +6,10 @@ from typing import Any
 
 import httpx2
 from anthropic import Anthropic
-from anthropic.types import Message
+from anthropic.types import Message, RawMessageStreamEvent
+from pydantic import TypeAdapter
+
+_EVENT: TypeAdapter[Any] = TypeAdapter(RawMessageStreamEvent)
 
 ASKED: dict[str, Any] = {"model": "m", "max_tokens": 64, "messages": [{"role": "user", "content": "Hi"}]}
 
@@ -67,11 +70,18 @@ def heard(message: Message) -> Heard:
     )
 
 
+def check_message(body: bytes) -> None:
+    """Raises ValueError where a whole message lacks a field, or has one of a wrong type: the SDK itself takes such."""
+    Message.model_validate_json(body)
+
+
 def check_order(body: bytes) -> None:
     """Raises AssertionError where the events of a complete stream stand in another order than Anthropic's."""
     names = [line.removeprefix("event: ") for line in body.decode().split("\n") if line.startswith("event: ")]
     told = [json.loads(line.removeprefix("data: ")) for line in body.decode().split("\n") if line.startswith("data: ")]
     assert names == [each["type"] for each in told]
+    for each in told:
+        _EVENT.validate_python(each)
     assert names[0] == "message_start"
     assert names[-2:] == ["message_delta", "message_stop"]
     index, opened = -1, None

@@ -5,7 +5,7 @@ from typing import Any
 
 import anthropic
 import pytest
-from tests.proxy.dialects.sdk import ASKED, client, heard, read_whole
+from tests.proxy.dialects.sdk import ASKED, check_message, client, heard, read_whole
 
 from tollway.proxy.dialects.anthropic import MessagesDialect
 from tollway.proxy.dialects.anthropic_signatures import MAX_PACKED_BYTES, unpack
@@ -21,7 +21,7 @@ def answer(message: Any, finish: str = "stop", **more: Any) -> bytes:
 
 def told(message: Any, finish: str = "stop", **more: Any) -> dict[str, Any]:
     said = DIALECT.writer(b"{}", "alias").whole(answer(message, finish, **more))
-    read_whole(said)
+    check_message(said)
     message = json.loads(said)
     assert isinstance(message, dict)
     return message
@@ -82,7 +82,7 @@ def test_a_call_without_arguments_has_an_empty_object(arguments: str | None) -> 
     assert told({"tool_calls": [call(arguments)]}, "tool_calls")["content"][0]["input"] == {}
 
 
-@pytest.mark.parametrize("arguments", ["{", "[]", "1", '"x"', "{}x", {"a": 1}, "[" * 100_000])
+@pytest.mark.parametrize("arguments", ["{", "[]", "1", '"x"', "{}x", ["a"], "[" * 100_000])
 def test_arguments_that_are_no_object_are_an_error(arguments: Any) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - the writer's promise is the type
         DIALECT.writer(b"{}", "m").whole(answer({"tool_calls": [call(arguments)]}, "tool_calls"))
@@ -185,6 +185,12 @@ def test_what_is_packed_is_bounded_and_signatures_go_before_pictures() -> None:
 def test_cached_tokens_stand_beside_the_input(usage: Any, counts: tuple[int, ...]) -> None:
     said = DIALECT.writer(b"{}", "m").whole(answer({"content": "x"}, usage=usage))
     assert heard(read_whole(said)).usage == counts
+
+
+def test_writes_to_a_cache_for_an_hour_are_told_apart() -> None:
+    details = {"cache_write_tokens": 300, "cache_write_1h_tokens": 100}
+    usage = told({"content": "x"}, usage={"prompt_tokens": 900, "prompt_tokens_details": details})["usage"]
+    assert usage["cache_creation"] == {"ephemeral_5m_input_tokens": 200, "ephemeral_1h_input_tokens": 100}
 
 
 @pytest.mark.parametrize(

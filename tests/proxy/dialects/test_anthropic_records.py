@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from tests.fakes.records import Record, expected_payloads, needs_records, records
-from tests.proxy.dialects.sdk import Heard, check_order, heard, read_stream, read_whole
+from tests.proxy.dialects.sdk import Heard, check_message, check_order, heard, read_stream, read_whole
 
 from tollway._native.sse import Payloads
 from tollway.proxy.dialects.anthropic import MessagesDialect
@@ -81,7 +81,9 @@ def writer() -> Writer:
 
 @pytest.mark.parametrize("record", WHOLE, ids=lambda record: record.id)
 def test_a_whole_answer_is_heard_as_it_was_meant(record: Record) -> None:
-    assert heard(read_whole(writer().whole(record.body.encode()))) == meant(record)
+    told = writer().whole(record.body.encode())
+    check_message(told)
+    assert heard(read_whole(told)) == meant(record)
 
 
 @pytest.mark.parametrize("record", STREAMED, ids=lambda record: record.id)
@@ -153,7 +155,9 @@ def own_meaning(record: Record) -> Heard:
 def test_an_answer_in_another_dialect_is_heard_as_its_own_sdk_hears_it(record: Record) -> None:
     reader = reader_of(record)
     assert reader is not None
-    assert heard(read_whole(writer().whole(reader.whole(record.body.encode())))) == own_meaning(record)
+    told = writer().whole(reader.whole(record.body.encode()))
+    check_message(told)
+    assert heard(read_whole(told)) == own_meaning(record)
 
 
 @pytest.mark.parametrize("record", [each for each in CUT if reader_of(each)], ids=lambda each: each.id)

@@ -342,6 +342,12 @@ def test_fields_that_only_anthropic_knows_reach_nobody_else_and_are_told_to_be_l
     assert request.keys() == {"model", "max_completion_tokens", "messages", "extra_content"}
 
 
+def test_fields_of_chat_that_would_go_round_limits_and_screening_do_not_pass() -> None:
+    request, lost = hub(n=9, max_completion_tokens=9000, prediction={"content": "x"}, extra_content={"google": {}})
+    assert request == hub()[0]
+    assert lost == ("n", "max_completion_tokens", "prediction", "extra_content")
+
+
 @pytest.mark.parametrize(
     ("fields", "param"),
     [
@@ -384,6 +390,16 @@ def test_a_malformed_field_is_named(fields: dict[str, Any], param: str) -> None:
     with pytest.raises(InvalidRequest) as raised:
         MessagesDialect().to_hub(json.dumps({"messages": HI, **fields}).encode(), "m")
     assert raised.value.param == param
+
+
+@pytest.mark.parametrize("value", [b'"\xff"', b'"\\ud800"', b"[" * 100_000 + b"]" * 100_000, b"01", b'"'])
+@pytest.mark.parametrize(
+    "place",
+    [b'{"messages": [{"role": "user", "content": "Hi"}], "x": %s}', b'{"messages": [{"role": "user", "content": %s}]}'],
+)
+def test_a_body_that_is_no_json_is_refused(value: bytes, place: bytes) -> None:
+    with pytest.raises(InvalidRequest):
+        MessagesDialect().to_hub(place % value, "m")
 
 
 def test_a_malformed_field_is_never_quoted() -> None:

@@ -177,6 +177,12 @@ def test_a_call_without_an_id_gets_one() -> None:
     assert [name for name, _ in calls(said)] == ["f", "f"]
 
 
+def test_a_call_may_begin_with_its_id_alone_and_have_its_arguments_as_an_object() -> None:
+    pieces: list[Any] = [{"index": 0, "id": "a"}, {"index": 0, "function": {"name": "f", "arguments": {"n": 1}}}]
+    said = told(*[chunk({"tool_calls": [piece]}) for piece in pieces], chunk({}, "tool_calls"), {"usage": {}})
+    assert calls(said) == [("f", {"n": 1})]
+
+
 def test_text_amid_a_call_waits_for_its_end() -> None:
     said = told(
         chunk({"tool_calls": [call('{"x":', index=0, id="a", name="f")]}),
@@ -215,16 +221,16 @@ def test_what_waits_is_bounded() -> None:
     "payload",
     [
         b"7",
-        b"{}",
-        b'{"choices": {}}',
+        b'{"error": {"message": "x"}}',
+        b'{"choices": {"a": 1}}',
         b'{"choices": [1]}',
         b'{"choices": [{"delta": 1}]}',
         b'{"choices": [{"delta": {"content": 1}}]}',
         b'{"choices": [{"delta": {"tool_calls": 1}}]}',
         b'{"choices": [{"delta": {"tool_calls": [1]}}]}',
-        b'{"choices": [{"delta": {"tool_calls": [{}]}}]}',
+        b'{"choices": [{"delta": {"tool_calls": [{"function": 1}]}}]}',
         b'{"choices": [{"delta": {"tool_calls": [{"function": {"name": 1}}]}}]}',
-        b'{"choices": [{"delta": {"tool_calls": [{"function": {"arguments": {"a": 1}}}]}}]}',
+        b'{"choices": [{"delta": {"tool_calls": [{"function": {"arguments": ["a"]}}]}}]}',
         b'{"choices": [{"delta": {"tool_calls": [{"index": "a", "function": {}}]}}]}',
         b'{"choices": [{"delta": {"tool_calls": [{"id": "a", "function": {}}]}, "finish_reason": "tool_calls"}]}',
         b'{"choices": [{"delta": {"thinking_blocks": 1}}]}',

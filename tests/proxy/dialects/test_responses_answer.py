@@ -153,6 +153,12 @@ def test_sources_and_likelihoods_are_kept() -> None:
     assert part["logprobs"] == [{"token": "é", "logprob": -0.5, "bytes": [195, 169], "top_logprobs": top}]
 
 
+def test_what_was_read_is_cited_where_the_text_cites_nothing() -> None:
+    read = [{"title": "t", "url": "https://host", "date": "2026-01-01"}, {"title": "no address"}]
+    source = {"type": "url_citation", "start_index": 0, "end_index": 0, "title": "t", "url": "https://host"}
+    assert answered({"content": "x"}, search_results=read)["output"][0]["content"][0]["annotations"] == [source]
+
+
 def test_the_response_repeats_its_request() -> None:
     tool = {"type": "function", "name": "look", "parameters": {"type": "object"}, "strict": True, "description": "d"}
     asked = {
@@ -193,6 +199,8 @@ def test_what_was_not_asked_has_openais_defaults() -> None:
         b'{"error": {"message": "x"}}',
         b'{"choices": []}',
         b'{"choices": [1]}',
+        b'{"choices": [{"index": 0}]}',
+        b'{"choices": [{"message": {"content": "x"}}], "search_results": [1]}',
         b'{"choices": {"a": 1}}',
         b'{"choices": [{"message": 1}]}',
         b'{"choices": [{"message": {"content": 1}}]}',

@@ -119,6 +119,9 @@ def spoilings(draw: Callable[[Any], Any], told: Any) -> bytes:
         if found := places(told):
             told = spoilt(told, draw(st.sampled_from(found)), draw(ODD))
     written = json.dumps(told).encode()
+    if draw(st.integers(0, 9)) == 0:
+        at = draw(st.integers(0, len(written) - 1))
+        written = written[:at] + b"\xff" + written[at + 1 :]
     return written[: draw(st.integers(0, len(written)))] if draw(st.integers(0, 9)) == 0 else written
 
 

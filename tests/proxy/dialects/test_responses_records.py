@@ -82,7 +82,8 @@ def _chats(told: list[Any]) -> Meaning:
             message = choice.get("delta" if payload["object"].endswith("chunk") else "message") or {}
             content = message.get("content") or ""
             text += content if isinstance(content, str) else "".join(part.get("text", "") for part in content)
-            for place, call in enumerate(message.get("tool_calls") or ()):
+            legacy = [{"function": message["function_call"]}] if message.get("function_call") else ()
+            for place, call in enumerate(message.get("tool_calls") or legacy):
                 index = call.get("index", place) if "chunk" in payload["object"] else place
                 known = calls.setdefault(index, ["", ""])
                 known[0] = known[0] or call["function"].get("name") or ""
@@ -99,7 +100,9 @@ def _counts(usage: Any) -> tuple[int, int, int, int, int] | None:
     if not usage:
         return None
     prompt, completion, total = usage["prompt_tokens"], usage["completion_tokens"], usage["total_tokens"]
-    cached = (usage.get("prompt_tokens_details") or {}).get("cached_tokens") or 0
+    details = usage.get("prompt_tokens_details") or {}
+    told = [details.get("cached_tokens"), *map(usage.get, ("prompt_cache_hit_tokens", "num_cached_tokens"))]
+    cached = next((count for count in told if count), 0)
     reasoning = (usage.get("completion_tokens_details") or {}).get("reasoning_tokens") or 0
     return prompt, total - prompt if total == prompt + completion + reasoning else completion, total, cached, reasoning
 

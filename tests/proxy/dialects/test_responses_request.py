@@ -54,7 +54,7 @@ def test_instructions_go_first() -> None:
     assert [(turn["role"], turn["content"]) for turn in told] == [
         ("system", "a"),
         ("system", "b"),
-        ("system", "c"),
+        ("developer", "c"),
         ("user", "hi"),
     ]
 
@@ -362,7 +362,9 @@ def test_what_cannot_be_said_is_refused_by_its_place(asked: dict[str, Any], para
     assert refused(**asked) == param
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b"nonsense", b"[" * 100_000, b'{"input": ' + b"[" * 100_000])
+@pytest.mark.parametrize(
+    "body", [b"", b"[]", b"nonsense", b"[" * 100_000, b'{"input": ' + b"[" * 100_000, b'{"input": "\xff"}']
+)
 def test_what_is_no_request_is_refused(body: bytes) -> None:
     with pytest.raises(InvalidRequest):
         ResponsesDialect().to_hub(body, "real")

@@ -177,6 +177,14 @@ def test_sources_and_likelihoods_are_told() -> None:
     assert part["logprobs"] == [{"token": "a", "logprob": -0.5, "bytes": [97], "top_logprobs": []}]
 
 
+def test_what_was_read_is_cited_at_the_end() -> None:
+    read = [{"title": "t", "url": "https://host"}]
+    told = json.loads(chunk({"content": "a"})) | {"search_results": read}
+    events = walked(json.dumps(told).encode(), json.dumps(told).encode(), chunk({}, "stop"))
+    assert kinds(events).count("output_text.annotation.added") == 1
+    assert events[-1]["response"]["output"][0]["content"][0]["annotations"][0]["url"] == "https://host"
+
+
 def test_usage_may_come_last_and_is_told_at_the_end() -> None:
     usage = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
     events = walked(chunk({"content": "a"}, "stop"), json.dumps({"choices": [], "usage": usage}).encode())
@@ -292,8 +300,16 @@ def test_what_is_no_chunk_is_an_error(payload: bytes) -> None:
     "delta", [{"content": "x" * 60}, {"reasoning": "x" * 60}, {"refusal": "x" * 60}, piece(0, "x" * 60, "c")]
 )
 def test_what_is_kept_has_a_bound(delta: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(responses_open, "MOST_KEPT", 100)
+    monkeypatch.setattr(responses_open, "MOST_KEPT", responses_open.FRAME + 100)
     telling = writer()
     telling.event(chunk(delta))
     with pytest.raises(ValueError, match="too long"):
         telling.event(chunk(delta))
+
+
+def test_the_end_is_said_though_there_is_no_room_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(responses_open, "MOST_KEPT", 2 * responses_open.FRAME + 60)
+    telling = writer()
+    telling.event(chunk({"content": "x" * 60}))
+    telling.event(chunk(piece(0, "", "c1")))
+    assert read(telling.end())[-1]["response"]["output"][1]["arguments"] == "{}"

@@ -100,7 +100,7 @@ ORDERS: list[list[tuple[bytes, bytes]]] = [
 ]
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     order=st.integers(0, len(ORDERS) - 1),
     sizes=st.lists(st.integers(1, 9000), min_size=1, max_size=20),
@@ -291,7 +291,7 @@ async def test_a_form_that_ends_nowhere_leaves_no_file(tmp_path: Path) -> None:
     close(arrival.connection)
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 async def test_whatever_comes_is_a_request_or_refused(data: st.DataObject) -> None:
     body = bytearray(form(MODEL, PROMPT, file(value=SOUND[:200]), text("late"), file("mask", b"y")))

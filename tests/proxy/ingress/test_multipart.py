@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import example, given
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tollway.errors import InvalidRequest
@@ -59,6 +59,7 @@ FORM = form(
 )
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(sizes=st.lists(st.integers(1, 60), min_size=1, max_size=60))
 @example(sizes=[1])
 def test_a_form_is_read_the_same_however_it_is_cut(sizes: list[int]) -> None:
@@ -169,6 +170,7 @@ def test_other_headers_of_a_part_are_of_no_account() -> None:
     assert (part.name, part.filename, part.content_type) == ("model", None, None)
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     name=st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=30),
     filename=st.none() | st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=30),
@@ -188,6 +190,7 @@ def test_of_a_path_the_name_is_kept() -> None:
     assert head == b"\r\n--" + BOUNDARY + b'\r\ncontent-disposition: form-data; name="file"; filename="a.mp3"\r\n\r\n'
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.lists(
         st.one_of(st.binary(max_size=40), st.sampled_from([FORM[:150], FORM[100:], b"\r\n--" + BOUNDARY])), max_size=8

@@ -13,7 +13,7 @@ LOW_TO_HIGH = ("low", "medium", "high")
 
 
 def test_every_kind_has_a_row_and_every_row_changes_fields_that_there_are() -> None:
-    assert DEFAULTS.keys() >= set(get_args(ProviderKind)) - {"bedrock"}
+    assert DEFAULTS.keys() == set(get_args(ProviderKind))
     for kind, rows in ROWS.items():
         for row in rows:
             assert isinstance(msgspec.structs.replace(DEFAULTS[kind], **row.changes), Takes), row.name

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 from tests.fakes import anthropic_schema, google_schema
+from tests.fakes.bedrock_schema import check_converse
 from tests.fakes.conversations import (
     CONVERSATIONS,
     HOUR,
@@ -20,6 +21,7 @@ from tests.fakes.conversations import (
     body_of,
     marks_of,
     read_anthropic,
+    read_bedrock,
     read_chat,
     read_google,
 )
@@ -30,11 +32,14 @@ from tollway.proxy.dialects.anthropic import MessagesDialect
 from tollway.proxy.dialects.port import Dialect
 from tollway.proxy.dialects.responses import ResponsesDialect
 from tollway.proxy.providers.anthropic.request import map_request
+from tollway.proxy.providers.bedrock.request import map_request as converse
 from tollway.proxy.providers.google.request import translate
 from tollway.proxy.providers.plain import plain
 from tollway.proxy.providers.presets import PRESETS
 
 Hub = dict[str, Any]
+
+CLAUDE_AT_AMAZON = "us.anthropic.claude-sonnet-4-5-20250929-v1:0"
 
 
 def to_anthropic(hub: Hub) -> dict[str, Any]:
@@ -55,6 +60,13 @@ def to_chat(hub: Hub, kind: ProviderKind) -> dict[str, Any]:
     """The request as a provider of OpenAI's dialect gets it, past the check of OpenAI's types."""
     made, _ = plain(hub, PRESETS[kind])
     assert check_chat_request(made, extensions=False) == []
+    return made
+
+
+def to_bedrock(hub: Hub) -> dict[str, Any]:
+    """The request as Bedrock gets it, past the check of Amazon's own shapes."""
+    made: dict[str, Any] = json.loads(msgspec.json.encode(converse(hub, CLAUDE_AT_AMAZON).body))
+    assert check_converse(made) == []
     return made
 
 
@@ -80,6 +92,7 @@ PROVIDERS: dict[str, Callable[[Hub], list[Said]]] = {
     "anthropic": lambda hub: read_anthropic(to_anthropic(hub)),
     "google": lambda hub: read_google(to_google(hub)),
     "openai": lambda hub: read_chat(to_chat(hub, "openai")),
+    "bedrock": lambda hub: read_bedrock(to_bedrock(hub)),
     "groq": lambda hub: read_chat(to_chat(hub, "groq")),
 }
 
@@ -93,7 +106,7 @@ def test_a_conversation_is_told_in_full_and_in_order(client: str, name: str, pro
 
 
 @pytest.mark.parametrize("client", [client for client in THINKING if client in CLIENTS])
-def test_signed_thoughts_reach_anthropic_byte_for_byte_and_nobody_else(client: str) -> None:
+def test_signed_thoughts_reach_claude_byte_for_byte_and_nobody_else(client: str) -> None:
     hub = CLIENTS[client](body_of(client, THINKING[client]))
     turns = to_anthropic(hub)["messages"]
     assert turns[1]["content"][:2] == [
@@ -101,6 +114,8 @@ def test_signed_thoughts_reach_anthropic_byte_for_byte_and_nobody_else(client: s
         {"type": "redacted_thinking", "data": REDACTED},
     ]
     assert turns[1]["content"][2]["type"] == "tool_use"
+    at_amazon = [block["reasoningContent"] for block in to_bedrock(hub)["messages"][1]["content"][:2]]
+    assert at_amazon == [{"reasoningText": {"text": "Hm.", "signature": SIGNATURE}}, {"redactedContent": REDACTED}]
     sent = json.dumps(to_google(hub))
     assert SIGNATURE not in sent
     assert REDACTED not in sent

@@ -115,6 +115,21 @@ def test_images_of_a_tools_result_stand_in_a_users_turn_behind_all_results() -> 
     ]
 
 
+def test_calls_made_in_turns_that_follow_each_other_are_one_turn_with_all_results_behind_it() -> None:
+    second = CALL | {"id": "call_2"}
+    said = turns(
+        "openai",
+        {"role": "assistant", "content": "One.", "tool_calls": [CALL]},
+        {"role": "assistant", "content": [{"type": "text", "text": "Two."}], "tool_calls": [second]},
+        {"role": "tool", "tool_call_id": "call_1", "content": "x"},
+        {"role": "tool", "tool_call_id": "call_2", "content": "y"},
+        {"role": "assistant", "content": "Three."},
+        {"role": "assistant", "content": "Four."},
+    )
+    assert said[0] == {"role": "assistant", "content": "One.\n\nTwo.", "tool_calls": [CALL, second]}
+    assert [turn["role"] for turn in said[1:]] == ["tool", "tool", "assistant", "assistant"]
+
+
 @pytest.mark.parametrize(
     ("kind", "role"),
     [("openai", "developer"), ("azure", "developer"), ("vllm", "system"), ("deepseek", "system"), ("xai", "system")],

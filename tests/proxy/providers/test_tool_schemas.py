@@ -8,6 +8,7 @@ import jsonschema
 import msgspec
 import pytest
 from tests.fakes import anthropic_schema, google_schema
+from tests.fakes.bedrock_schema import check_converse
 from tests.fakes.openai_schema import check_chat_request
 from tests.fakes.records import needs_records
 from tests.fakes.tool_schemas import HOW_MANY, MADE, Tool, recorded
@@ -16,10 +17,12 @@ from tollway.proxy.dialects.anthropic import MessagesDialect
 from tollway.proxy.dialects.port import Dialect
 from tollway.proxy.dialects.responses import ResponsesDialect
 from tollway.proxy.providers.anthropic.request import map_request
+from tollway.proxy.providers.bedrock.request import map_request as converse
 from tollway.proxy.providers.google.request import translate
 from tollway.proxy.providers.plain import plain
 from tollway.proxy.providers.presets import PRESETS
 
+CLAUDE_AT_AMAZON = "us.anthropic.claude-sonnet-4-5-20250929-v1:0"
 RECORDED = recorded()
 TOOLS = {**{f"{number}-{tool.name}": tool for number, tool in enumerate(RECORDED)}} | {
     name: Tool(name, schema) for name, (schema, _) in MADE.items()
@@ -64,6 +67,13 @@ def at_openai(body: dict[str, Any]) -> list[Any]:
     assert check_chat_request(made, extensions=False) == []
     assert lost == []
     return [tool["function"].get("parameters", {"type": "object"}) for tool in made["tools"]]
+
+
+def at_bedrock(body: dict[str, Any]) -> list[Any]:
+    """The same of Bedrock's Converse."""
+    made = converse(body, CLAUDE_AT_AMAZON).body
+    assert check_converse(json.loads(msgspec.json.encode(made))) == []
+    return [tool["toolSpec"]["inputSchema"]["json"] for tool in made["toolConfig"]["tools"]]
 
 
 def from_messages(body: dict[str, Any]) -> dict[str, Any]:
@@ -116,6 +126,8 @@ PROVIDERS: dict[str, Way] = {
     "anthropic": at_anthropic,
     "google": at_google,
     "openai": at_openai,
+    "bedrock": at_bedrock,
+    "messages to bedrock": lambda body: at_bedrock(from_messages(body)),
     "messages to google": lambda body: at_google(from_messages(body)),
     "messages to openai": lambda body: at_openai(from_messages(body)),
     "responses to anthropic": lambda body: at_anthropic(from_responses(body)),

@@ -4,10 +4,16 @@ import json
 from typing import Any
 
 import pytest
+from tests.fakes.accents_schema import check
 from tests.fakes.media import ServedMedia
+from tests.fakes.openai_schema import check_chat_request
+from tests.fakes.records import needs_records, records
 
-from tollway.contract.snapshot import Operation
+from tollway.contract.snapshot import Operation, ProviderKind
 from tollway.errors import InvalidRequest
+from tollway.proxy.dialects.anthropic import MessagesDialect
+from tollway.proxy.dialects.port import Dialect
+from tollway.proxy.dialects.responses import ResponsesDialect
 from tollway.proxy.media.fetch import Fetched
 from tollway.proxy.providers.capabilities import Takes, known
 from tollway.proxy.providers.port import UpstreamCall
@@ -122,3 +128,60 @@ async def test_an_image_that_the_model_does_not_see_is_not_fetched() -> None:
     blind = Takes(images=False, image_urls=False)
     _, lost = await worded(call(hub, is_translated=True, takes=blind), PRESETS["ollama"], media=media)
     assert (media.asked, lost) == ([], ("messages.image_url",))
+
+
+async def test_documents_are_fetched_for_who_takes_them_inline_only() -> None:
+    page = {"type": "file", "file": {"file_url": URL}}
+    hub = chat(messages=[{"role": "user", "content": [page]}])
+    inline = {"type": "file", "file": {"filename": "document.pdf", "file_data": "data:application/pdf;base64,cGRm"}}
+    by_address = {"type": "document_url", "document_url": URL}
+    for preset, part in ((PRESETS["openai"], inline), (PRESETS["mistral"], by_address)):
+        media = ServedMedia({URL: Fetched("application/pdf", b"pdf")})
+        body, lost = await worded(call(hub, is_translated=True), preset, media=media)
+        assert (json.loads(body)["messages"][0]["content"], lost) == ([part], ())
+
+
+@needs_records
+@pytest.mark.parametrize("model", ["gpt-4o", "gpt-5"])
+@pytest.mark.parametrize(
+    ("dialect", "provider", "operation"),
+    [(MessagesDialect(), "anthropic", "messages"), (ResponsesDialect(), "openai", "responses")],
+)
+async def test_recorded_requests_of_other_dialects_become_chats_that_openai_takes(
+    dialect: Dialect, provider: str, operation: str, model: str
+) -> None:
+    for record in records(provider, operation):
+        try:
+            hub = dialect.to_hub(json.dumps(record.asked).encode(), model).body
+        except InvalidRequest:  # what chat can't say
+            continue
+        body, _ = await worded(call(hub, is_translated=True, takes=known("openai", model)), PRESETS["openai"])
+        assert check_chat_request(json.loads(body), extensions=False) == [], record.id
+
+
+@needs_records
+@pytest.mark.parametrize(
+    ("kind", "model"),
+    [
+        ("mistral", "mistral-small-latest"),
+        ("mistral", "codestral-latest"),
+        ("deepseek", "deepseek-v4-pro"),
+        ("groq", "openai/gpt-oss-20b"),
+        ("groq", "meta-llama/llama-4-scout-17b-16e-instruct"),
+        ("cohere", "command-a-03-2025"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("dialect", "provider", "operation"),
+    [(MessagesDialect(), "anthropic", "messages"), (ResponsesDialect(), "openai", "responses")],
+)
+async def test_recorded_requests_of_other_dialects_are_said_in_the_accent_of_the_provider(
+    dialect: Dialect, provider: str, operation: str, kind: ProviderKind, model: str
+) -> None:
+    for record in records(provider, operation):
+        try:
+            hub = dialect.to_hub(json.dumps(record.asked).encode(), model).body
+        except InvalidRequest:  # what chat can't say
+            continue
+        body, _ = await worded(call(hub, is_translated=True, takes=known(kind, model)), PRESETS[kind])
+        check(kind, json.loads(body))

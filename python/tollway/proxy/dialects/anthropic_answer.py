@@ -187,10 +187,12 @@ def function_of(call: Mapping[str, Any]) -> tuple[str, str]:
     Raises:
         ValueError: they are no texts.
     """
-    function = call.get("function")
+    function = call.get("function") or {}  # a piece may tell an id alone
     if not isinstance(function, dict):
         raise ValueError("a call of no function")
     name, arguments = function.get("name") or "", function.get("arguments") or ""
+    if isinstance(arguments, dict):  # of a server that forgets that they are a text
+        arguments = msgspec.json.encode(arguments).decode()
     if not isinstance(name, str) or not isinstance(arguments, str):
         raise ValueError("the name or the arguments of a call are no text")
     return name, arguments

@@ -35,6 +35,11 @@ _KEPT = frozenset(
 )
 """Anthropic's fields that no other provider has a word for."""
 
+_FOREIGN = frozenset(
+    "n best_of max_completion_tokens stream_options extra_content functions function_call prediction".split()
+)
+"""Chat's fields that may not pass beside: limits and screening went by what Anthropic's dialect says."""
+
 _SILENT = frozenset("betas anthropic_beta anthropic_version diagnostics inference_geo user_profile_id".split())
 """Nothing is asked of the model with these."""
 
@@ -89,6 +94,10 @@ def hub_of(body: bytes, model: str) -> Hubbed:
     Raises:
         InvalidRequest: a field is malformed.
     """
+    try:
+        body.decode()  # what passes as it was written would not be checked otherwise
+    except UnicodeDecodeError:
+        raise InvalidRequest("The body is not UTF-8.") from None
     asked = read(body, _Asked, "")
     fields = read(body, dict[str, msgspec.Raw], "")
     lost = Lost()
@@ -102,19 +111,25 @@ def hub_of(body: bytes, model: str) -> Hubbed:
     _form(asked, request)
     if asked.output_config is not None or asked.output_format is not None or asked.thinking is not None:
         own["output_config"] = _output_config(fields)
+    passed = _beside(fields, own, lost)
+    if own:
+        request.extra_content = {"anthropic": own}
+    return Hubbed(hub.hub_bytes(request, passed), lost.names)
+
+
+def _beside(fields: dict[str, msgspec.Raw], own: Extra, lost: Lost) -> dict[str, msgspec.Raw]:
+    """The fields that Anthropic's dialect does not have. Those that only Anthropic has go into ``own``."""
     passed = {}
     for name, raw in fields.items():
         if name in _Asked.__struct_fields__ or bytes(raw) == b"null":
             continue
         if name in _KEPT:
             own[name] = raw
-        elif name not in _SILENT:
+        elif name not in _SILENT | _FOREIGN:
             passed[name] = raw
-        if name in _KEPT - _SILENT:
+        if name in _KEPT - _SILENT | _FOREIGN:
             lost.add(name)
-    if own:
-        request.extra_content = {"anthropic": own}
-    return Hubbed(hub.hub_bytes(request, passed), lost.names)
+    return passed
 
 
 def _sample(asked: _Asked, request: HubRequest) -> None:

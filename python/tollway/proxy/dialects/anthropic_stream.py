@@ -101,9 +101,11 @@ class MessageEvents:
             chunk = msgspec.json.decode(payload)
         except RecursionError:
             raise ValueError("the chunk is nested too deeply") from None
-        choices = chunk.get("choices") if isinstance(chunk, dict) else None
+        if not isinstance(chunk, dict) or chunk.get("error"):
+            raise ValueError("no chunk")
+        choices = chunk.get("choices") or []  # none beside usage
         if not isinstance(choices, list):
-            raise ValueError("a chunk without choices")
+            raise ValueError("the choices are no list")
         if not self._has_begun:  # Azure's first chunk names neither
             self._id, self._model = self._id or name_of(chunk, "id"), self._model or name_of(chunk, "model")
         self._counts.hear(chunk.get("usage"))

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from tollway.wire.anthropic_messages import OutputDetails, Usage
+from tollway.wire.anthropic_messages import CacheCreation, OutputDetails, Usage
 
 _MOST_TOKENS = 2**31 - 1
 """No call has more; a larger number is a provider's fault and counts as not told."""
@@ -18,6 +18,7 @@ class Counts:
         self._total: int | None = None
         self._cached: int | None = None
         self._written: int | None = None
+        self._written_1h: int | None = None
         self._reasoning: int | None = None
 
     def hear(self, usage: object) -> None:
@@ -32,6 +33,7 @@ class Counts:
         flat = [usage.get(name) for name in ("prompt_cache_hit_tokens", "cached_tokens", "num_cached_tokens")]
         self._cached = _first(prompt.get("cached_tokens"), *flat, self._cached)
         self._written = _first(prompt.get("cache_write_tokens"), self._written)
+        self._written_1h = _first(prompt.get("cache_write_1h_tokens"), self._written_1h)
         self._reasoning = _first(completion.get("reasoning_tokens"), usage.get("reasoning_tokens"), self._reasoning)
 
     def usage(self) -> Usage:
@@ -45,6 +47,9 @@ class Counts:
             cache_read_input_tokens=read,
             output_tokens=self._output(),
         )
+        if self._written_1h is not None:
+            longer = min(self._written_1h, written)
+            usage.cache_creation = CacheCreation(written - longer, longer)
         if self._reasoning is not None:
             usage.output_tokens_details = OutputDetails(self._reasoning)
         return usage

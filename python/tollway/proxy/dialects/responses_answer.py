@@ -20,6 +20,7 @@ from tollway.proxy.dialects.responses_heard import (
     inner,
     logprobs_of,
     made,
+    sources_of,
     usage_of,
 )
 from tollway.proxy.dialects.responses_sealed import seal
@@ -36,18 +37,36 @@ from tollway.wire.openai_responses import (
     ServiceTier,
     Status,
     SummaryText,
+    UrlCitation,
     Usage,
 )
 
-_REPEATED = frozenset(
-    "instructions max_output_tokens max_tool_calls parallel_tool_calls prompt_cache_key reasoning safety_identifier "
-    "temperature text tool_choice top_logprobs top_p user metadata".split()
-)
 _TIERS: dict[str, ServiceTier] = {tier: tier for tier in get_args(ServiceTier)}
 _DEFAULTS: dict[str, dict[str, Any]] = {
     "reasoning": {"effort": None, "summary": None},
     "text": {"format": {"type": "text"}},
 }
+_NO_VALUE = (b"", b"null")
+
+
+class _Asked(msgspec.Struct):
+    """What a response repeats of its request. The conversation, which may be large, is passed over."""
+
+    instructions: Raw = Raw()
+    max_output_tokens: Raw = Raw()
+    max_tool_calls: Raw = Raw()
+    parallel_tool_calls: Raw = Raw()
+    prompt_cache_key: Raw = Raw()
+    reasoning: dict[str, Any] | None = None
+    safety_identifier: Raw = Raw()
+    temperature: Raw = Raw()
+    text: dict[str, Any] | None = None
+    tool_choice: Raw = Raw()
+    tools: list[dict[str, Any]] | None = None
+    top_logprobs: Raw = Raw()
+    top_p: Raw = Raw()
+    user: Raw = Raw()
+    metadata: Raw = Raw()
 
 
 class Answering:
@@ -55,14 +74,18 @@ class Answering:
 
     def __init__(self, body: bytes, alias: str) -> None:
         """``body`` is the request, which :func:`~tollway.proxy.dialects.responses_request.to_hub` has taken."""
-        asked = msgspec.json.decode(body, type=dict[str, Any])
-        repeated = {name: value for name in _REPEATED if (value := asked.get(name)) is not None}
+        asked = msgspec.json.decode(body, type=_Asked)
+        self._repeated: dict[str, Raw] = {}
+        for name in _Asked.__struct_fields__:
+            value = getattr(asked, name)
+            if isinstance(value, Raw) and bytes(value) not in _NO_VALUE:
+                self._repeated[name] = value.copy()  # else it would keep the whole body in memory
         for name, default in _DEFAULTS.items():
-            if isinstance(given := repeated.get(name), dict):
-                repeated[name] = default | {field: value for field, value in given.items() if value is not None}
-        self._repeated = {name: Raw(msgspec.json.encode(value)) for name, value in repeated.items()}
+            if (given := getattr(asked, name)) is not None:
+                filled = default | {field: value for field, value in given.items() if value is not None}
+                self._repeated[name] = Raw(msgspec.json.encode(filled))
         # Those of other types were not told to the model, and some hold secrets.
-        functions = [tool for tool in asked.get("tools") or () if tool["type"] == "function"]
+        functions = [tool for tool in asked.tools or () if tool["type"] == "function"]
         self._tools = [Raw(msgspec.json.encode(tool)) for tool in functions]
         self._alias = alias
         self._id = made("resp")
@@ -107,14 +130,16 @@ def whole(answering: Answering, body: bytes) -> bytes:
     if choice is None:
         raise ValueError("the answer has no choices")
     end = early_end(choice.get("finish_reason"))
-    output = _items(choice)
+    output = _items(choice, sources_of(told))
     if end and output:
         output[-1].status = "incomplete"
     return msgspec.json.encode(answering.ended(output, end, usage_of(told.get("usage")), told.get("service_tier")))
 
 
-def _items(choice: dict[str, Any]) -> list[Item]:
-    message = inner(choice, "message")
+def _items(choice: dict[str, Any], sources: list[UrlCitation]) -> list[Item]:
+    message = inner(choice, "message")  # Azure leaves it out of an answer that was filtered
+    if not message and choice.get("finish_reason") is None:
+        raise ValueError("the answer says nothing, and not why")
     heard = said(message)
     carried = carried_of(message)
     calls: list[Item] = []
@@ -133,7 +158,7 @@ def _items(choice: dict[str, Any]) -> list[Item]:
         output.append(Reasoning(id=made("rs"), summary=summary, encrypted_content=sealed))
     content: list[Part] = []
     if heard.text:
-        sources = citations_of(message)
+        sources = citations_of(message) or sources
         content.append(OutputText(text=heard.text, annotations=sources, logprobs=logprobs_of(choice)))
     if heard.refusal:
         content.append(OutputRefusal(refusal=heard.refusal))

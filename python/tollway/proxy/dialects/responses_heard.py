@@ -82,7 +82,7 @@ def calls_of(told: Mapping[str, Any]) -> list[dict[str, Any]]:
     calls, legacy = told.get("tool_calls") or [], told.get("function_call")
     if not isinstance(calls, list) or not all(isinstance(call, dict) for call in calls):
         raise ValueError("the calls are no objects")
-    return calls if legacy is None else [*calls, {"index": 0, "function": legacy}]
+    return calls if not legacy else [*calls, {"index": 0, "function": legacy}]
 
 
 def function_of(call: Mapping[str, Any]) -> tuple[str, str]:
@@ -143,6 +143,18 @@ def citations_of(told: Mapping[str, Any]) -> list[UrlCitation]:
     if not isinstance(annotations, list) or not all(isinstance(each, dict) for each in annotations):
         raise ValueError("the annotations are no objects")
     return [found for each in annotations if (found := _citation(inner(each, "url_citation"))) is not None]
+
+
+def sources_of(told: Mapping[str, Any]) -> list[UrlCitation]:
+    """What Perplexity has read, listed beside its choices: it does not tell for which place in the text.
+
+    Raises:
+        ValueError: the list has another shape.
+    """
+    found = told.get("search_results") or []
+    if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
+        raise ValueError("the search results are no objects")
+    return [source for each in found if (source := _citation(each)) is not None]
 
 
 def _citation(cited: dict[str, Any]) -> UrlCitation | None:

@@ -39,6 +39,9 @@ from tollway.wire.openai_responses import (
 MOST_KEPT = 8 * 1024 * 1024
 """How many characters of a stream are kept for its last event; no model says as much in one answer."""
 
+FRAME = 256
+"""How many characters an item takes beside what it says."""
+
 
 class Telling:
     """Events on their way out, numbered, and the items that they tell of."""
@@ -163,10 +166,19 @@ class OpenMessage:
 
     def cite(self, source: UrlCitation) -> None:
         """A source of the text that was said last."""
+        self._telling.keep(len(source.url) + len(source.title))
+        self._cite(source)
+
+    def cite_all(self, sources: list[UrlCitation]) -> None:
+        """The sources of a text that cites none itself."""
+        if isinstance(self._part, OutputText) and not self._part.annotations:
+            for source in sources:
+                self._cite(source)
+
+    def _cite(self, source: UrlCitation) -> None:
         part = self._part
         if not isinstance(part, OutputText):
             return
-        self._telling.keep(len(source.url) + len(source.title))
         part.annotations.append(source)
         self._telling.say(
             AnnotationAdded(
@@ -250,8 +262,11 @@ class OpenCall:
 
     def add(self, arguments: str) -> None:
         """More of its arguments."""
+        self._telling.keep(len(arguments))
+        self._say(arguments)
+
+    def _say(self, arguments: str) -> None:
         if arguments:
-            self._telling.keep(len(arguments))
             self._pieces.append(arguments)
             self._telling.say(ArgumentsDelta(item_id=self._item.id, output_index=self.place, delta=arguments))
 
@@ -263,7 +278,7 @@ class OpenCall:
     def close(self, status: ItemStatus) -> None:
         """It is all there is; one without arguments has an empty object of them."""
         if not "".join(self._pieces).strip():
-            self.add("{}")
+            self._say("{}")  # at the end nothing is refused for its length
         self.settle(status)
         done = ArgumentsDone(item_id=self._item.id, output_index=self.place, arguments=self._item.arguments)
         self._telling.say(done)

@@ -43,7 +43,7 @@ def to_hub(body: bytes, model: str) -> Hubbed:
         request = _request(asked, model, warnings)
         passed = {name: msgspec.Raw(msgspec.json.encode(asked.value(name))) for name in _CHATS if asked.has(name)}
         return Hubbed(hub_bytes(request, passed), tuple(warnings))
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         raise InvalidRequest("The body is not the JSON of a request.") from None
     except RecursionError:
         raise InvalidRequest("The body is nested too deeply.") from None

@@ -23,9 +23,10 @@ from tollway.proxy.dialects.responses_heard import (
     function_of,
     inner,
     logprobs_of,
+    sources_of,
     usage_of,
 )
-from tollway.proxy.dialects.responses_open import OpenCall, OpenMessage, OpenThought, Telling
+from tollway.proxy.dialects.responses_open import FRAME, OpenCall, OpenMessage, OpenThought, Telling
 from tollway.proxy.dialects.responses_sealed import Sealed, add_extra, seal
 from tollway.wire.openai_responses import (
     Completed,
@@ -37,6 +38,7 @@ from tollway.wire.openai_responses import (
     IncompleteDetails,
     InProgress,
     ItemStatus,
+    UrlCitation,
     Usage,
     error,
 )
@@ -57,6 +59,7 @@ class StreamWriter:
         self._end: IncompleteDetails | None = None
         self._usage: Usage | None = None
         self._tier: Any = None
+        self._sources: list[UrlCitation] = []
 
     def event(self, payload: bytes) -> bytes:
         """As the port says. An error among the chunks says nothing: ``fault`` follows it."""
@@ -68,6 +71,7 @@ class StreamWriter:
         self._begin()
         self._usage = usage_of(told.get("usage")) or self._usage
         self._tier = told.get("service_tier") or self._tier
+        self._sources = sources_of(told) or self._sources
         if (choice := first_choice(told)) is not None:
             self._hear(choice, len(payload))
         return self._telling.taken()
@@ -75,6 +79,8 @@ class StreamWriter:
     def end(self) -> bytes:
         """As the port says."""
         self._begin()
+        if self._message is not None:
+            self._message.cite_all(self._sources)
         last = len(self._telling.output) - 1
         for item in self._open_items():
             status: ItemStatus = "incomplete" if self._end and item.place == last else "completed"
@@ -125,7 +131,7 @@ class StreamWriter:
                 self._message.cite(source)
         for piece in calls_of(delta):
             self._hear_call(piece, size)
-        if choice.get("finish_reason") is not None:
+        if choice.get("finish_reason"):
             self._end = early_end(choice["finish_reason"])
 
     def _hear_call(self, piece: dict[str, Any], size: int) -> None:
@@ -144,6 +150,7 @@ class StreamWriter:
             if extra:
                 self._telling.keep(size)
                 self._carried.calls[identity] = extra
+            self._telling.keep(FRAME)
             self._close_message()
             self._close_thought()
             self._tell_carried(after=False)
@@ -158,11 +165,13 @@ class StreamWriter:
     def _open_thought(self) -> OpenThought:
         self._close_message()
         if self._thought is None:
+            self._telling.keep(FRAME)
             self._thought = OpenThought(self._telling)
         return self._thought
 
     def _open_message(self) -> OpenMessage:
         if self._message is None:
+            self._telling.keep(FRAME)
             self._close_thought()
             self._tell_carried(after=False)
             self._message = OpenMessage(self._telling)

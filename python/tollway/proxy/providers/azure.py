@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from tollway.contract.snapshot import OPERATIONS, EntraCredentials, ProviderAccess
 from tollway.proxy.exchange import UpstreamAnswer
+from tollway.proxy.media.fetch import Fetcher
 from tollway.proxy.providers.openai import PATHS, known
 from tollway.proxy.providers.openai_faults import OpenAIFaults
 from tollway.proxy.providers.port import Transport, UpstreamCall, UpstreamRequest
@@ -28,13 +29,14 @@ _INFERENCE = "/models"
 
 
 class AzureProvider:
-    """One Azure resource."""
+    """One Azure resource. ``media`` fetches documents; without it their addresses are lost."""
 
     speaks = OPERATIONS["azure"]
     asks_usage = True
 
-    def __init__(self, access: ProviderAccess, transport: Transport) -> None:
+    def __init__(self, access: ProviderAccess, transport: Transport, media: Fetcher | None = None) -> None:
         self._transport = transport
+        self._media = media
         self._base_url = access.base_url.removesuffix(_V1)
         self._api_version = None if access.base_url.endswith(_V1) else access.api_version
         self._api_key = access.api_key or ""
@@ -47,7 +49,7 @@ class AzureProvider:
         Raises:
             InvalidRequest: in strict mode, a field that Azure can't take.
         """
-        body, lost = await worded(call, PRESETS["azure"])
+        body, lost = await worded(call, PRESETS["azure"], media=self._media)
         if self._bearer is None:
             answer = await self._post(call, body, ("api-key", self._api_key))
         else:

@@ -5,7 +5,7 @@ a provider once its first byte has left. A client that hangs up cancels the call
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import msgspec
 
@@ -17,7 +17,7 @@ from tollway.proxy.dialects.port import Writer
 from tollway.proxy.exchange import Called, Planned, Progress, UpstreamAnswer
 from tollway.proxy.pieces import Streamed
 from tollway.proxy.providers.capabilities import Takes, takes_of
-from tollway.proxy.providers.port import Provider, UpstreamCall
+from tollway.proxy.providers.port import Provider, TokenCounter, UpstreamCall
 from tollway.proxy.providers.presets import PRESETS
 
 STREAM_FIRST_TOKEN_S = 60.0
@@ -62,18 +62,7 @@ class Caller:
         timeouts = planned.route.timeouts
         strict = arrival.headers.get(STRICT) == b"true"
         asked = await self._asked(planned, provider, strict=strict)
-        outgoing = UpstreamCall(
-            target.model,
-            asked.body,
-            [(name.decode(), text.decode("latin-1")) for name in PASSED_ON if (text := arrival.headers.get(name))],
-            timeouts.connect_s,
-            progress.sent,
-            strict=strict,
-            upload=asked.upload,
-            operation=asked.operation,
-            is_translated=asked.writer is not None,
-            takes=self._takes(target, asked),
-        )
+        outgoing = self._outgoing(planned, asked, progress.sent, strict=strict)
         task = arrival.connection.task
         now = task.get_loop().time()
         deadline = now + timeouts.total_s
@@ -128,6 +117,36 @@ class Caller:
             field = hubbed.warnings[0]
             raise InvalidRequest(f"The provider does not take '{field}'.", param=field)
         return _Asked(hubbed.body, "chat", dialect.writer(request.body, planned.route.alias), hubbed.warnings)
+
+    async def count(self, planned: Planned) -> int | None:
+        """How many tokens the prompt has, by the provider's own count; ``None`` where it has none, or none now.
+
+        Raises:
+            InvalidRequest: it can't be said in the provider's terms; nothing was sent.
+        """
+        provider = self._providers[planned.target.provider.name]
+        if not isinstance(provider, TokenCounter):
+            return None
+        asked = await self._asked(planned, provider, strict=False)
+        try:
+            return await provider.count_tokens(self._outgoing(planned, asked, lambda: None, strict=False))
+        except UpstreamError:
+            return None  # a count of our own is better than none, and says that it is one
+
+    def _outgoing(self, planned: Planned, asked: "_Asked", sent: Callable[[], None], *, strict: bool) -> UpstreamCall:
+        headers = planned.arrival.headers
+        return UpstreamCall(
+            planned.target.model,
+            asked.body,
+            [(name.decode(), text.decode("latin-1")) for name in PASSED_ON if (text := headers.get(name))],
+            planned.route.timeouts.connect_s,
+            sent,
+            strict=strict,
+            operation=asked.operation,
+            is_translated=asked.writer is not None,
+            takes=self._takes(planned.target, asked),
+            upload=asked.upload,
+        )
 
     def _takes(self, target: Target, asked: "_Asked") -> Takes | None:
         """What a request is held to: nothing, where an OpenAI-like provider gets the client's own chat."""

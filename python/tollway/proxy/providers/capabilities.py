@@ -142,6 +142,7 @@ DEFAULTS: Mapping[ProviderKind, Takes] = {
     "anthropic": Takes(audio=False, seed=False, many=False),
     "google": Takes(image_urls=False, parallel_switch=False, stop=5),
     "vertex": Takes(image_urls=False, parallel_switch=False, stop=5),
+    "bedrock": Takes(image_urls=False, parallel_switch=False, seed=False, many=False),
     "mistral": Takes(audio=False, verbosity=False),
     "deepseek": Takes(
         images=False, documents=False, audio=False, json_schema=False, many=False, thinking_switch=True, stop=16

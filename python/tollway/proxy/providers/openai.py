@@ -34,7 +34,7 @@ _COHERES_DOOR = "/compatibility/v1"
 
 
 class OpenAIProvider:
-    """One such provider. ``media`` fetches images for models that take no addresses; without it addresses pass."""
+    """One such provider. ``media`` fetches images and documents for models that take no addresses."""
 
     def __init__(self, access: ProviderAccess, transport: Transport, media: Fetcher | None = None) -> None:
         self._transport = transport

@@ -29,9 +29,10 @@ Dict = dict[str, Any]
 
 def needs_plain(body: bytes, preset: Preset) -> bool:
     """Whether a client's own chat holds something that :func:`mend` has to put right. May say so in vain."""
-    return any(mark in body for mark in preset.mends) or (
-        preset.has_mistral_order and _FOREIGN_ID.search(body) is not None
-    )
+    for mark in preset.mends:
+        if mark in body:
+            return True
+    return preset.has_mistral_order and b'"tool_call_id"' in body and _FOREIGN_ID.search(body) is not None
 
 
 def mend(asked: Dict, preset: Preset) -> Dict:
@@ -55,7 +56,8 @@ def plain(asked: Dict, preset: Preset, *, keeps_extra: bool = False) -> tuple[Di
     out = {name: value for name, value in asked.items() if _passes(name, value, preset, lost)}
     _rename(out, preset)
     turns = asked.get("messages")
-    out["messages"] = list(_turns(turns if isinstance(turns, list) else [], preset, lost, keeps_extra=keeps_extra))
+    own = _turns(turns if isinstance(turns, list) else [], preset, lost, keeps_extra=keeps_extra)
+    out["messages"] = list(_with_calls_together(own))
     if preset.has_mistral_order:
         out["messages"] = list(_in_mistrals_order(out["messages"]))
         _shorten_ids(out["messages"])
@@ -173,6 +175,8 @@ def _file(file: Dict, preset: Preset) -> Dict | None:
             return None
         data = address
     if not isinstance(data, str):
+        if preset.document_urls:
+            return {"type": "file", "file_id": file.get("file_id")}
         return {"type": "file", "file": _without(file, "file_url")}
     if (text := _text_of(data)) is not None:
         return {"type": "text", "text": f"{name}\n\n{text}" if isinstance(name, str) and name else text}
@@ -226,6 +230,33 @@ def _put_tools(out: Dict, preset: Preset, lost: list[str]) -> None:
         return
     for name in ("tools", "tool_choice", "parallel_tool_calls"):
         out.pop(name, None)
+
+
+def _with_calls_together(turns: Iterator[Dict]) -> Iterator[Dict]:
+    """An assistant's turns that follow each other as one, once it has made calls: their results have to come next."""
+    held: Dict | None = None
+    for turn in turns:
+        if held is not None and held["role"] == turn["role"] == "assistant" and held.get("tool_calls"):
+            held = _as_one(held, turn)
+            continue
+        if held is not None:
+            yield held
+        held = turn
+    if held is not None:
+        yield held
+
+
+def _as_one(first: Dict, second: Dict) -> Dict:
+    said = [turn["content"] for turn in (first, second) if turn.get("content")]
+    if all(isinstance(content, str) for content in said):
+        content: Any = "\n\n".join(said) or None
+    else:
+        content = [part for each in said for part in (each if isinstance(each, list) else [_text_part(each)])]
+    return first | second | {"content": content, "tool_calls": first["tool_calls"] + second.get("tool_calls", [])}
+
+
+def _text_part(text: Any) -> Dict:
+    return {"type": "text", "text": text}
 
 
 def _in_mistrals_order(turns: Sequence[Dict]) -> Iterator[Dict]:

@@ -1,7 +1,7 @@
 """The port: what the gateway needs of a provider, and what an HTTP transport does for most of them."""
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
@@ -80,6 +80,20 @@ class Provider(Protocol):
             tollway.errors.UpstreamUnreachable: nothing was sent.
             tollway.errors.UpstreamTimeout: no connection within ``connect_s``.
             tollway.errors.UpstreamBroken: the connection died before the answer's head.
+        """
+        ...
+
+
+@runtime_checkable
+class TokenCounter(Protocol):
+    """A provider that can also count the tokens of a prompt without answering it."""
+
+    async def count_tokens(self, call: UpstreamCall) -> int:
+        """The prompt's tokens; the call's body is the hub's.
+
+        Raises:
+            tollway.errors.InvalidRequest: the request can't be said in the provider's terms; nothing was sent.
+            tollway.errors.UpstreamError: the provider can't be reached or does not count.
         """
         ...
 

@@ -36,7 +36,7 @@ def _open(access: ProviderAccess, transport: Transport, media: Fetcher) -> Provi
         case "bedrock":
             return BedrockProvider(access, transport, media)
         case "azure":
-            return AzureProvider(access, transport)
+            return AzureProvider(access, transport, media)
         case "simulator":
             return SimulatorProvider()
         case _:  # the others differ in address and key only

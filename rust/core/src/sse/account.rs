@@ -3,6 +3,7 @@
 //! Every payload is walked by position, which costs a fraction of a microsecond; nothing is guessed from a search
 //! for words, so a text that talks about `"usage"` or `"error"` is only a text.
 
+mod calls;
 mod chat;
 mod messages;
 mod responses;
@@ -27,6 +28,8 @@ const DONE: &[u8] = b"data: [DONE]\n\n";
 pub(super) enum Verdict {
     Pass,
     Withhold,
+    /// It passes as [`Account::rewritten`] has it.
+    Rewrite,
 }
 
 /// One choice of the answer; of an answer that has only one, a block or an item of it.
@@ -35,6 +38,7 @@ struct Choice {
     index: usize,
     finish_reason: Option<String>,
     text: String,
+    calls: calls::Calls,
 }
 
 /// Why nothing passes any more.
@@ -61,6 +65,8 @@ pub(super) struct Account {
     finish_reason: Option<String>,
     /// The stream's last event as the client shall get it, once it has come.
     last: Vec<u8>,
+    /// The payload of the event that was entered last, if it was put right.
+    rewritten: Vec<u8>,
     failure: Option<Failure>,
     done: bool,
     has_content: bool,
@@ -79,6 +85,7 @@ impl Account {
             message_usage: MessageUsage::default(),
             finish_reason: None,
             last: Vec::new(),
+            rewritten: Vec::new(),
             failure: None,
             done: false,
             has_content: false,
@@ -99,6 +106,18 @@ impl Account {
     const fn pass(&mut self) -> Verdict {
         self.events += 1;
         Verdict::Pass
+    }
+
+    /// Counts an event that passes with another payload than it came with.
+    fn rewrite(&mut self, payload: Vec<u8>) -> Verdict {
+        self.rewritten = payload;
+        self.events += 1;
+        Verdict::Rewrite
+    }
+
+    /// The payload of the event that was put right.
+    pub(super) fn rewritten(&self) -> &[u8] {
+        &self.rewritten
     }
 
     /// The event is an error: the last that passes, unless errors are held.

@@ -428,6 +428,11 @@ def test_the_configuration_of_inference() -> None:
             {"response_format": {"type": "json_schema", "json_schema": {"name": "a", "schema": {}}}},
             ("response_format",),
         ),
+        (
+            "us.anthropic.claude-opus-4-1-20250805-v1:0",
+            {"response_format": {"type": "json_schema", "json_schema": {"name": "a", "schema": {}}}},
+            ("response_format",),
+        ),
         (CLAUDE, {"service_tier": "scale"}, ("service_tier",)),
         (CLAUDE, {"extra_content": {"bedrock": {"modelId": "x"}}}, ("extra_content.bedrock.modelId",)),
         (CLAUDE, {"messages": [{**HELLO, "name": "Ann", "mood": "fine"}]}, ("messages.mood", "messages.name")),
@@ -489,6 +494,11 @@ def test_thinking_passes_as_the_caller_wrote_it(model: str) -> None:
     assert made.body["inferenceConfig"]["maxTokens"] > 70_000
     assert made.body["toolConfig"]["toolChoice"] == {"auto": {}}
     assert set(made.warnings) == {"tool_choice", "top_p"}
+
+
+def test_a_budget_that_is_none_makes_no_room() -> None:
+    for budget in (0, -5, 10**30, "many", None):
+        assert "inferenceConfig" not in mapped(CLAUDE, thinking={"type": "enabled", "budget_tokens": budget}).body
 
 
 def test_nova_and_gpt_have_words_of_their_own_for_an_effort() -> None:

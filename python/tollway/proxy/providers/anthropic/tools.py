@@ -38,7 +38,7 @@ def _put_back(kept: Any, tools: list[Tool]) -> None:
     for item in kept if isinstance(kept, list) else (None,):
         match item:
             case {"at": int(at), "tool": dict(tool)} if isinstance(tool.get("type"), str):
-                tools.insert(at, tool)
+                tools.insert(max(0, min(at, len(tools))), tool)
             case _:
                 raise InvalidRequest("A tool of Anthropic's own has a type.", param="extra_content.anthropic.tools")
 

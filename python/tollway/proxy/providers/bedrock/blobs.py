@@ -52,12 +52,20 @@ def checked(data: str, param: str) -> str:
     Raises:
         InvalidRequest: it is none, or empty.
     """
+    if not data:
+        raise InvalidRequest("The data is empty.", param=param)
+    if _is_base64(data):
+        return data
     data = _BLANK.sub("", data).replace("-", "+").replace("_", "/").rstrip("=")
     data += "=" * (-len(data) % 4)
+    if not data or not _is_base64(data):
+        raise InvalidRequest("The data is not base64.", param=param)
+    return data
+
+
+def _is_base64(data: str) -> bool:
     try:
         base64.b64decode(data, validate=True)
     except ValueError:  # also for text that is not ASCII
-        raise InvalidRequest("The data is not base64.", param=param) from None
-    if not data:
-        raise InvalidRequest("The data is empty.", param=param)
-    return data
+        return False
+    return True

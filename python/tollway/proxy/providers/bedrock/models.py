@@ -65,7 +65,12 @@ def traits_of(model: str) -> Traits:
         claude=claude,
         thinking=thinking,
         top_k=_TOP_K.get("anthropic" if is_claude else vendor or ""),
-        has_schemas=claude.has_schemas if is_claude else vendor is None or vendor in _SCHEMAS,
+        has_schemas=_has_schemas(model, claude) if is_claude else vendor is None or vendor in _SCHEMAS,
         caches=is_claude or vendor is None or vendor in _CACHES,
         caches_tools=is_claude or vendor is None,
     )
+
+
+def _has_schemas(model: str, claude: Abilities) -> bool:
+    """Bedrock holds Claude to a schema from 4.5 on; Anthropic itself does so with Opus 4.1, too."""
+    return claude.has_schemas and "opus-4-1" not in model

@@ -16,6 +16,9 @@ from tollway.proxy.providers.bedrock.turns import Conversation
 MIN_BUDGET_TOKENS = 1024
 """Claude takes no smaller budget, and none that reaches ``maxTokens``."""
 
+MAX_BUDGET_TOKENS = 2**24
+"""A larger one is no budget of any model: it goes as it is, to be refused there."""
+
 _BUDGETS = {"minimal": 1024, "low": 2048, "medium": 8192, "high": 16_384, "xhigh": 32_768, "max": 49_152}
 _EFFORTS = ("low", "medium", "high", "xhigh", "max")
 _THREE = {"minimal": "low", "low": "low", "medium": "medium", "high": "high", "xhigh": "high", "max": "high"}
@@ -54,7 +57,7 @@ def _fields(out: dict[str, Any]) -> dict[str, Any]:
 def _as_told(told: dict[str, Any], effort: str | None, out: dict[str, Any], traits: Traits, drops: Drops) -> None:
     _fields(out)["thinking"] = told
     config, budget = out.setdefault("inferenceConfig", {}), told.get("budget_tokens")
-    if isinstance(budget, int) and not isinstance(budget, bool) and "maxTokens" not in config:
+    if isinstance(budget, int) and 0 < budget < MAX_BUDGET_TOKENS and "maxTokens" not in config:
         config["maxTokens"] = max(traits.claude.max_tokens, budget + FALLBACK_MAX_TOKENS)
     if effort is not None and effort != "none":
         _add_effort(effort, out, traits, drops)

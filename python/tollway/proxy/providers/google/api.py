@@ -3,17 +3,19 @@
 Source: ai.google.dev, "Generating content" (REST, v1beta).
 """
 
-from typing import Protocol
+from typing import Any, Protocol
 from urllib.parse import quote
 
 from tollway.contract.snapshot import ProviderAccess
 from tollway.proxy.exchange import UpstreamAnswer
+from tollway.proxy.providers.google.vectors import Shape, gemini_shape
 from tollway.proxy.providers.port import Transport, UpstreamCall, UpstreamRequest
 
 BASE_URL = "https://generativelanguage.googleapis.com"
 """Where the Gemini API is, unless the configuration says otherwise."""
 
 _VERSION = "/v1beta"
+_COLLECTIONS = ("models/", "tunedModels/")
 _PASSED_ON = ("traceparent", "tracestate")
 """Of the client's headers, those that mean something to Google; the others are OpenAI's."""
 
@@ -30,6 +32,14 @@ class GoogleApi(Protocol):
 Provider` says."""
         ...
 
+    def counted(self, body: dict[str, Any], model: str) -> dict[str, Any]:
+        """What ``countTokens`` is asked for a request."""
+        ...
+
+    def embedding(self, model: str, texts: int) -> Shape:
+        """How so many texts become vectors here."""
+        ...
+
 
 class GeminiApi:
     """The Gemini API with one key, which goes into ``x-goog-api-key``."""
@@ -41,14 +51,25 @@ class GeminiApi:
 
     def url(self, model: str, method: str) -> str:
         """As the port says."""
-        collection, slash, name = model.partition("/")
-        if not slash or collection not in ("models", "tunedModels"):
-            collection, name = "models", model
+        collection, _, name = named(model).partition("/")
         return f"{self._base_url}/{collection}/{quote(name, safe='')}:{method}"
 
     async def post(self, call: UpstreamCall, url: str, body: bytes) -> UpstreamAnswer:
         """As the port says."""
         return await self._transport.post(request(call, url, body, self._proof))
+
+    def counted(self, body: dict[str, Any], model: str) -> dict[str, Any]:
+        """As the port says."""
+        return {"generateContentRequest": {"model": named(model), **body}}
+
+    def embedding(self, model: str, texts: int) -> Shape:
+        """As the port says."""
+        return gemini_shape(named(model))
+
+
+def named(model: str) -> str:
+    """A model as the Gemini API names it in a body: ``models/gemini-2.5-flash``."""
+    return model if model.startswith(_COLLECTIONS) else f"models/{model}"
 
 
 def request(call: UpstreamCall, url: str, body: bytes, proof: tuple[str, str]) -> UpstreamRequest:

@@ -17,6 +17,8 @@ from tollway.proxy.media.inline import inline
 from tollway.proxy.providers.fit import held
 from tollway.proxy.providers.google.answer import GoogleReader
 from tollway.proxy.providers.google.api import GoogleApi
+from tollway.proxy.providers.google.counting import count
+from tollway.proxy.providers.google.embeddings import embed, read_embedding
 from tollway.proxy.providers.google.media import needs_bytes
 from tollway.proxy.providers.google.request import Translated, translate
 from tollway.proxy.providers.port import UpstreamCall
@@ -42,11 +44,29 @@ class GoogleProvider:
         Raises:
             InvalidRequest: Gemini can't take the content, or in strict mode a field; or an address can't be fetched.
         """
+        if call.operation == "embeddings":
+            return await self._embed(call)
         translated, body = await self._prepare(call)
         method = "streamGenerateContent?alt=sse" if translated.stream else "generateContent"
         answer = await self._api.post(call, self._api.url(call.model, method), body)
         reader = GoogleReader(call.model)
         return await TranslatedAnswer.begin(answer, reader, stream=translated.stream, warnings=translated.warnings)
+
+    async def count_tokens(self, call: UpstreamCall) -> int:
+        """The tokens of a chat's prompt, as Google counts them.
+
+        Raises:
+            InvalidRequest: as :meth:`send`.
+            tollway.errors.UpstreamError: there is no count to be had.
+        """
+        translated, _ = await self._prepare(call)
+        return await count(self._api, call, translated.body)
+
+    async def _embed(self, call: UpstreamCall) -> UpstreamAnswer:
+        is_small = len(call.body) <= INLINE_BYTES
+        asked = read_embedding(_read(call) if is_small else await asyncio.to_thread(_read, call), call.model)
+        _refuse_drops(call, asked.warnings)
+        return await embed(self._api, call, asked)
 
     async def _prepare(self, call: UpstreamCall) -> tuple[Translated, bytes]:
         """The request in Google's dialect, also as bytes."""
@@ -76,9 +96,12 @@ def _translate(asked: dict[str, Any], call: UpstreamCall) -> tuple[Translated, b
         raise InvalidRequest(_UNREADABLE) from None
     except RecursionError:
         raise InvalidRequest(_TOO_DEEP) from None
-    if call.strict and translated.warnings:
-        field = translated.warnings[0]
-        raise InvalidRequest(f"The provider does not take '{field}'.", param=field)
+    _refuse_drops(call, translated.warnings)
     if lost:
         translated = msgspec.structs.replace(translated, warnings=(*lost, *translated.warnings))
     return translated, body
+
+
+def _refuse_drops(call: UpstreamCall, warnings: tuple[str, ...]) -> None:
+    if call.strict and warnings:
+        raise InvalidRequest(f"The provider does not take '{warnings[0]}'.", param=warnings[0])

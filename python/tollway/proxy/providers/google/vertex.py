@@ -10,6 +10,7 @@ import base64
 import time
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 from urllib.parse import quote
 
 import msgspec
@@ -21,11 +22,13 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from tollway.contract.snapshot import GoogleCredentials, ProviderAccess
 from tollway.proxy.exchange import UpstreamAnswer
 from tollway.proxy.providers.google.api import request
+from tollway.proxy.providers.google.vectors import Shape, vertex_shape
 from tollway.proxy.providers.port import Transport, UpstreamCall
 from tollway.proxy.providers.tokens import Bearer, Minted, ask_for_token, send_with
 
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+_COUNTED = ("contents", "systemInstruction", "tools", "generationConfig")
 STATEMENT_S = 3600
 """How long the account's statement holds, in seconds: the longest that Google takes."""
 
@@ -57,6 +60,14 @@ class VertexApi:
             return await self._transport.post(request(call, url, body, ("authorization", f"Bearer {token}")))
 
         return await send_with(self._bearer, send)
+
+    def counted(self, body: dict[str, Any], model: str) -> dict[str, Any]:
+        """As the port says: fewer fields than a request for an answer has."""
+        return {name: body[name] for name in _COUNTED if name in body}
+
+    def embedding(self, model: str, texts: int) -> Shape:
+        """As the port says."""
+        return vertex_shape(model, texts)
 
 
 def statement(account: GoogleCredentials, clock: Callable[[], float] = time.time) -> str:

@@ -1,7 +1,7 @@
 //! The account of a chat stream: chunks with choices and deltas.
 
 use super::{Account, Verdict, choice_index};
-use crate::chat::json::{self, Member, Span};
+use crate::chat::json::{self, Edit, Member, Span};
 use crate::chat::{Usage, is_error, spoken, usage_within, words};
 
 impl Account {
@@ -19,9 +19,10 @@ impl Account {
         if !was_open {
             return Verdict::Withhold;
         }
+        let mut edits = Vec::new();
         if let Some(choices) = chunk.choices {
             for choice in json::elements(payload, choices.start) {
-                self.hear(payload, choice);
+                self.hear(payload, choice, &mut edits);
             }
         }
         if chunk.error || named_error {
@@ -30,11 +31,14 @@ impl Account {
         if self.manner.hide_usage && chunk.is_only_usage(payload) {
             return Verdict::Withhold;
         }
-        self.pass()
+        if edits.is_empty() || !are_apart(payload, &edits) {
+            return self.pass();
+        }
+        self.rewrite(json::splice(payload, &edits))
     }
 
-    /// Takes in what one choice says in one chunk.
-    fn hear(&mut self, payload: &[u8], choice: Span) {
+    /// Takes in what one choice says in one chunk; what has to be put right is added to `edits`.
+    fn hear(&mut self, payload: &[u8], choice: Span, edits: &mut Vec<Edit>) {
         let (mut index, mut finish_reason, mut delta, mut continuation) = (0, None, None, None);
         for Member { key, value } in json::members(payload, choice.start) {
             match &*key {
@@ -51,6 +55,9 @@ impl Account {
         }
         if let Some(delta) = delta {
             self.has_content = self.has_content || says_something(payload, delta);
+            if let Some(calls) = json::members(payload, delta.start).find(|member| &*member.key == b"tool_calls") {
+                self.choices[at].calls.hear(payload, calls.value, edits);
+            }
             spoken(payload, delta, |raw| self.keep(at, raw));
         }
         if let Some(continuation) = continuation.filter(|text| text.len() > 0) {
@@ -95,6 +102,16 @@ impl Chunk {
 
 fn read_usage(payload: &[u8], value: Span) -> Option<Usage> {
     (payload.get(value.start) == Some(&b'{')).then(|| Usage::read(payload, value))
+}
+
+/// Whether the edits follow each other within the payload: on broken text, which was not checked, they may not.
+fn are_apart(payload: &[u8], edits: &[Edit]) -> bool {
+    let mut from = 0;
+    edits.iter().all(|edit| {
+        let fits = from <= edit.span.start && edit.span.start <= edit.span.end && edit.span.end <= payload.len();
+        from = edit.span.end;
+        fits
+    })
 }
 
 /// Whether a delta holds more than a role and empty fields.
