@@ -38,7 +38,7 @@ SLICE_BYTES = 16 * 1024
 """So much of a form is read before others have their turn: the reader goes byte by byte where boundaries are near."""
 
 INLINE_BYTES = 16 * 1024
-"""Longer texts are screened off the event loop."""
+"""Texts that are longer together are screened off the event loop."""
 
 SHORTEST_BOUNDARY = 24
 """A boundary of this length or more, chosen at random, occurs in no file; a client's own that is shorter can't be
@@ -250,7 +250,7 @@ class Form:
     async def _checked(self, name: str, text: str) -> str:
         if self._check is None or not text:
             return text
-        if len(text) < INLINE_BYTES:
+        if self._texts_bytes < INLINE_BYTES:
             return self._check(name, text)
         return await asyncio.to_thread(self._check, name, text)
 
