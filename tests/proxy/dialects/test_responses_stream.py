@@ -300,7 +300,7 @@ def test_what_is_no_chunk_is_an_error(payload: bytes) -> None:
     "delta", [{"content": "x" * 60}, {"reasoning": "x" * 60}, {"refusal": "x" * 60}, piece(0, "x" * 60, "c")]
 )
 def test_what_is_kept_has_a_bound(delta: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(responses_open, "MOST_KEPT", 100)
+    monkeypatch.setattr(responses_open, "MOST_KEPT", responses_open.FRAME + 100)
     telling = writer()
     telling.event(chunk(delta))
     with pytest.raises(ValueError, match="too long"):
@@ -308,7 +308,7 @@ def test_what_is_kept_has_a_bound(delta: dict[str, Any], monkeypatch: pytest.Mon
 
 
 def test_the_end_is_said_though_there_is_no_room_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(responses_open, "MOST_KEPT", 60)
+    monkeypatch.setattr(responses_open, "MOST_KEPT", 2 * responses_open.FRAME + 60)
     telling = writer()
     telling.event(chunk({"content": "x" * 60}))
     telling.event(chunk(piece(0, "", "c1")))

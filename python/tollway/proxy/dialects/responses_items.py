@@ -11,9 +11,9 @@ from collections.abc import Callable
 from msgspec import UNSET
 
 from tollway.proxy.dialects.responses_fields import Fields, refusal
-from tollway.proxy.dialects.responses_parts import content_of, instruction_of, say
-from tollway.proxy.dialects.responses_sealed import Extra, Sealed, add_extra, unseal
-from tollway.wire.hub import Call, Function, Turn
+from tollway.proxy.dialects.responses_parts import content_of, instruction_of, said
+from tollway.proxy.dialects.responses_sealed import Extra, add_extra, unseal
+from tollway.wire.hub import Call, Function, Thought, Turn
 
 TOLD_OF = frozenset(
     "web_search_call file_search_call code_interpreter_call image_generation_call mcp_list_tools mcp_call "
@@ -31,8 +31,8 @@ class Conversation:
     def __init__(self, warn: Callable[[str], None], more_tools: Callable[[Fields], None]) -> None:
         self._warn = warn
         self._more_tools = more_tools
-        self._turns: list[Turn] = []
-        self._open: Turn | None = None
+        self._turns: list[Turn | _Assistant] = []
+        self._open: _Assistant | None = None
         self._carried: dict[str, Extra] = {}
         self._readers: dict[str, Callable[[Fields], None]] = {
             "message": self._message,
@@ -65,27 +65,29 @@ class Conversation:
         self._put(Turn(role="user", content=text))
 
     def turns(self) -> list[Turn]:
-        """The conversation so far; a turn that says nothing is none."""
-        return [turn for turn in self._turns if _says_something(turn)]
+        """The conversation so far; a turn of the assistant that says nothing is none."""
+        made = [turn if isinstance(turn, Turn) else turn.made(self._carried) for turn in self._turns]
+        return [turn for turn in made if turn is not None]
 
     def _put(self, turn: Turn) -> None:
         self._open = None
         self._turns.append(turn)
 
-    def _assistant(self) -> Turn:
-        """The assistant's turn that is being put together."""
-        if self._open is None:
-            self._open = Turn(role="assistant")
+    def _assistant(self, *, says_next: bool = False) -> "_Assistant":
+        """The assistant's turn that is being put together. One that has spoken is at its end if what ``says_next``
+        is of a message that follows; beside calls all is one turn, for their results must stand right behind it."""
+        if self._open is None or (says_next and self._open.has_spoken and not self._open.calls):
+            self._open = _Assistant()
             self._turns.append(self._open)
         return self._open
 
     def _message(self, item: Fields) -> None:
         role = item.named("role")
         if role == "assistant":
-            turn = self._assistant()
-            if isinstance(turn.content, str) and turn.tool_calls is UNSET:  # beside calls all is one turn
-                self._open = None
-            say(self._assistant(), item)
+            texts, refused = said(item)
+            turn = self._assistant(says_next=True)
+            turn.texts += texts
+            turn.refused += refused
         elif role == "user":
             self._put(Turn(role="user", content=content_of(item, "content")))
         elif role == "system":
@@ -101,10 +103,7 @@ class Conversation:
         identity = item.named("call_id")
         arguments = item.needed("arguments")
         function = Function(item.named("name"), arguments if arguments.strip() else "{}")
-        extra = self._carried.get(identity, UNSET)
-        turn = self._assistant()
-        calls = [] if turn.tool_calls is UNSET else turn.tool_calls
-        turn.tool_calls = [*calls, Call(id=identity, function=function, extra_content=extra)]
+        self._assistant().calls.append(Call(id=identity, function=function))
 
     def _result(self, item: Fields) -> None:
         self._put(Turn(role="tool", tool_call_id=item.named("call_id"), content=content_of(item, "output")))
@@ -114,35 +113,48 @@ class Conversation:
 
     def _reasoning(self, item: Fields) -> None:
         told = item.each("content") or item.each("summary")  # all of it if it is there
-        thought = "\n\n".join(part.needed("text") for part in told)
+        thoughts = [part.needed("text") for part in told]
         text = item.text("encrypted_content")
         carried = unseal(text, item.at("encrypted_content")) if text else None
-        turn = self._assistant()
-        if isinstance(turn.content, str) and turn.tool_calls is UNSET and not (carried and carried.after):
-            self._open = None  # it is of the message that follows
-            turn = self._assistant()
-        if thought:
-            before = "" if turn.reasoning_content is UNSET else turn.reasoning_content + "\n\n"
-            turn.reasoning_content = before + thought
-        if carried:
-            self._restore(turn, carried)
+        turn = self._assistant(says_next=carried is None or not carried.after)
+        turn.thoughts += [thought for thought in thoughts if thought]
+        if carried is not None:
+            turn.blocks += carried.thinking_blocks
+            add_extra(turn.extra, carried.extra)
+            self._carried |= carried.calls
         elif text:
-            turn.extra_content = {} if turn.extra_content is UNSET else turn.extra_content
-            add_extra(turn.extra_content, {"openai": {"encrypted_content": [text]}})
-
-    def _restore(self, turn: Turn, carried: Sealed) -> None:
-        if carried.thinking_blocks:
-            blocks = [] if turn.thinking_blocks is UNSET else turn.thinking_blocks
-            turn.thinking_blocks = blocks + carried.thinking_blocks
-        if carried.extra:
-            turn.extra_content = {} if turn.extra_content is UNSET else turn.extra_content
-            add_extra(turn.extra_content, carried.extra)
-        self._carried |= carried.calls
-        for call in () if turn.tool_calls is UNSET else turn.tool_calls:
-            call.extra_content = self._carried.get(call.id, call.extra_content)
+            add_extra(turn.extra, {"openai": {"encrypted_content": [text]}})
 
 
-def _says_something(turn: Turn) -> bool:
-    if turn.role != "assistant":
-        return True
-    return isinstance(turn.content, str) or turn.tool_calls is not UNSET or turn.refusal is not UNSET
+class _Assistant:
+    """A turn of the assistant that is being put together of its items."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        self.refused: list[str] = []
+        self.thoughts: list[str] = []
+        self.calls: list[Call] = []
+        self.blocks: list[Thought] = []
+        self.extra: Extra = {}
+
+    @property
+    def has_spoken(self) -> bool:
+        """Whether a message is in it."""
+        return bool(self.texts or self.refused)
+
+    def made(self, carried: dict[str, Extra]) -> Turn | None:
+        """The turn; ``None`` if it says nothing. Several texts are one, as SDKs join them: few providers take parts
+        here. ``carried`` is what calls carry for their vendors, by their ids."""
+        if not self.has_spoken and not self.calls:
+            return None
+        for call in self.calls:
+            call.extra_content = carried.get(call.id, UNSET)
+        return Turn(
+            role="assistant",
+            content="".join(self.texts) if self.texts else UNSET,
+            refusal="".join(self.refused) or UNSET,
+            tool_calls=self.calls or UNSET,
+            reasoning_content="\n\n".join(self.thoughts) or UNSET,
+            thinking_blocks=self.blocks or UNSET,
+            extra_content=self.extra or UNSET,
+        )

@@ -39,6 +39,9 @@ from tollway.wire.openai_responses import (
 MOST_KEPT = 8 * 1024 * 1024
 """How many characters of a stream are kept for its last event; no model says as much in one answer."""
 
+FRAME = 256
+"""How many characters an item takes beside what it says."""
+
 
 class Telling:
     """Events on their way out, numbered, and the items that they tell of."""

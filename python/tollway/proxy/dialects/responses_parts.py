@@ -5,7 +5,7 @@ from typing import Any
 from msgspec import UNSET, UnsetType
 
 from tollway.proxy.dialects.responses_fields import Fields, refusal
-from tollway.wire.hub import CacheControl, File, ImageUrl, InputAudio, Part, Turn
+from tollway.wire.hub import CacheControl, File, ImageUrl, InputAudio, Part
 
 _TEXTS = ("input_text", "output_text", "text", "summary_text")
 _DETAILS: dict[str, str] = {"auto": "auto", "low": "low", "high": "high", "original": "high"}
@@ -44,29 +44,23 @@ def instruction_of(item: Fields) -> str | list[Part]:
     return content
 
 
-def say(turn: Turn, item: Fields) -> None:
-    """Puts what an assistant's message says into ``turn``. Several texts are one, as SDKs join them: few providers
-    take parts here.
+def said(item: Fields) -> tuple[list[str], list[str]]:
+    """The texts and the refusals of an assistant's message.
 
     Raises:
         InvalidRequest: as :func:`content_of`.
     """
-    texts, refused = [], []
     if isinstance(told := item.value("content"), str):
-        texts.append(told)
-    else:
-        for part in item.each("content"):
-            if (kind := part.named("type")) == "refusal":
-                refused.append(part.needed("refusal"))
-            elif kind in _TEXTS:
-                texts.append(part.needed("text"))
-            else:
-                raise refusal(part.at("type"), "An assistant's message holds texts and refusals.")
-    if texts:
-        before = turn.content if isinstance(turn.content, str) else ""
-        turn.content = before + "".join(texts)
-    if refused:
-        turn.refusal = ("" if turn.refusal is UNSET else turn.refusal) + "".join(refused)
+        return [told], []
+    texts, refused = [], []
+    for part in item.each("content"):
+        if (kind := part.named("type")) == "refusal":
+            refused.append(part.needed("refusal"))
+        elif kind in _TEXTS:
+            texts.append(part.needed("text"))
+        else:
+            raise refusal(part.at("type"), "An assistant's message holds texts and refusals.")
+    return texts, refused
 
 
 def _part(part: Fields) -> Part:

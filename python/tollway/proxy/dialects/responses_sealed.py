@@ -62,5 +62,7 @@ def add_extra(to: Extra, more: Extra) -> None:
     for vendor, told in more.items():
         kept = to.setdefault(vendor, {})
         for name, value in told.items():
-            before = kept.get(name)
-            kept[name] = before + value if isinstance(before, list) and isinstance(value, list) else value
+            if isinstance(before := kept.get(name), list) and isinstance(value, list):
+                before.extend(value)
+            else:
+                kept[name] = value

@@ -26,7 +26,7 @@ from tollway.proxy.dialects.responses_heard import (
     sources_of,
     usage_of,
 )
-from tollway.proxy.dialects.responses_open import OpenCall, OpenMessage, OpenThought, Telling
+from tollway.proxy.dialects.responses_open import FRAME, OpenCall, OpenMessage, OpenThought, Telling
 from tollway.proxy.dialects.responses_sealed import Sealed, add_extra, seal
 from tollway.wire.openai_responses import (
     Completed,
@@ -131,7 +131,7 @@ class StreamWriter:
                 self._message.cite(source)
         for piece in calls_of(delta):
             self._hear_call(piece, size)
-        if choice.get("finish_reason") is not None:
+        if choice.get("finish_reason"):
             self._end = early_end(choice["finish_reason"])
 
     def _hear_call(self, piece: dict[str, Any], size: int) -> None:
@@ -150,6 +150,7 @@ class StreamWriter:
             if extra:
                 self._telling.keep(size)
                 self._carried.calls[identity] = extra
+            self._telling.keep(FRAME)
             self._close_message()
             self._close_thought()
             self._tell_carried(after=False)
@@ -164,11 +165,13 @@ class StreamWriter:
     def _open_thought(self) -> OpenThought:
         self._close_message()
         if self._thought is None:
+            self._telling.keep(FRAME)
             self._thought = OpenThought(self._telling)
         return self._thought
 
     def _open_message(self) -> OpenMessage:
         if self._message is None:
+            self._telling.keep(FRAME)
             self._close_thought()
             self._tell_carried(after=False)
             self._message = OpenMessage(self._telling)

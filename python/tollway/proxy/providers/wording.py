@@ -7,6 +7,7 @@ newer than the provider (see ``plain.py``).
 """
 
 import asyncio
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -19,6 +20,7 @@ from tollway.proxy.providers.fit import held
 from tollway.proxy.providers.plain import mend, needs_plain, plain
 from tollway.proxy.providers.port import UpstreamCall
 from tollway.proxy.providers.presets import Preset
+from tollway.proxy.providers.traces import found, without_traces
 
 INLINE_BYTES = 64 * 1024
 """Larger bodies are put right off the event loop."""
@@ -36,7 +38,9 @@ async def worded(
         InvalidRequest: a field would be lost, and the client asked that none is; or an address can't be had.
         ServerBusy: too much is being fetched already.
     """
-    if call.operation != "chat" or not (call.is_translated or needs_plain(call.body, preset)):
+    if call.operation != "chat":
+        return await without_traces(call.body, call.operation), ()
+    if not (call.is_translated or await found(call.body, partial(needs_plain, preset=preset))):
         return call.body, ()
     is_small = len(call.body) < INLINE_BYTES
     asked = _read(call.body) if is_small else await asyncio.to_thread(_read, call.body)

@@ -18,6 +18,7 @@ from tollway.proxy.providers.anthropic.faults import AnthropicFaults
 from tollway.proxy.providers.anthropic.request import map_request
 from tollway.proxy.providers.fit import held
 from tollway.proxy.providers.port import Transport, UpstreamCall, UpstreamRequest
+from tollway.proxy.providers.traces import without_traces
 from tollway.proxy.providers.translated import INLINE_BYTES, TranslatedAnswer
 
 VERSION = "2023-06-01"
@@ -71,9 +72,8 @@ class AnthropicProvider:
         if not any(name == "anthropic-version" for name, _ in headers):
             headers.append(("anthropic-version", VERSION))
         url = self._url + _PASSED[call.operation]
-        return await self._transport.post(
-            UpstreamRequest(url, headers, call.body, call.connect_s, call.sent, self._faults)
-        )
+        body = await without_traces(call.body, call.operation)
+        return await self._transport.post(UpstreamRequest(url, headers, body, call.connect_s, call.sent, self._faults))
 
 
 class _Prepared(msgspec.Struct, frozen=True):
