@@ -84,14 +84,17 @@ class Replaying:
         self._scripts[trace[3:35]] = script
         return {"traceparent": trace}
 
-    def ask(self, client: Client, record: Record, chunking: Chunking = "events") -> Meant:
+    def ask(
+        self, client: Client, record: Record, chunking: Chunking = "events", *, request_id: str | None = None
+    ) -> Meant:
         """What a client is given when the provider answers with the record."""
         alias = record.provider
         if client == "responses" and record.operation == "chat":
             alias = CHAT_ONLY
         own = NATIVE[client] == record.operation
         body = {**record.asked, "model": alias} if own else plain_request(client, alias, record)
-        return self.sdks.ask(client, body, self.named(replay(record, chunking)))
+        headers = self.named(replay(record, chunking)) | ({"x-request-id": request_id} if request_id else {})
+        return self.sdks.ask(client, body, headers)
 
     def _answer(self, seen: Seen) -> Script:
         trace = seen.header("traceparent")
