@@ -233,6 +233,38 @@ def test_what_another_vendors_answer_left_in_a_conversation_is_cut() -> None:
         assert mend(own, preset)["messages"] == [{"role": "assistant", "content": "a", "tool_calls": [CALL]} | kept]
 
 
+DUMPED = {"refusal": None, "annotations": [], "audio": None, "function_call": None}
+"""What OpenAI's SDK writes of an answer beside its content."""
+
+
+@pytest.mark.parametrize("kind", ["groq", "mistral", "cohere", "openai"])
+def test_an_answer_of_whoever_spoke_before_comes_back_as_the_next_provider_takes_it(kind: ProviderKind) -> None:
+    thought = {"reasoning_content": "Hm.", "reasoning_details": []} if kind != "cohere" else {}
+    own = {"messages": [{"role": "assistant", "content": "a", **DUMPED, **thought}]}
+    assert needs_plain(json.dumps(own).encode(), PRESETS[kind])
+    said = {"role": "assistant", "content": "a"} | (DUMPED if kind == "openai" else {})
+    assert mend(own, PRESETS[kind])["messages"] == [said]
+
+
+def test_a_refusal_stays_said_where_the_field_is_refused() -> None:
+    own = {"messages": [{"role": "assistant", "content": None, "refusal": "No."}]}
+    assert mend(own, PRESETS["groq"])["messages"] == [{"role": "assistant", "content": "No."}]
+    call = {"name": "f", "arguments": "{}"}
+    old = {"messages": [{"role": "assistant", "content": None, "function_call": call}]}
+    assert mend(old, PRESETS["groq"]) == old
+
+
+@pytest.mark.parametrize("kind", [kind for kind in PRESETS if kind != "mistral"])
+def test_thoughts_inside_a_content_of_mistrals_go_to_nobody_else(kind: ProviderKind) -> None:
+    thought = {"type": "thinking", "thinking": [{"type": "text", "text": "Hm."}]}
+    text = {"type": "text", "text": "Yes."}
+    own = {"messages": [{"role": "assistant", "content": [thought, text, {"type": "reference", "reference_ids": [1]}]}]}
+    assert needs_plain(json.dumps(own).encode(), PRESETS[kind])
+    said = "Yes." if PRESETS[kind].joins_texts else [text]
+    assert mend(own, PRESETS[kind])["messages"] == [{"role": "assistant", "content": said}]
+    assert not needs_plain(json.dumps(own).encode(), PRESETS["mistral"])
+
+
 def test_names_that_are_newer_than_the_provider_are_put_right() -> None:
     own = {"messages": [], "max_completion_tokens": 5, "seed": 1, "stream_options": {"include_usage": True}}
     assert needs_plain(json.dumps(own).encode(), PRESETS["mistral"])

@@ -17,9 +17,12 @@ from urllib.parse import unquote_to_bytes
 from tollway.proxy.providers.presets import Preset
 
 _MARKS: Final = ("thinking_blocks", "extra_content")
+_SAID_OTHERWISE: Final = ("audio", "function_call")
+"""Fields of an answer that stay if they say something: nothing else says it."""
 _TEXT_URL = re.compile(r"data:text/[\w.+-]{1,64}((?:;[\w=\"-]{1,64}){0,4}),", re.IGNORECASE)
 _MISTRALS_ID = re.compile(r"[A-Za-z0-9]{9}")
 _FOREIGN_ID = re.compile(rb'"tool_call_id"\s{0,8}:\s{0,8}"(?![A-Za-z0-9]{9}")')
+_THINKING_PART = re.compile(rb'"type"\s{0,8}:\s{0,8}"thinking"')
 _LETTERS: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _BETWEEN: Final = "OK"
 """What the assistant says between a tool's result and the user, where somebody has to speak."""
@@ -32,6 +35,11 @@ def needs_plain(body: bytes, preset: Preset) -> bool:
     for mark in preset.mends:
         if mark in body:
             return True
+    for name in preset.refused_of_answers:
+        if f'"{name}"'.encode() in body:
+            return True
+    if not preset.thinks_in_content and b'"thinking"' in body and _THINKING_PART.search(body):
+        return True
     return preset.has_mistral_order and b'"tool_call_id"' in body and _FOREIGN_ID.search(body) is not None
 
 
@@ -93,12 +101,27 @@ def _rename(out: Dict, preset: Preset) -> None:
 def _mended(turn: Any, preset: Preset) -> Any:
     if not isinstance(turn, dict):
         return turn
-    cut = (*_MARKS, "reasoning_content") if preset.thoughts is None else _MARKS
-    out = {name: value for name, value in turn.items() if name not in cut}
+    cut = {*_MARKS, "reasoning_content"} if preset.thoughts is None else {*_MARKS}
+    is_answer = turn.get("role") == "assistant"
+    if is_answer:
+        cut |= preset.refused_of_answers
+    out = {name: value for name, value in turn.items() if name not in cut or (value and name in _SAID_OTHERWISE)}
+    if "refusal" in cut and turn.get("refusal") and not turn.get("content"):
+        out["content"] = turn["refusal"]
     for name in ("tool_calls", "content"):
         if isinstance(items := out.get(name), list):
             out[name] = [_without(item, *_MARKS) if isinstance(item, dict) else item for item in items]
+    if is_answer and not preset.thinks_in_content and isinstance(parts := out.get("content"), list):
+        said = [part for part in parts if not _is_mistrals(part)]
+        if len(said) < len(parts):
+            is_joined = preset.joins_texts and all(isinstance(part, dict) for part in said)
+            out["content"] = (_joined(said) if is_joined else said) or ""
     return out
+
+
+def _is_mistrals(part: Any) -> bool:
+    """Whether a part of an answer's content is a thought, or a source, of Mistral's."""
+    return isinstance(part, dict) and part.get("type") in ("thinking", "reference")
 
 
 def _turns(turns: Sequence[Any], preset: Preset, lost: list[str], *, keeps_extra: bool) -> Iterator[Dict]:

@@ -70,6 +70,10 @@ class Preset(msgspec.Struct, frozen=True, kw_only=True):
     """Whether a part may bear ``cache_control``."""
     mends: tuple[bytes, ...] = ()
     """What in the bytes of a client's own chat says that it has to be mended for this provider."""
+    refused_of_answers: frozenset[str] = frozenset()
+    """Fields of an earlier answer that it refuses when that comes back in a turn of the assistant."""
+    thinks_in_content: bool = False
+    """Whether a content may hold a part of type ``thinking``, as Mistral has it."""
     has_mistral_order: bool = False
     """Whether a user's turn may not follow a tool's, nor a system's one an assistant's, and a call's id has nine
     letters or digits."""
@@ -78,10 +82,18 @@ class Preset(msgspec.Struct, frozen=True, kw_only=True):
 _OF_OTHERS = (b'"thinking_blocks"', b'"extra_content"')
 """What an answer of another vendor has left in a conversation that is sent on to this one."""
 _NEWER = b'"max_completion_tokens"'
-_THOUGHT = b'"reasoning_content"'
+_THOUGHTS = frozenset({"reasoning_content", "reasoning_details"})
+"""What others call thoughts in an answer; Groq and OpenRouter also ``reasoning``."""
+_EMPTIED = frozenset({"refusal", "annotations", "audio", "function_call"})
+"""What OpenAI's SDK writes of an answer that has none of it, and others do not know."""
 
 _OPENAI = Preset(
-    limit_field="max_completion_tokens", only=_OPENAIS, joins_texts=False, has_developer=True, mends=_OF_OTHERS
+    limit_field="max_completion_tokens",
+    only=_OPENAIS,
+    joins_texts=False,
+    has_developer=True,
+    mends=_OF_OTHERS,
+    refused_of_answers=_THOUGHTS | {"reasoning"},
 )
 _GROQ = Preset(
     limit_field="max_completion_tokens",
@@ -90,7 +102,8 @@ _GROQ = Preset(
     ),
     extras=frozenset({"reasoning_format", "include_reasoning", "search_settings", "documents"}),
     has_names=False,
-    mends=(*_OF_OTHERS, _THOUGHT),
+    mends=_OF_OTHERS,
+    refused_of_answers=_THOUGHTS | _EMPTIED,
 )
 _MISTRAL = Preset(
     asks_usage=False,
@@ -98,7 +111,9 @@ _MISTRAL = Preset(
     renames={"seed": "random_seed"},
     document_urls=True,
     has_mistral_order=True,
-    mends=(*_OF_OTHERS, _THOUGHT, _NEWER, b'"stream_options"', b'"seed"'),
+    mends=(*_OF_OTHERS, _NEWER, b'"stream_options"', b'"seed"'),
+    refused_of_answers=_THOUGHTS | _EMPTIED | {"reasoning"},
+    thinks_in_content=True,
 )
 _DEEPSEEK = Preset(extras=frozenset({"thinking"}), thoughts="reasoning_content", mends=(*_OF_OTHERS, _NEWER))
 _TOGETHER = Preset(
@@ -140,8 +155,14 @@ _COHERE = Preset(
     ),
     has_developer=True,
     mends=(*_OF_OTHERS, _NEWER),
+    refused_of_answers=_EMPTIED,
 )
-_CEREBRAS = Preset(limit_field="max_completion_tokens", has_names=False, mends=(*_OF_OTHERS, _THOUGHT))
+_CEREBRAS = Preset(
+    limit_field="max_completion_tokens",
+    has_names=False,
+    mends=_OF_OTHERS,
+    refused_of_answers=_THOUGHTS | _EMPTIED,
+)
 _ANY = Preset(extras=_VLLM.extras | {"thinking", "enable_thinking", "reasoning"}, thoughts="reasoning_content")
 
 PRESETS: Mapping[ProviderKind, Preset] = {
