@@ -51,7 +51,10 @@ DOORS: tuple[tuple[str, Operation], ...] = (
     ("/v1/moderations", "moderations"),
     ("/v1/rerank", "rerank"),
     ("/v1/images/generations", "images"),
+    ("/v1/images/edits", "image_edits"),
     ("/v1/audio/speech", "speech"),
+    ("/v1/audio/transcriptions", "transcriptions"),
+    ("/v1/audio/translations", "translations"),
 )
 """Where the operations are that pass to whoever speaks them, and are said as chat to nobody."""
 
@@ -151,7 +154,7 @@ async def build(
     changes = KeyChanges(dsn, feed.key_changed, feed.missed_changes)
     vocabularies = Vocabularies()
     bookkeeper = Bookkeeper(journal, vocabularies, log, metrics)
-    receiver = Receiver(settings.server.max_body_bytes, Intake())
+    receiver = Receiver(settings.server.max_body_bytes, Intake(), places.ledger.parent)
     admitter = Admitter(ledger, vocabularies, metrics)
     screener = Screener(snapshot, metrics)
     caller = Caller(open_providers(snapshot, transport, media))

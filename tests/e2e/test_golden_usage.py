@@ -362,6 +362,14 @@ def test_what_is_not_told_is_counted_and_never_free(
     assert row["cost"] == (row["prompt_tokens"] * 3 + Decimal(15)) / 1_000_000
 
 
+@pytest.mark.parametrize("streamed", [False, True])
+def test_a_type_of_traffic_is_no_count(replaying: Replaying, streamed: bool) -> None:
+    traffic = {"trafficType": "ON_DEMAND"}
+    row = row_of(replaying, "chat", "gemini", contents(*[traffic] * (1 + streamed)), streamed=streamed)
+    assert row["usage_source"] == "counted"
+    assert row["cost"] > 0
+
+
 @pytest.mark.parametrize(
     ("script", "streamed"), [(chat(usage=counts(9, 9)), False), (chunks((False, counts(9, 9))), True)]
 )

@@ -22,6 +22,7 @@ from openai.types.chat import (
     ChatCompletionMessage,
     ChatCompletionMessageFunctionToolCall,
 )
+from openai.types.chat.chat_completion_chunk import ChoiceDelta
 from openai.types.completion_usage import CompletionUsage
 from openai.types.responses import Response, ResponseStreamEvent, ResponseUsage
 from openai.types.responses.response_usage import InputTokensDetails, OutputTokensDetails
@@ -71,7 +72,10 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Meant:
-    """An answer. ``ids`` are the calls', and not compared: some providers give none. ``message`` is an error's."""
+    """An answer. ``ids`` are the calls', and not compared: some providers give none. ``message`` is an error's.
+
+    ``is_refused``: OpenAI's model said its text as a refusal.
+    """
 
     text: str = ""
     calls: tuple[tuple[str, Any], ...] = ()
@@ -81,6 +85,7 @@ class Meant:
     ids: tuple[str, ...] = field(default=(), compare=False)
     message: str = field(default="", compare=False)
     thought: str = field(default="", compare=False)
+    is_refused: bool = field(default=False, compare=False)
 
 
 def of_completion(answer: ChatCompletion) -> Meant:
@@ -99,12 +104,14 @@ def of_completion(answer: ChatCompletion) -> Meant:
         usage_of_chat(answer.usage),
         ids=tuple(identity for identity, _, _ in calls),
         thought=thought_of(told),
+        is_refused=bool(told.refusal),
     )
 
 
 def of_chunks(chunks: Iterable[ChatCompletionChunk]) -> Meant:
     """A streamed chat answer: the first choice put together, and the error that may have ended it."""
     text = thought = ""
+    is_refused = False
     calls = Calls()
     finishes = set[str]()
     usage: CompletionUsage | None = None
@@ -113,12 +120,16 @@ def of_chunks(chunks: Iterable[ChatCompletionChunk]) -> Meant:
         for chunk in chunks:
             usage = chunk.usage or usage
             for choice in chunk.choices or []:
-                if choice.index or choice.delta is None:
+                if choice.index:
                     continue
-                text += said(choice.delta.content) + (choice.delta.refusal or "")
-                thought += thought_of(choice.delta)
                 finishes |= {choice.finish_reason} if choice.finish_reason else set()
-                for piece in choice.delta.tool_calls or []:
+                delta: ChoiceDelta | None = choice.delta  # some say null
+                if delta is None:
+                    continue
+                text += said(delta.content) + (delta.refusal or "")
+                is_refused = is_refused or bool(delta.refusal)
+                thought += thought_of(delta)
+                for piece in delta.tool_calls or []:
                     function = piece.function
                     name, more = (function.name, function.arguments) if function else (None, None)
                     calls.add(piece.index, piece.id, name, more)
@@ -130,7 +141,7 @@ def of_chunks(chunks: Iterable[ChatCompletionChunk]) -> Meant:
     ids = tuple(identity for identity, _, _ in calls.listed)
     if failed.error:
         return replace(failed, text=text, calls=joined, ids=ids)
-    return Meant(text, joined, finish, usage_of_chat(usage), ids=ids, thought=thought)
+    return Meant(text, joined, finish, usage_of_chat(usage), ids=ids, thought=thought, is_refused=is_refused)
 
 
 class Calls:

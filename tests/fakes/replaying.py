@@ -84,14 +84,17 @@ class Replaying:
         self._scripts[trace[3:35]] = script
         return {"traceparent": trace}
 
-    def ask(self, client: Client, record: Record, chunking: Chunking = "events") -> Meant:
+    def ask(
+        self, client: Client, record: Record, chunking: Chunking = "events", *, request_id: str | None = None
+    ) -> Meant:
         """What a client is given when the provider answers with the record."""
         alias = record.provider
         if client == "responses" and record.operation == "chat":
             alias = CHAT_ONLY
         own = NATIVE[client] == record.operation
         body = {**record.asked, "model": alias} if own else plain_request(client, alias, record)
-        return self.sdks.ask(client, body, self.named(replay(record, chunking)))
+        headers = self.named(replay(record, chunking)) | ({"x-request-id": request_id} if request_id else {})
+        return self.sdks.ask(client, body, headers)
 
     def _answer(self, seen: Seen) -> Script:
         trace = seen.header("traceparent")
@@ -141,8 +144,8 @@ def as_told_to(client: Client, meant: Meant, operation: str) -> Meant:
     """What a client of another dialect can be told of an answer, where its dialect lacks a word.
 
     Messages and Responses have no ``stop`` beside calls and no reason of its own for calls: where there are calls, they
-    are the reason. Messages has no total, and what was read from a cache is a part of the prompt there: Azure has been
-    seen to tell more than the whole prompt.
+    are the reason. Messages has a reason for a refusal, and chat none. Messages has no total, and what was read from a
+    cache is a part of the prompt there: Azure has been seen to tell more than the whole prompt.
     """
     if NATIVE[client] == operation or client == "chat" or meant.error:
         return meant
@@ -151,6 +154,7 @@ def as_told_to(client: Client, meant: Meant, operation: str) -> Meant:
         finish = "tool_calls" if meant.calls else "stop"
     usage = meant.usage
     if client == "messages":
+        finish = "content_filter" if meant.is_refused else finish
         total, cached = usage.prompt + usage.completion, min(usage.cached, usage.prompt)
         usage = replace(usage, total=total, cached=cached)
     return replace(meant, finish=finish, usage=usage)

@@ -7,6 +7,7 @@ their answer had ended.
 
 import asyncio
 import json
+import re
 import socket
 import struct
 import threading
@@ -21,6 +22,7 @@ from tests.fakes.scripts import Script, Step, status
 
 _HEAD_BYTES_ALLOWED = 2 * 1024 * 1024
 _REMEMBERED = 100_000
+_MODEL_FIELD = re.compile(rb'form-data; name="model"\r\n\r\n([^\r]*)\r\n')
 
 
 @dataclass(slots=True)
@@ -62,6 +64,10 @@ class FakeUpstream:
     def __init__(self, scripts: Mapping[str, Script | Chooser] | None = None, default: Script | Chooser | None = None):
         self.scripts: dict[str, Script | Chooser] = dict(scripts or {})
         self.default = default
+        self.early: Script | None = None
+        """Answers every request as soon as its head is in; nothing of its body is read."""
+        self.pause_s = 0.0
+        """How long the body of a request is left unread behind its head."""
         self.requests: deque[Seen] = deque(maxlen=_REMEMBERED)
         self.aborts: deque[Seen] = deque(maxlen=_REMEMBERED)
         self.hits = 0
@@ -234,6 +240,18 @@ class _Connection(asyncio.Protocol):
         method, path, _ = first.split(" ", 2)
         headers = [(name, value.strip()) for name, _, value in (line.partition(":") for line in lines)]
         arrived_at = time.monotonic()
+        if self._upstream.early is not None:
+            transport.pause_reading()
+            seen = Seen(method, path, headers, b"", None, arrived_at)
+            self._upstream._remember(seen)
+            await self._answer(transport, seen, self._upstream.early)
+            transport.resume_reading()
+            await self._gone.wait()
+            return None
+        if self._upstream.pause_s:
+            transport.pause_reading()
+            await asyncio.sleep(self._upstream.pause_s)
+            transport.resume_reading()
         told = {name.lower(): value for name, value in headers}
         if told.get("expect", "").lower() == "100-continue":
             transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -244,15 +262,15 @@ class _Connection(asyncio.Protocol):
         return None if body is None else Seen(method, path, headers, body, _model(body), arrived_at)
 
     async def _chunked(self) -> bytes | None:
-        body = b""
+        pieces: list[bytes] = []
         while True:
             size = await self._until(b"\r\n")
             if size is None:
                 return None
             data = await self._exactly(int(size.split(b";")[0], 16) + 2)
             if data is None or data == b"\r\n":
-                return None if data is None else body
-            body += data[:-2]
+                return None if data is None else b"".join(pieces)
+            pieces.append(data[:-2])
 
     async def _until(self, end: bytes) -> bytes | None:
         while (place := self._received.find(end)) < 0:
@@ -321,6 +339,8 @@ class _Connection(asyncio.Protocol):
 
 
 def _model(body: bytes) -> str | None:
+    if (field := _MODEL_FIELD.search(body, 0, 4096) or _MODEL_FIELD.search(body)) is not None:
+        return field[1].decode()
     try:
         asked = json.loads(body)
     except ValueError:

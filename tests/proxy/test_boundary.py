@@ -10,10 +10,12 @@ import pytest
 from tests.fakes.telemetry import Recording, counted
 from tests.proxy.edge import Client, arrive, snapshot
 
+from tollway._native.chat import ChatRequest
 from tollway.errors import BodyTooLarge, InvalidRequest, RateLimited, RequestTimeout, Unauthenticated, UpstreamBroken
 from tollway.proxy.boundary import Boundary, ClientGone, Identities, InFlight, current_task, method_not_allowed
 from tollway.proxy.dialects.table import dialects
 from tollway.proxy.exchange import Arrival
+from tollway.proxy.pieces import Streamed
 from tollway.telemetry.metrics import Metrics
 
 Serve = Callable[[Arrival], Awaitable[None]]
@@ -394,3 +396,42 @@ async def test_bytes_that_have_begun_are_never_ended_by_a_fault(run: Run) -> Non
 
     client = await run(serve)
     assert (client.body, client.ends) == (b"half a sound", 0)
+
+
+async def test_an_upload_is_closed_however_its_call_ends(run: Run) -> None:
+    closed: list[str] = []
+
+    class Form:
+        is_read = True
+
+        async def screen(self, check: Callable[[str, str], str]) -> None:
+            raise AssertionError
+
+        def streamed(self, request: ChatRequest, model: str) -> Streamed:
+            raise AssertionError
+
+        def close(self) -> None:
+            closed.append("closed")
+
+    async def serve(arrival: Arrival) -> None:
+        arrival.connection.upload = Form()
+        raise UpstreamBroken("cut")
+
+    assert (await run(serve)).status == 502
+    assert closed == ["closed"]
+
+
+async def test_a_body_arrives_piece_by_piece_to_its_declared_end() -> None:
+    client = Client(b"one", b"two", complete=False)
+    body = arrive(client, headers={b"content-length": b"6"}).connection.arriving(6)
+    assert [await body.piece() for _ in range(3)] == [b"one", b"two", None]
+    assert (body.declared_bytes, body.read_bytes, body.has_ended) == (6, 6, True)
+
+
+async def test_of_a_body_that_arrives_no_more_than_its_bound_is_taken() -> None:
+    body = arrive(Client(b"one", b"two")).connection.arriving(5)
+    assert await body.piece() == b"one"
+    with pytest.raises(BodyTooLarge):
+        await body.piece()
+    with pytest.raises(BodyTooLarge):
+        arrive(Client(), headers={b"content-length": b"6"}).connection.arriving(5)

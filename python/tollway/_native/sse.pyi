@@ -33,6 +33,8 @@ class Relay:
     pass: the end (see `last`), which the caller sends once it has settled; with `hide_usage` a chat's chunk that holds
     nothing but usage; everything behind an error, and with `hold_error` the error itself.
 
+    OpenAI's streams of images and audio are of the dialect `responses`, too, but for the names of their last events.
+
     `keep_bytes` bounds the text kept for `count_completion`, `max_event_bytes` an event.
     """
 

@@ -10,8 +10,9 @@ import random
 import re
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from typing import Any, Protocol
 
+from tollway._native.chat import ChatRequest
 from tollway.contract.snapshot import Operation, Snapshot
 from tollway.errors import (
     BodyTooLarge,
@@ -25,7 +26,7 @@ from tollway.errors import (
 from tollway.proxy.deadline import Deadline
 from tollway.proxy.dialects.port import Dialect, refused
 from tollway.proxy.exchange import Arrival, Timing
-from tollway.proxy.pieces import joined
+from tollway.proxy.pieces import Streamed, joined
 from tollway.telemetry.logs import Log
 from tollway.telemetry.metrics import Metrics
 from tollway.wire.error_envelope import internal, render
@@ -91,7 +92,11 @@ class Connection:
         "is_opaque",
         "settled",
         "task",
+        "upload",
     )
+
+    upload: "Upload | None"
+    """A form whose body is not all read when its call leaves; it has the connection's reading side until it is."""
 
     def __init__(self, headers: dict[bytes, bytes], receive: Receive, send: Send, task: "asyncio.Task[Any]") -> None:
         self.headers = headers
@@ -105,6 +110,7 @@ class Connection:
         self.settled = False
         self.is_opaque = False
         self.gone = False
+        self.upload = None
 
     async def body(
         self, limit_bytes: int, take: Callable[[int], None], *, piece_s: float = PIECE_S, body_s: float = BODY_S
@@ -146,6 +152,15 @@ class Connection:
                 return await joined(pieces, held)
             take(len(piece))
             arrived()
+
+    def arriving(self, limit_bytes: int, *, piece_s: float = PIECE_S, body_s: float = BODY_S) -> "Arriving":
+        """The request body piece by piece, within the bounds of :meth:`body`, whose errors it raises at once or later.
+
+        Raises:
+            BodyTooLarge: it says that it is longer than ``limit_bytes``.
+            InvalidRequest: its length is no number.
+        """
+        return Arriving(self, self._receive, limit_bytes, piece_s, body_s)
 
     def declared_length(self, limit_bytes: int) -> int | None:
         """``content-length``, checked before anything is read or paid for; ``None`` for a chunked body.
@@ -199,6 +214,75 @@ class Connection:
 
 def _too_large(limit_bytes: int) -> str:
     return f"The body is larger than the {limit_bytes} bytes that this gateway takes."
+
+
+class Arriving:
+    """A request body as it arrives; whichever task asks."""
+
+    def __init__(
+        self, connection: Connection, receive: Receive, limit_bytes: int, piece_s: float, body_s: float
+    ) -> None:
+        self._connection = connection
+        self._receive = receive
+        self._limit_bytes = limit_bytes
+        self._piece_s = piece_s
+        self._body_s = body_s
+        self._end = connection.task.get_loop().time() + body_s
+        self.declared_bytes = connection.declared_length(limit_bytes)
+        self.read_bytes = 0
+        self.has_ended = self.declared_bytes == 0
+
+    async def piece(self) -> bytes | None:
+        """The next piece; ``None`` at the end.
+
+        Raises:
+            BodyTooLarge: it is longer than it may be.
+            ClientGone: the client left in the middle of it.
+            RequestTimeout: it paused too long, or takes too long in all.
+        """
+        if self.has_ended:
+            return None
+        now = self._connection.task.get_loop().time()
+        try:
+            async with asyncio.timeout_at(min(now + self._piece_s, self._end)):
+                message = await self._receive()
+        except TimeoutError:
+            text = f"The body paused for {self._piece_s:g} s, or was not complete after {self._body_s:g} s."
+            raise RequestTimeout(text) from None
+        if message["type"] == "http.disconnect":
+            self._connection.gone = True
+            raise ClientGone
+        piece: bytes = message.get("body", b"")
+        self.read_bytes += len(piece)
+        if self.read_bytes > self._limit_bytes:
+            raise BodyTooLarge(_too_large(self._limit_bytes))
+        self.has_ended = self.read_bytes == self.declared_bytes or not message.get("more_body")
+        return piece
+
+
+class Upload(Protocol):
+    """A form on its way: its fields are known, its files may still be arriving."""
+
+    @property
+    def is_read(self) -> bool:
+        """Whether the client's body is all in."""
+        ...
+
+    async def screen(self, check: Callable[[str, str], str]) -> None:
+        """Has ``check`` look at every text by its field's name, now or when it arrives: it returns the text to send.
+
+        Raises:
+            tollway.errors.GatewayError: what ``check`` raises.
+        """
+        ...
+
+    def streamed(self, request: ChatRequest, model: str) -> Streamed:
+        """The form as a provider is to get it: for ``model``, and with the prompt that ``request`` holds."""
+        ...
+
+    def close(self) -> None:
+        """The call is over: what is on disk goes."""
+        ...
 
 
 class Boundary:
@@ -263,6 +347,8 @@ class Boundary:
             await self._refuse(arrival, error)
         finally:
             connection.unwatch()
+            if connection.upload is not None:
+                connection.upload.close()
             self._metrics.left()
             self._in_flight.remove(task)
 

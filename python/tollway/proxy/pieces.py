@@ -1,7 +1,9 @@
-"""Bodies that arrived in pieces, put together without holding the event loop."""
+"""Bodies that arrive in pieces: passed on as they are, or put together without holding the event loop."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+
+import msgspec
 
 from tollway.errors import UpstreamBroken
 
@@ -10,6 +12,17 @@ MAX_ANSWER_BYTES = 64 * 1024 * 1024
 
 INLINE_BYTES = 1024 * 1024
 """More than this is joined in a thread; from this size on ``bytes.join`` lets other threads run meanwhile."""
+
+
+class Streamed(msgspec.Struct, frozen=True):
+    """A body that is sent while it arrives, so once and no more. ``length_bytes`` is ``None`` where nobody knows it.
+
+    ``pieces`` raises what is wrong with the body where it comes from.
+    """
+
+    content_type: str
+    length_bytes: int | None
+    pieces: AsyncGenerator[bytes, None]
 
 
 async def joined(pieces: Sequence[bytes], size_bytes: int) -> bytes:

@@ -34,7 +34,8 @@ pub enum Dialect {
     /// Anthropic's Messages: named events, the last of them `message_stop`.
     Messages,
     /// `OpenAI`'s Responses: named events, the last of them `response.completed`, `response.incomplete` or
-    /// `response.failed`, behind which some send `[DONE]`.
+    /// `response.failed`, behind which some send `[DONE]`. Also the streams of images and audio, which end with
+    /// `image_generation.completed`, `image_edit.completed`, `transcript.text.done` or `speech.audio.done`.
     Responses,
 }
 

@@ -1,6 +1,7 @@
 """Station 3: which policy holds for whom, and what it does."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -8,10 +9,12 @@ from tests.fakes.telemetry import counted
 from tests.proxy.edge import arrive, ask, principal, snapshot
 
 from tollway._native import chat
+from tollway._native.chat import ChatRequest
 from tollway.contract.snapshot import Operation, PiiCheck, Policy
 from tollway.errors import ContentBlocked, InternalError
 from tollway.proxy.exchange import Admitted, Screened
 from tollway.proxy.guardrails.screen import INLINE_BYTES, Screener
+from tollway.proxy.pieces import Streamed
 from tollway.telemetry.metrics import Metrics
 
 EMAIL, CARD = "jane.doe@example.com", "4111 1111 1111 1111"
@@ -102,3 +105,53 @@ async def test_a_clean_request_is_the_very_one_that_came(metrics: Metrics) -> No
     screened = await Screener(snapshot(policies=(Policy("default", (REDACT,)),)), metrics).screen(admitted)
     assert screened.request is admitted.request
     assert [span for span, _ in screened.arrival.timing.spans] == ["screen"]
+
+
+class Form:
+    """An upload that is asked to have its texts screened."""
+
+    is_read = True
+
+    def __init__(self, **texts: str) -> None:
+        self.texts = texts
+        self.checks = 0
+
+    async def screen(self, check: Callable[[str, str], str]) -> None:
+        """Has them checked."""
+        self.checks += 1
+        self.texts = {name: check(name, text) for name, text in self.texts.items()}
+
+    def streamed(self, request: ChatRequest, model: str) -> Streamed:
+        """Nobody asks for it here."""
+        raise AssertionError
+
+    def close(self) -> None:
+        """Holds nothing."""
+
+
+async def screen_form(metrics: Metrics, form: Form, *policies: Policy) -> Screened:
+    request = chat.read_request(b'{"model": "m", "prompt": "Greet"}', "transcriptions")
+    admitted = Admitted(arrive(operation="transcriptions"), principal(), request, None)
+    admitted.arrival.connection.upload = form
+    return await Screener(snapshot(policies=policies), metrics).screen(admitted)
+
+
+async def test_the_texts_of_a_form_are_screened_one_by_one(metrics: Metrics) -> None:
+    form = Form(keywords=f"Jane {EMAIL}", language="en")
+    screened = await screen_form(metrics, form, Policy("default", (REDACT, BLOCK)))
+    assert form.texts == {"keywords": "Jane [EMAIL]", "language": "en"}
+    assert screened.request.model == "m"
+    assert counted(metrics, "tollway_guardrail_findings_total") == {("redact", "email"): 1}
+
+
+async def test_a_text_of_a_form_that_is_blocked_is_named(metrics: Metrics) -> None:
+    with pytest.raises(ContentBlocked) as refused:
+        await screen_form(metrics, Form(keywords=CARD), Policy("default", (BLOCK,)))
+    assert refused.value.param == "keywords"
+    assert CARD not in refused.value.outside
+
+
+async def test_without_a_policy_a_form_is_not_screened(metrics: Metrics) -> None:
+    form = Form(keywords=CARD)
+    await screen_form(metrics, form)
+    assert form.checks == 0

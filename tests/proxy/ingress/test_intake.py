@@ -55,3 +55,12 @@ def test_it_never_holds_more_than_it_may_and_forgets_who_is_gone(steps: list[tup
         intake.give_back(tenant, size)
     assert intake.held_bytes == 0
     assert not intake._held_by
+
+
+def test_room_that_outlives_a_block_is_closed_once() -> None:
+    intake = Intake(total_bytes=10, tenant_bytes=10)
+    room = intake.room("a")
+    room.take(10)
+    room.close()
+    room.close()
+    assert intake.held_bytes == 0

@@ -4,11 +4,15 @@ import json
 
 import pytest
 from tests.proxy.edge import HELLO, Client, arrive, principal
+from tests.proxy.ingress.test_multipart import BOUNDARY, form
 
+from tollway.contract.snapshot import Operation
 from tollway.errors import BodyTooLarge, InvalidRequest
 from tollway.proxy.exchange import Identified, Received
 from tollway.proxy.ingress.intake import Intake
-from tollway.proxy.ingress.receive import INLINE_BYTES, Receiver
+from tollway.proxy.ingress.receive import FORMS, INLINE_BYTES, Receiver
+
+PROMPT = b'Content-Disposition: form-data; name="prompt"'
 
 
 async def receive(body: bytes, limit_bytes: int = 10 * 1024 * 1024) -> Received:
@@ -41,3 +45,22 @@ async def test_a_body_over_the_cap_is_refused() -> None:
     assert (await receive(body, len(body))).request.body == body
     with pytest.raises(BodyTooLarge):
         await receive(body, len(body) - 1)
+
+
+@pytest.mark.parametrize("operation", sorted(FORMS))
+async def test_a_form_is_read_as_one_and_json_as_json(operation: Operation) -> None:
+    body = form((b'Content-Disposition: form-data; name="model"', b"m"), (PROMPT, b"Greet"))
+    for content_type, sent in (
+        (b"multipart/form-data; boundary=" + BOUNDARY, body),
+        (b"application/json", b'{"model": "m", "prompt": "Greet"}'),
+    ):
+        arrival = arrive(Client(sent), headers={b"content-type": content_type}, operation=operation)
+        received = await Receiver(len(body), Intake()).receive(Identified(arrival, principal()))
+        assert json.loads(received.request.body) == {"model": "m", "prompt": "Greet"}
+        assert (arrival.connection.upload is None) == (content_type == b"application/json")
+
+
+async def test_a_form_where_none_is_asked_for_is_no_json() -> None:
+    arrival = arrive(Client(form()), headers={b"content-type": b"multipart/form-data; boundary=" + BOUNDARY})
+    with pytest.raises(InvalidRequest):
+        await Receiver(1000, Intake()).receive(Identified(arrival, principal()))

@@ -132,6 +132,18 @@ async def test_a_refused_token_is_replaced_and_the_call_sent_once_more() -> None
     assert again.closed == 0
 
 
+async def test_a_call_that_can_not_be_sent_again_is_not_but_its_token_is_replaced() -> None:
+    bearer = Issuer().bearer()
+    refusal = Answer(b"{}", status=401)
+
+    async def send(token: str) -> UpstreamAnswer:
+        return refusal
+
+    assert await send_with(bearer, send, again=False) is refusal
+    assert refusal.closed == 0
+    assert await bearer.token() == "t2"
+
+
 async def test_a_token_that_was_replaced_meanwhile_is_not_dropped_again() -> None:
     issuer = Issuer()
     bearer = issuer.bearer()

@@ -6,7 +6,7 @@ from types import EllipsisType
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.proxy.edge import Answer, Client, arrive, dispatched, route
 
@@ -139,6 +139,7 @@ async def test_after_the_last_event_a_provider_that_does_not_end_is_not_awaited(
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(sizes=st.lists(st.integers(1, 40), min_size=1, max_size=40))
 async def test_events_pass_as_they_came_however_they_are_cut(end: str, sizes: list[int]) -> None:
     body = b": hello" + end.encode() * 2
@@ -221,6 +222,7 @@ async def test_an_event_without_bound_is_refused(monkeypatch: pytest.MonkeyPatch
     assert b"too large" in done.body
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(pieces=st.lists(st.binary(min_size=1, max_size=40), max_size=10))
 async def test_whatever_a_provider_streams_the_relay_survives(pieces: list[bytes]) -> None:
     client = Client()

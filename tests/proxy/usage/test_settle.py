@@ -249,6 +249,20 @@ async def test_a_client_that_leaves_pays_for_what_it_was_given(books: Books) -> 
     assert (row.outcome, row.completion_tokens, row.usage_source) == ("client_gone", 3, "estimated")
 
 
+async def test_a_client_that_leaves_when_it_hears_of_an_error_has_not_ended_the_call(books: Books) -> None:
+    admitted = books.admitted(stream=True)
+
+    def fail(progress: Progress) -> None:
+        read_stream(progress, "Hello", usage=None, finished=False)
+        assert progress.reader is not None
+        progress.reader.feed(b'data: {"error": {"message": "busy"}}\n\n')
+
+    await interrupt(books, admitted, asyncio.CancelledError(), gone=True, before=fail)
+    await books.keeper.finish()
+    (row,) = books.rows()
+    assert (row.outcome, row.completion_tokens, row.usage_source) == ("error", 1, "estimated")
+
+
 @pytest.mark.parametrize("error", [asyncio.CancelledError(), UpstreamBroken("no connection"), None])
 async def test_a_call_that_never_left_has_no_row_and_gives_everything_back(
     books: Books, error: BaseException | None

@@ -6,8 +6,11 @@ Findings are kept as types and counts, never as values.
 """
 
 import asyncio
+from functools import partial
 
-from tollway._native import pii
+import msgspec
+
+from tollway._native import chat, pii
 from tollway._native.chat import ChatRequest
 from tollway.contract.snapshot import PiiCheck, Policy, Snapshot
 from tollway.errors import ContentBlocked, InternalError
@@ -21,6 +24,10 @@ INLINE_BYTES = 16 * 1024
 _INPUTS = {"chat": "messages", "messages": "messages", "count_tokens": "messages", "rerank": "documents"}
 _INPUTS |= dict.fromkeys(("embeddings", "responses", "moderations", "speech"), "input")
 """The field that holds what a model reads, by operation; ``prompt`` in all others."""
+
+
+class _Field(msgspec.Struct):
+    prompt: str
 
 
 class Screener:
@@ -45,6 +52,9 @@ class Screener:
                 request = self._apply(check, scanner, request)
             else:
                 request = await asyncio.to_thread(self._apply, check, scanner, request)
+        upload = admitted.arrival.connection.upload
+        if upload is not None and checks:
+            await upload.screen(partial(self._text, checks))
         admitted.arrival.timing.mark("screen")
         return Screened(admitted.arrival, admitted.principal, request)
 
@@ -55,6 +65,20 @@ class Screener:
         if checks is None:  # closed: a policy that is gone must not let texts through unscreened
             raise InternalError("This key's guardrail policy is not known here.", inside=f"unknown policy {name!r}")
         return checks
+
+    def _text(self, checks: list[tuple[PiiCheck, pii.Scanner]], name: str, text: str) -> str:
+        """A field of a form as it may leave.
+
+        Raises:
+            ContentBlocked: a check with ``action: block`` found something in it.
+        """
+        request = chat.read_request(msgspec.json.encode({"model": name, "prompt": text}), "translations")
+        try:
+            for check, scanner in checks:
+                request = self._apply(check, scanner, request)
+        except ContentBlocked as error:
+            raise ContentBlocked(error.outside, param=name) from None
+        return msgspec.json.decode(request.body, type=_Field).prompt
 
     def _apply(self, check: PiiCheck, scanner: pii.Scanner, request: ChatRequest) -> ChatRequest:
         if check.action == "redact":

@@ -83,7 +83,12 @@ class Room:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._intake.give_back(self._tenant_id, self._taken_bytes)
+        self.close()
+
+    def close(self) -> None:
+        """All that was taken goes back; what a ``with`` block does at its end."""
+        taken, self._taken_bytes = self._taken_bytes, 0
+        self._intake.give_back(self._tenant_id, taken)
 
     def take(self, size_bytes: int) -> None:
         """A piece has arrived, and more are to come. Errors as :meth:`Intake.take`."""

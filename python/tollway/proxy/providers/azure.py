@@ -54,7 +54,9 @@ class AzureProvider:
             answer = await self._post(call, body, ("api-key", self._api_key))
         else:
             answer = await send_with(
-                self._bearer, lambda token: self._post(call, body, ("authorization", f"Bearer {token}"))
+                self._bearer,
+                lambda token: self._post(call, body, ("authorization", f"Bearer {token}")),
+                again=call.upload is None,
             )
         answer.warnings = lost
         return answer
@@ -62,7 +64,7 @@ class AzureProvider:
     async def _post(self, call: UpstreamCall, body: bytes, proof: tuple[str, str]) -> UpstreamAnswer:
         headers = [("content-type", "application/json"), proof, *known(call.headers)]
         return await self._transport.post(
-            UpstreamRequest(self._url(call), headers, body, call.connect_s, call.sent, self._faults)
+            UpstreamRequest(self._url(call), headers, body, call.connect_s, call.sent, self._faults, call.upload)
         )
 
     def _url(self, call: UpstreamCall) -> str:

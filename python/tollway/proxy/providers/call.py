@@ -15,6 +15,7 @@ from tollway.proxy.causes import Fault
 from tollway.proxy.deadline import Deadline
 from tollway.proxy.dialects.port import Renaming, Writer
 from tollway.proxy.exchange import Called, Planned, Progress, UpstreamAnswer
+from tollway.proxy.pieces import Streamed
 from tollway.proxy.providers.capabilities import Takes, takes_of
 from tollway.proxy.providers.port import Provider, TokenCounter, UpstreamCall
 from tollway.proxy.providers.presets import PRESETS
@@ -65,14 +66,20 @@ class Caller:
         task = arrival.connection.task
         now = task.get_loop().time()
         deadline = now + timeouts.total_s
-        arrival.connection.watch()
+        upload = arrival.connection.upload
+        if upload is None or upload.is_read:  # else whoever reads the body sees the client leave
+            arrival.connection.watch()
         progress.planned(planned.route, target)
         try:
-            with Deadline(task, now + first_token_s(timeouts, stream=request.stream)):
+            # Of a form the client's own pace is a part, so all of its call has the total time alone.
+            wait_s = first_token_s(timeouts, stream=request.stream) if upload is None else timeouts.total_s
+            with Deadline(task, now + wait_s):
                 answer = await self._begin(provider, outgoing, progress)
         except TimeoutError:
             message = "The provider did not begin to answer in time."
             raise UpstreamTimeout(message, inside=f"{target.provider.name}: no first byte") from None
+        if upload is not None and not upload.is_read:  # it was answered before all of it was in
+            arrival.connection.watch()
         arrival.timing.mark("call")
         return Called(
             arrival,
@@ -90,6 +97,8 @@ class Caller:
         """The request as the provider is to get it: the client's bytes, or the hub's."""
         arrival, request, model = planned.arrival, planned.request, planned.target.model
         is_small = len(request.body) < INLINE_BYTES
+        if arrival.connection.upload is not None:
+            return _Asked(b"", arrival.operation, None, (), arrival.connection.upload.streamed(request, model))
         if self.passes(planned):
             ask_usage = provider.asks_usage
             body = (
@@ -139,6 +148,7 @@ class Caller:
             operation=asked.operation,
             is_translated=asked.writer is not None,
             takes=self._takes(planned.target, asked),
+            upload=asked.upload,
         )
 
     def _takes(self, target: Target, asked: "_Asked") -> Takes | None:
@@ -164,6 +174,8 @@ class _Asked(msgspec.Struct, frozen=True):
     operation: Operation
     writer: Writer | None
     warnings: tuple[str, ...]
+    upload: Streamed | None = None
+    """Goes in the place of ``body``."""
 
 
 def first_token_s(timeouts: Timeouts, *, stream: bool) -> float:

@@ -7,11 +7,13 @@ Parsing is llhttp's (httptools); TLS and sockets are uvloop's.
 """
 
 import asyncio
+from contextlib import aclosing
 from typing import cast
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from tollway.errors import UpstreamBroken
+from tollway.proxy.pieces import Streamed
 
 MAX_HEAD_BYTES = 64 * 1024
 """An answer's head larger than this is refused."""
@@ -53,6 +55,7 @@ class Connection(asyncio.Protocol):
         self._sent_at = 0.0
         self._lost_at = 0.0
         self._backlogged = False
+        self._relieved: asyncio.Future[None] | None = None
         self.ended = False
         self.status = 0
         self.headers: dict[bytes, bytes] = {}
@@ -78,6 +81,45 @@ class Connection(asyncio.Protocol):
                 await self._wait()
             if self._head_done or self._fault is not None:
                 return
+        self._all_sent = True
+
+    async def send_pieces(self, head: bytes, body: Streamed) -> None:
+        """As :meth:`send`, with a body that is still arriving: each piece leaves when the provider has taken the last.
+
+        Raises:
+            Exception: whatever went wrong with the body; the request is not complete then.
+        """
+        self._forget()
+        self._open().write(head)
+        pump = asyncio.get_running_loop().create_task(self._pump(body))
+        pump.add_done_callback(lambda _: self._wake())
+        try:
+            while not (pump.done() or self._head_done or self._fault is not None):
+                await self._wait()
+        finally:
+            if not pump.done():
+                pump.cancel()
+                await asyncio.wait([pump])
+        if not pump.cancelled():
+            pump.result()
+
+    async def _pump(self, body: Streamed) -> None:
+        transport = self._open()
+        async with aclosing(body.pieces) as pieces:
+            async for piece in pieces:
+                if transport.is_closing():  # lost meanwhile; whoever waits for the head learns why
+                    return
+                if body.length_bytes is not None:
+                    transport.write(piece)
+                elif piece:
+                    transport.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+                while self._backlogged and not self._closed:
+                    self._relieved = asyncio.get_running_loop().create_future()
+                    await self._relieved
+        if transport.is_closing():
+            return
+        if body.length_bytes is None:
+            transport.write(b"0\r\n\r\n")
         self._all_sent = True
 
     def _forget(self) -> None:
@@ -199,6 +241,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         """From asyncio: the connection is gone. An answer without a length ends with it (RFC 9112, section 6.3)."""
         self._closed = True
+        self._relieve()
         self._lost_at = asyncio.get_running_loop().time()
         if self.ended:
             return
@@ -216,7 +259,12 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         """From asyncio: most of it has left."""
         self._backlogged = False
+        self._relieve()
         self._wake()
+
+    def _relieve(self) -> None:
+        if self._relieved is not None and not self._relieved.done():
+            self._relieved.set_result(None)
 
     def on_message_begin(self) -> None:
         """From the parser. Behind a whole answer nothing was asked for: refused, or it would mix with this or the next.

@@ -39,6 +39,8 @@ class HttpTransport:
         if pool is None:
             pool = self._pools[origin] = _Pool(request.url, self._tls)
         head = _head(parts.netloc, request)
+        if request.upload is not None:  # can't be sent again, so it takes no connection that may be stale
+            return await self._ask(await pool.connect(request.connect_s), pool, head, request)
         connection = await pool.take(request.connect_s)
         try:
             return await self._ask(connection, pool, head, request)
@@ -51,7 +53,10 @@ class HttpTransport:
     async def _ask(self, connection: Connection, pool: "_Pool", head: bytes, request: UpstreamRequest) -> "HttpAnswer":
         try:
             request.sent()
-            await connection.send(head, request.body)
+            if request.upload is None:
+                await connection.send(head, request.body)
+            else:
+                await connection.send_pieces(head, request.upload)
             await connection.head()
         except BaseException:  # also a cancelled call: the provider is to see that nobody waits any more
             connection.abort()
@@ -166,8 +171,13 @@ def _head(host: str, request: UpstreamRequest) -> bytes:
         ValueError: a header holds a line break; the configuration checks forbid it, this makes sure.
     """
     path = request.url.partition("://")[2].removeprefix(host)
-    fields = "".join([f"{name}: {value}\r\n" for name, value in request.headers])
-    if fields.count("\n") != len(request.headers) or fields.count("\r") != len(request.headers):
+    headers, length, upload = request.headers, f"content-length: {len(request.body)}", request.upload
+    if upload is not None:
+        headers = [*(each for each in headers if each[0] != "content-type"), ("content-type", upload.content_type)]
+        is_known = upload.length_bytes is not None
+        length = f"content-length: {upload.length_bytes}" if is_known else "transfer-encoding: chunked"
+    fields = "".join([f"{name}: {value}\r\n" for name, value in headers])
+    if fields.count("\n") != len(headers) or fields.count("\r") != len(headers):
         raise ValueError("a header holds a line break")
-    head = f"POST {path} HTTP/1.1\r\nhost: {host}\r\n{_COMMON}{fields}content-length: {len(request.body)}\r\n\r\n"
+    head = f"POST {path} HTTP/1.1\r\nhost: {host}\r\n{_COMMON}{fields}{length}\r\n\r\n"
     return head.encode("latin-1")

@@ -59,8 +59,9 @@ class OpenAIProvider:
         """
         headers = self._headers + known(call.headers) if call.headers else self._headers
         body, lost = await worded(call, self._preset, keeps_extra=self._keeps_extra, media=self._media)
+        url = self._urls[call.operation]
         answer = await self._transport.post(
-            UpstreamRequest(self._urls[call.operation], headers, body, call.connect_s, call.sent, self._faults)
+            UpstreamRequest(url, headers, body, call.connect_s, call.sent, self._faults, call.upload)
         )
         answer.warnings = lost
         return answer

@@ -8,6 +8,7 @@ import msgspec
 from tollway.contract.snapshot import Operation
 from tollway.proxy.causes import Fault, cause_of
 from tollway.proxy.exchange import UpstreamAnswer
+from tollway.proxy.pieces import Streamed
 from tollway.proxy.providers.capabilities import Takes
 
 
@@ -32,6 +33,8 @@ class UpstreamCall(msgspec.Struct, frozen=True):
     takes: Takes | None = None
     """What the target takes of a translated request; ``None``: nothing is known that the provider does not know
     itself."""
+    upload: Streamed | None = None
+    """Goes in the place of ``body``, as it arrives."""
 
 
 Header = Callable[[str], str | None]
@@ -96,7 +99,7 @@ class TokenCounter(Protocol):
 
 
 class UpstreamRequest(msgspec.Struct, frozen=True):
-    """A POST over HTTP; the body is JSON. ``sent`` is as in :class:`UpstreamCall`."""
+    """A POST over HTTP. ``sent`` is as in :class:`UpstreamCall`; so is ``upload``, its ``content-type`` its own."""
 
     url: str
     headers: list[tuple[str, str]]
@@ -104,6 +107,7 @@ class UpstreamRequest(msgspec.Struct, frozen=True):
     connect_s: float
     sent: Callable[[], None]
     faults: Faults = StatusFaults()
+    upload: Streamed | None = None
 
 
 class Transport(Protocol):

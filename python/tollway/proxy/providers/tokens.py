@@ -94,8 +94,10 @@ class Bearer:
             task.exception()  # looked at, even when every waiter has left
 
 
-async def send_with(bearer: Bearer, send: Callable[[str], Awaitable[UpstreamAnswer]]) -> UpstreamAnswer:
-    """Sends a call with a token; when the provider refuses it (401), once more with a new one.
+async def send_with(
+    bearer: Bearer, send: Callable[[str], Awaitable[UpstreamAnswer]], *, again: bool = True
+) -> UpstreamAnswer:
+    """Sends a call with a token; when the provider refuses it (401), once more with a new one, if it can be sent again.
 
     Raises:
         tollway.errors.UpstreamError: there is no token, or as ``send``.
@@ -104,8 +106,10 @@ async def send_with(bearer: Bearer, send: Callable[[str], Awaitable[UpstreamAnsw
     answer = await send(token)
     if answer.status != 401:
         return answer
-    await answer.close()
     bearer.drop(token)
+    if not again:
+        return answer
+    await answer.close()
     return await send(await bearer.token())
 
 

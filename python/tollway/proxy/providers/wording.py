@@ -7,7 +7,7 @@ newer than the provider (see ``plain.py``).
 """
 
 import asyncio
-from functools import partial
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -20,7 +20,7 @@ from tollway.proxy.providers.fit import held
 from tollway.proxy.providers.plain import mend, needs_plain, plain
 from tollway.proxy.providers.port import UpstreamCall
 from tollway.proxy.providers.presets import Preset
-from tollway.proxy.providers.traces import found, without_traces
+from tollway.proxy.providers.traces import STEP_BYTES, found, without_traces
 
 INLINE_BYTES = 64 * 1024
 """Larger bodies are put right off the event loop."""
@@ -40,8 +40,12 @@ async def worded(
     """
     if call.operation != "chat":
         return await without_traces(call.body, call.operation), ()
-    if not (call.is_translated or await found(call.body, partial(needs_plain, preset=preset))):
-        return call.body, ()
+    if not call.is_translated:
+        # Most calls, so without another coroutine.
+        is_short = len(call.body) <= STEP_BYTES
+        marked = needs_plain(call.body, preset) if is_short else await found(call.body, _marks(preset))
+        if not marked:
+            return call.body, ()
     is_small = len(call.body) < INLINE_BYTES
     asked = _read(call.body) if is_small else await asyncio.to_thread(_read, call.body)
     if media is not None and call.is_translated:
@@ -50,6 +54,10 @@ async def worded(
     if is_small:
         return _reword(asked, call, preset, keeps_extra=keeps_extra)
     return await asyncio.to_thread(_reword, asked, call, preset, keeps_extra=keeps_extra)
+
+
+def _marks(preset: Preset) -> Callable[[bytes], bool]:
+    return lambda part: needs_plain(part, preset)
 
 
 def _needs_bytes(takes: Takes, preset: Preset) -> NeedsBytes:

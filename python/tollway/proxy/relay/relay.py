@@ -27,6 +27,8 @@ KEPT_BYTES = 256 * 1024
 INLINE_BYTES = 128 * 1024
 """Larger answers are read off the event loop."""
 
+_LOST = "The provider sent an event that could not be understood."
+
 LINGER_S = 0.1
 """After a stream's last event its end is awaited this long, so that the connection can be used again."""
 
@@ -127,6 +129,7 @@ class _Stream:
         self._called = called
         self._progress = progress
         self._reader = reader
+        self._why = ""
         self.is_lost = False
         """Whether the client lacks a part that its dialect could not say, however well the hub's stream ended."""
 
@@ -136,18 +139,25 @@ class _Stream:
 
     async def pass_on(self) -> None:
         """Relays until the last event, the end or a fault; each piece leaves as soon as it holds a complete event."""
-        called, reader = self._called, self._reader
-        loop = called.arrival.connection.task.get_loop()
+        called, reader, connection = self._called, self._reader, self._called.arrival.connection
+        translates, has_begun = called.writer is not None, False
+        feed = self._translate if translates else reader.feed
+        loop = connection.task.get_loop()
         idle_s = called.route.timeouts.idle_s
         try:
-            with Deadline(called.arrival.connection.task, min(loop.time() + idle_s, called.deadline)) as limit:
+            with Deadline(connection.task, min(loop.time() + idle_s, called.deadline)) as limit:
                 while (piece := await called.answer.piece()) is not None:
-                    ready = self._ready(piece)
+                    ready = feed(piece)
                     if ready:
                         limit.move(called.deadline)  # a client that reads slowly is not the provider's silence
-                        await self._send(ready)
+                        if has_begun:
+                            await connection.piece(ready)
+                        else:
+                            has_begun = await self._send(ready)
+                    if translates and self.is_lost:
+                        raise UpstreamBroken(_LOST, inside=self._why)
                     if reader.done or reader.failed:
-                        return await _linger(called)
+                        return await self._linger()
                     limit.move(min(loop.time() + idle_s, called.deadline))
         except TimeoutError:
             stalled = loop.time() < called.deadline
@@ -156,53 +166,58 @@ class _Stream:
         rest = reader.finish() if called.writer is None else self._said(called.writer, reader.finish_payloads())
         if rest:
             await self._send(rest)
+        if self.is_lost:
+            raise UpstreamBroken(_LOST, inside=self._why)
 
-    def _ready(self, piece: bytes) -> bytes:
-        """What of ``piece`` may go to the client now."""
-        writer = self._called.writer
-        return self._reader.feed(piece) if writer is None else self._said(writer, self._reader.feed_payloads(piece))
-
-    async def _send(self, ready: bytes) -> None:
+    async def _send(self, ready: bytes) -> bool:
+        """Sends the head first, where it is not out; whether the first of the answer proper is among ``ready``."""
         called, connection = self._called, self._called.arrival.connection
-        if self._progress.first_piece_ns is None and self._reader.has_content:
+        has_content = self._reader.has_content
+        if has_content and self._progress.first_piece_ns is None:
             self._progress.first_piece_ns = called.arrival.timing.elapsed_ns()
         if not connection.committed:
-            if self._reader.failed and not self._reader.has_content:
-                return  # the fault is the first thing said
+            if self._reader.failed and not has_content:
+                return False  # the fault is the first thing said
             await self.begin()
         await connection.piece(ready)
+        return has_content
+
+    async def _linger(self) -> None:
+        called, task = self._called, self._called.arrival.connection.task
+        try:
+            with Deadline(task, task.get_loop().time() + LINGER_S):
+                while (piece := await called.answer.piece()) is not None:
+                    if called.asked == "responses" and called.writer is None:
+                        self._reader.feed(piece)  # a [DONE] behind the last event leaves with it
+        except (TimeoutError, UpstreamBroken):
+            return  # the answer is complete; the connection just can't be used again
+
+    def _translate(self, piece: bytes) -> bytes:
+        writer = self._called.writer
+        return b"" if writer is None else self._said(writer, self._reader.feed_payloads(piece))
 
     def _said(self, writer: Writer, payloads: Sequence[bytes]) -> bytes:
-        """The hub's events in the client's dialect."""
+        """The hub's events in the client's dialect: all that come before one that can't be said."""
+        said: list[bytes] = []
         try:
-            return b"".join([writer.event(payload) for payload in payloads])
+            for payload in payloads:
+                said.append(writer.event(payload))
         except ValueError as error:
             self.is_lost = True
-            raise UpstreamBroken(
-                "The provider sent an event that could not be understood.", inside=_kind(error)
-            ) from None
+            self._why = _kind(error)
+        return b"".join(said)
 
 
 def _kind(error: Exception) -> str:
     return type(error).__name__  # its text may quote the answer
 
 
-async def _linger(called: Called) -> None:
-    try:
-        task = called.arrival.connection.task
-        with Deadline(task, task.get_loop().time() + LINGER_S):
-            while await called.answer.piece() is not None:
-                pass
-    except (TimeoutError, UpstreamBroken):
-        return  # the answer is complete; the connection just can't be used again
-
-
 def _ending(called: Called, reader: Relay, fault: GatewayError | None, *, is_lost: bool) -> tuple[Outcome, bytes]:
     """How the stream ended, and the bytes that say so to the client."""
     writer, dialect, request_id = called.writer, called.arrival.dialect, called.arrival.request_id
     if reader.error is not None:
-        if writer is None:
-            return "error", b""  # the provider's own error event is out already
+        if writer is None:  # the provider's own error event is out already, or the end of its response is one
+            return "error", b"" if called.asked == "chat" else reader.last
         return "error", writer.fault(refused_by(called.answer.event_fault(reader.error), request_id))
     if not is_lost and (
         reader.done or (reader.complete and len(reader.finish_reasons) >= called.request.n)

@@ -130,6 +130,8 @@ class Account:
         self._write(await asyncio.to_thread(self._tokens, outcome), outcome)
 
     def _interrupted(self, error: BaseException | None) -> Outcome:
+        if self.progress.reader is not None and self.progress.reader.failed:
+            return "error"  # clients hang up when they hear of it
         if self._admitted.arrival.connection.gone:
             return "client_gone"
         if isinstance(error, UpstreamTimeout):

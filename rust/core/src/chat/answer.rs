@@ -101,15 +101,11 @@ impl<B: AsRef<[u8]>> ChatAnswer<B> {
 
 impl Told {
     fn of_chat(text: &[u8]) -> Self {
-        let (mut told, mut groq) = (Self::default(), Usage::default());
+        let (mut told, mut groq) = (Self::default(), None);
         for Member { key, value } in json::members(text, 0) {
             match &*key {
                 b"usage" => told.usage = Usage::read(text, value),
-                b"x_groq" => {
-                    groq = usage_within(text, value)
-                        .map(|value| Usage::read(text, value))
-                        .unwrap_or_default();
-                }
+                b"x_groq" => groq = usage_within(text, value),
                 b"model" => told.model = words(text, value).map(Cow::into_owned),
                 b"choices" => {
                     for choice in json::elements(text, value.start) {
@@ -121,8 +117,11 @@ impl Told {
             }
         }
         // Groq's own object is heard first: what the answer's `usage` tells has the last word.
-        groq.merge(told.usage);
-        told.usage = groq;
+        if let Some(value) = groq {
+            let mut usage = Usage::read(text, value);
+            usage.merge(told.usage);
+            told.usage = usage;
+        }
         told
     }
 }

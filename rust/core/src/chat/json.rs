@@ -71,6 +71,7 @@ fn too_deep(text: &[u8]) -> Option<usize> {
 }
 
 /// The first position at or after `at` that is not white space.
+#[inline]
 pub(crate) fn skip_space(text: &[u8], mut at: usize) -> usize {
     while matches!(text.get(at), Some(b' ' | b'\t' | b'\n' | b'\r')) {
         at += 1;
@@ -79,6 +80,7 @@ pub(crate) fn skip_space(text: &[u8], mut at: usize) -> usize {
 }
 
 /// The position of the quote that closes the string whose first content byte is at `at`.
+#[inline]
 pub(crate) fn string_end(text: &[u8], mut at: usize) -> usize {
     while let Some(rest) = text.get(at..) {
         match memchr::memchr2(b'"', b'\\', rest) {

@@ -160,7 +160,7 @@ impl<'a> Pieces<'a> {
 
     /// Notes what the type of the object that begins here says of the keys in it.
     fn open(&mut self) {
-        if !self.vocabulary.is_typed() || self.depth > self.vocabulary.depth_max() {
+        if self.depth > self.vocabulary.depth_max() {
             return;
         }
         let Some(block) = block(self.text, self.at, self.vocabulary) else {
@@ -219,13 +219,11 @@ impl Iterator for Pieces<'_> {
                         return piece;
                     }
                 }
-                b'{' => {
+                byte @ (b'{' | b'[') => {
                     self.depth += 1;
-                    self.open();
-                    self.at += 1;
-                }
-                b'[' => {
-                    self.depth += 1;
+                    if byte == b'{' && self.vocabulary.is_typed() {
+                        self.open();
+                    }
                     self.at += 1;
                 }
                 b'}' | b']' => {

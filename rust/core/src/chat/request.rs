@@ -215,9 +215,9 @@ impl<B: AsRef<[u8]>> ChatRequest<B> {
     /// What `scanner` finds in the texts.
     pub fn screen(&self, scanner: &Scanner) -> Tally {
         let mut tally = Tally::default();
-        for piece in self.pieces() {
+        self.pieces().for_each(|piece| {
             tally.add(&redaction::inspect_piece(self.body.as_ref(), piece, scanner));
-        }
+        });
         tally
     }
 
@@ -291,14 +291,11 @@ impl<B: AsRef<[u8]>> ChatRequest<B> {
 
 fn pieces<'a>(text: &'a [u8], places: &Places, layout: &Layout) -> impl Iterator<Item = Piece> + use<'a> {
     let vocabulary = layout.vocabulary;
-    let conversation = matches!(layout.form, Form::Messages | Form::Items);
-    let input = places.input.into_iter().flat_map(move |value| {
-        if conversation {
-            Pieces::of_messages(text, value, vocabulary)
-        } else {
-            Pieces::of_field(text, value, vocabulary)
-        }
-    });
+    let input = places.input.unwrap_or(Span { start: 0, end: 0 });
+    let input = match layout.form {
+        Form::Messages | Form::Items => Pieces::of_messages(text, input, vocabulary),
+        _ => Pieces::of_field(text, input, vocabulary),
+    };
     let beside = places
         .beside
         .into_iter()
@@ -311,11 +308,11 @@ fn pieces<'a>(text: &'a [u8], places: &Places, layout: &Layout) -> impl Iterator
 fn weigh(text: &[u8], pieces: impl Iterator<Item = Piece>, measure: &mut Measure) {
     for Piece { kind, span } in pieces {
         match kind {
+            Kind::Text | Kind::Signed => measure.text_bytes += json::unescaped_len(span.of(text)),
             Kind::Name => {
                 measure.names += 1;
                 measure.text_bytes += json::unescaped_len(span.of(text));
             }
-            Kind::Text | Kind::Signed => measure.text_bytes += json::unescaped_len(span.of(text)),
             Kind::Json => measure.text_bytes += span.len(),
             Kind::Definitions => measure.definition_bytes += span.len(),
             Kind::Image => measure.images += 1,

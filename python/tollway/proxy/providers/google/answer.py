@@ -18,7 +18,7 @@ from tollway.proxy.causes import Fault
 from tollway.proxy.providers.google.answered import Answered, Candidate, LogprobsResult, Part, TokenLogprob, held
 from tollway.proxy.providers.google.answered import FunctionCall as AnsweredCall
 from tollway.proxy.providers.google.citations import Citations
-from tollway.proxy.providers.google.counts import usage_of
+from tollway.proxy.providers.google.counts import is_told, usage_of
 from tollway.proxy.providers.google.faults import fault_of
 from tollway.proxy.providers.google.request import MADE_ID_PREFIX
 from tollway.proxy.providers.translated import StreamFault
@@ -143,10 +143,11 @@ class GoogleReader:
             self._id = answered.response_id or self._id
             self._model = answered.model_version or self._model
             self._created = _seconds(answered.create_time) or self._created
-        if answered.usage_metadata is not None:
-            self._usage = usage_of(answered.usage_metadata)  # every event of a stream counts from the beginning
         if answered.prompt_feedback is not None and answered.prompt_feedback.block_reason:
             self._blocked = True
+        metadata = answered.usage_metadata
+        if metadata is not None and (self._blocked or is_told(metadata)):  # a prompt that is blocked may cost nothing
+            self._usage = usage_of(metadata)  # every event of a stream counts from the beginning
 
     def _told(self, candidate: Candidate) -> "_Told":
         index = candidate.index or 0

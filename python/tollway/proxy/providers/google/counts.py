@@ -6,6 +6,12 @@ from tollway.proxy.providers.google.answered import ModalityCount, UsageMetadata
 from tollway.wire.openai_chat import CompletionDetails, PromptDetails, Usage
 
 
+def is_told(told: UsageMetadata) -> bool:
+    """Whether there is any count: Vertex may tell a type of traffic and nothing else."""
+    counts = (told.prompt_token_count, told.candidates_token_count, told.thoughts_token_count, told.total_token_count)
+    return any(count is not None for count in counts)
+
+
 def usage_of(told: UsageMetadata) -> Usage:
     """The counts; what is not told is nought."""
     thoughts = told.thoughts_token_count or 0

@@ -13,8 +13,11 @@ impl Account {
         }
         let was_open = self.open();
         let chunk = Chunk::read(payload);
-        if let Some(usage) = chunk.usage.filter(|usage| was_open || !usage.is_zero()) {
-            self.usage.merge(usage);
+        if let Some(value) = chunk.usage {
+            let usage = Usage::read(payload, value);
+            if was_open || !usage.is_zero() {
+                self.usage.merge(usage);
+            }
         }
         if !was_open {
             return Verdict::Withhold;
@@ -71,7 +74,7 @@ impl Account {
 #[derive(Default)]
 struct Chunk {
     choices: Option<Span>,
-    usage: Option<Usage>,
+    usage: Option<Span>,
     error: bool,
 }
 
@@ -81,9 +84,9 @@ impl Chunk {
         for Member { key, value } in json::members(payload, 0) {
             match &*key {
                 b"choices" => chunk.choices = Some(value),
-                b"usage" => chunk.usage = read_usage(payload, value).or(chunk.usage),
+                b"usage" => chunk.usage = usage_object(payload, value).or(chunk.usage),
                 b"x_groq" => {
-                    let usage = usage_within(payload, value).and_then(|value| read_usage(payload, value));
+                    let usage = usage_within(payload, value).and_then(|value| usage_object(payload, value));
                     chunk.usage = chunk.usage.or(usage);
                 }
                 _ => chunk.error |= is_error(&key, value.of(payload)),
@@ -100,8 +103,9 @@ impl Chunk {
     }
 }
 
-fn read_usage(payload: &[u8], value: Span) -> Option<Usage> {
-    (payload.get(value.start) == Some(&b'{')).then(|| Usage::read(payload, value))
+/// The value, if it is an object: most chunks say `null`.
+fn usage_object(payload: &[u8], value: Span) -> Option<Span> {
+    (payload.get(value.start) == Some(&b'{')).then_some(value)
 }
 
 /// Whether the edits follow each other within the payload: on broken text, which was not checked, they may not.

@@ -1,9 +1,13 @@
-//! The account of a Responses stream: items, their parts and deltas, and the whole response at the end.
+//! The account of a Responses stream: items, their parts and deltas, and the whole response at the end. Streams of images
+//! and audio are alike but for their last event.
 
 use super::{Account, DONE, Failure, Verdict, choice_index};
-use crate::chat::is_error;
 use crate::chat::json::{self, Member, Span};
 use crate::chat::responses::{Response, spoken};
+use crate::chat::{Usage, is_error};
+
+/// No stream ends in more images than this: a request may ask for 10.
+const MEDIA_MAX: usize = 16;
 
 impl Account {
     /// Enters an event. Behind an error the end may still come, `response.failed`.
@@ -14,11 +18,14 @@ impl Account {
             }
             return Verdict::Withhold;
         }
+        let event = Event::read(payload);
+        let kind = event.kind.map_or(&b""[..], |kind| kind.of(payload));
+        if self.failure.is_none() && self.choices.len() < MEDIA_MAX && is_end_of_media(kind) {
+            return self.conclude_media(payload, &event);
+        }
         if self.done {
             return Verdict::Withhold;
         }
-        let event = Event::read(payload);
-        let kind = event.kind.map_or(&b""[..], |kind| kind.of(payload));
         if matches!(
             kind,
             br#""response.completed""# | br#""response.incomplete""# | br#""response.failed""#
@@ -56,6 +63,21 @@ impl Account {
         }
     }
 
+    /// An image or a transcription is ready: several images end a stream together.
+    fn conclude_media(&mut self, payload: &[u8], event: &Event) -> Verdict {
+        if let Some(usage) = event.usage {
+            self.usage.merge(Usage::read_newer(payload, usage));
+        }
+        self.has_content = true;
+        self.finish_reason = Some("completed".to_owned());
+        let said = self.kept_bytes + self.unkept_bytes;
+        let at = self.choice_at(self.choices.len());
+        if let Some(text) = event.text.filter(|_| said == 0) {
+            self.keep(at, text.of(payload));
+        }
+        self.end(payload)
+    }
+
     fn hear_item(&mut self, payload: &[u8], kind: &[u8], event: &Event) {
         let index = event.output_index.map_or(0, |index| choice_index(index.of(payload)));
         if kind == br#""response.output_item.added""# {
@@ -83,6 +105,9 @@ struct Event {
     item: Option<Span>,
     delta: Option<Span>,
     response: Option<Span>,
+    /// Of an image or a transcription.
+    usage: Option<Span>,
+    text: Option<Span>,
     error: bool,
 }
 
@@ -96,11 +121,24 @@ impl Event {
                 b"item" => event.item = Some(value),
                 b"delta" => event.delta = json::string(payload, value),
                 b"response" => event.response = Some(value),
+                b"usage" => event.usage = Some(value),
+                b"text" => event.text = json::string(payload, value),
                 _ => event.error |= is_error(&key, value.of(payload)),
             }
         }
         event
     }
+}
+
+/// Whether the event ends one of the streams that `OpenAI`'s images and audio have in the manner of Responses.
+fn is_end_of_media(kind: &[u8]) -> bool {
+    matches!(
+        kind,
+        br#""image_generation.completed""#
+            | br#""image_edit.completed""#
+            | br#""transcript.text.done""#
+            | br#""speech.audio.done""#
+    )
 }
 
 /// Whether an item is a call, which says something by its name alone.

@@ -119,3 +119,26 @@ fn sound_is_content_and_no_text() {
     assert!(relay.has_content());
     assert_eq!(relay.count_completion(Encoding::O200k), 0);
 }
+
+#[test]
+fn streams_of_images_and_audio_are_relayed_alike() {
+    let partial = r#"{"type":"image_generation.partial_image","b64_json":"AAAA","partial_image_index":0}"#;
+    let image = r#"{"type":"image_generation.completed","b64_json":"AAAA","usage":{"input_tokens":5,"output_tokens":8,"total_tokens":13}}"#;
+    let relay = assert_any_cut(Dialect::Responses, &[partial, image, image], "");
+    assert_eq!(String::from_utf8_lossy(relay.last()), named_stream(&[image, image]));
+    assert!(relay.complete() && relay.has_content());
+    assert_eq!(
+        (relay.usage().prompt, relay.usage().billed_completion()),
+        (Some(5), Some(8))
+    );
+
+    let delta = r#"{"type":"transcript.text.delta","delta":"hello"}"#;
+    let done = r#"{"type":"transcript.text.done","text":"hello","usage":{"type":"tokens","input_tokens":14,"input_token_details":{"audio_tokens":14},"output_tokens":1}}"#;
+    let relay = assert_any_cut(Dialect::Responses, &[delta, done], DONE);
+    assert_eq!(String::from_utf8_lossy(relay.last()), end(done) + DONE);
+    assert_eq!((relay.usage().audio_prompt, relay.usage().prompt), (Some(14), Some(14)));
+    assert_eq!(relay.count_completion(Encoding::O200k), 1);
+    let mut whole = speaking(Dialect::Responses);
+    run(&mut whole, &[end(done).as_bytes()]);
+    assert_eq!(whole.count_completion(Encoding::O200k), 1);
+}
