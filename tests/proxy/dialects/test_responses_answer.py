@@ -128,6 +128,14 @@ def test_reasoning_beside_the_completion_is_put_inside() -> None:
     assert (told["usage"]["output_tokens"], told["usage"]["total_tokens"]) == (182, 322)
 
 
+@pytest.mark.parametrize("odd", [-1, "12", 12.5, 2**40, True, None, [], {}])
+def test_a_count_that_is_none_makes_no_answer_worthless(odd: object) -> None:
+    usage = {"prompt_tokens": odd, "completion_tokens": 5.0, "prompt_tokens_details": odd}
+    told = answered({"content": "x"}, usage=usage)
+    assert (told["usage"]["input_tokens"], told["usage"]["output_tokens"]) == (0, 5)
+    assert told["output"][0]["content"][0]["text"] == "x"
+
+
 def test_usage_that_is_not_told_is_null() -> None:
     assert answered({"content": "x"})["usage"] is None
     assert answered({"content": "x"}, usage=None)["usage"] is None
@@ -209,7 +217,6 @@ def test_what_was_not_asked_has_openais_defaults() -> None:
         b'{"choices": [{"message": {"tool_calls": [{"id": 1, "function": {"name": "f"}}]}}]}',
         b'{"choices": [{"message": {"thinking_blocks": 1}}]}',
         b'{"choices": [{"message": {"extra_content": {"google": 1}}}]}',
-        b'{"choices": [{"message": {}}], "usage": {"prompt_tokens": "x"}}',
         b"[" * 100_000,
     ],
 )
