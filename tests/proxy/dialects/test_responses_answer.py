@@ -242,3 +242,19 @@ def test_a_passed_stream_ends_with_an_error_event() -> None:
     name, data = ResponsesDialect().fault_event(refused).decode().removesuffix("\n\n").split("\n")
     assert name == "event: error"
     assert json.loads(data.removeprefix("data: "))["message"] == "It broke."
+
+
+CRM = {"type": "namespace", "name": "crm__", "description": "It.", "tools": [{"type": "function", "name": "look"}]}
+
+
+@pytest.mark.parametrize("asked", [{"tools": [CRM]}, {"input": [{"type": "additional_tools", "tools": [CRM]}]}])
+def test_a_call_of_a_namespaces_function_has_both_names(asked: dict[str, Any]) -> None:
+    named = {"id": "c1", "type": "function", "function": {"name": "crm__look", "arguments": "{}"}}
+    first, second = output({"tool_calls": [named, call("c2")]}, asked=asked)
+    assert (first["namespace"], first["name"]) == ("crm__", "look")
+    assert "namespace" not in second
+    chunk = {"choices": [{"index": 0, "delta": {"tool_calls": [named | {"index": 0}]}, "finish_reason": "tool_calls"}]}
+    writer = ResponsesDialect().writer(json.dumps(ASKED | asked).encode(), "alias")
+    said = writer.event(json.dumps(chunk).encode()) + writer.end()
+    assert said.count(b'"namespace":"crm__"') >= 3
+    assert b"crm__look" not in said
