@@ -12,6 +12,7 @@ _TOP = {
     "inference_geo", "speed", "diagnostics", "user_profile_id",
 }  # fmt: skip
 _ID = re.compile(r"^[a-zA-Z0-9_-]+$")
+_NAME = re.compile(r"[a-zA-Z0-9_-]{1,128}")
 _IMAGES = {"image/jpeg", "image/png", "image/gif", "image/webp"}
 
 
@@ -141,6 +142,8 @@ def _tools(body: dict[str, Any]) -> None:
             known = {"type", "name", "description", "input_schema", "strict", "cache_control"}
             _fields(tool, {"name", "input_schema"}, known)
             assert tool["input_schema"]["type"] == "object"
+            assert not tool["input_schema"].keys() & {"anyOf", "oneOf", "allOf", "$ref"}, "alternatives at the root"
+            assert _NAME.fullmatch(tool["name"]), tool["name"]
         _cache(tool)
         names.append(tool["name"])
     choice = body.get("tool_choice")

@@ -4,10 +4,12 @@ Unknown and misplaced fields are faults, as they are to Google ("Unknown name â€
 """
 
 import base64
+import re
 from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
+_TOOL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_.:-]{0,63}")
 Check = Callable[[Any, str], None]
 
 JSON_SCHEMA_KEYWORDS = frozenset(
@@ -217,7 +219,7 @@ def _text(value: Any, path: str) -> None:
 
 def _name(value: Any, path: str) -> None:
     assert isinstance(value, str), f"{path} is no text"
-    assert value, f"{path} is empty"
+    assert _TOOL_NAME.fullmatch(value), f"{path} is no name"
 
 
 def _media_type(value: Any, path: str) -> None:

@@ -55,7 +55,7 @@ def check_chat_request(body: Any, *, extensions: bool) -> list[str]:
     if isinstance(body, dict) and body.get("stream") is True:
         kind = completion_create_params.CompletionCreateParamsStreaming
     faults = _Checker(extensions).check(body, kind, "")
-    return faults or _rules(body)
+    return faults or _rules(body, is_hub=extensions)
 
 
 def check_response(body: bytes) -> list[str]:
@@ -165,7 +165,7 @@ def _is_a(value: Any, kind: Any) -> bool:
     return isinstance(value, kind)
 
 
-def _rules(body: dict[str, Any]) -> list[str]:
+def _rules(body: dict[str, Any], *, is_hub: bool) -> list[str]:
     """What the API refuses though the types let it pass."""
     faults = [] if body["messages"] else [".messages: empty"]
     for name in ("tool_choice", "parallel_tool_calls"):
@@ -180,10 +180,19 @@ def _rules(body: dict[str, Any]) -> list[str]:
     names = [tool["function"]["name"] for tool in body.get("tools", ()) if tool["type"] == "function"]
     faults += [f".tools: {name!r} is no name" for name in names if not _NAME.fullmatch(name)]
     faults += [f".tools: {name!r} is there twice" for name in set(names) if names.count(name) > 1]
+    for tool in body.get("tools", ()):
+        if not is_hub and tool["type"] == "function" and "parameters" in tool["function"]:
+            faults += _root(tool["function"]["parameters"])
     choice = body.get("tool_choice")
     if isinstance(choice, dict) and choice.get("type") == "function" and choice["function"]["name"] not in names:
         faults.append(".tool_choice: no such function")
     return faults + _calls(body["messages"])
+
+
+def _root(schema: dict[str, Any]) -> list[str]:
+    if schema.get("type") != "object" or not isinstance(schema.get("properties"), dict):
+        return [".tools: parameters are to be an object with properties"]
+    return [f".tools: {name!r} at the root" for name in ("anyOf", "oneOf", "allOf", "not", "enum") if name in schema]
 
 
 def _calls(messages: list[dict[str, Any]]) -> list[str]:

@@ -1,6 +1,7 @@
 """Parameters of tools, as people write them: those of the records that differ most, and a set that leaves nothing out.
 
-Each of :data:`MADE` stands beside arguments that it takes; whatever a provider is sent must take them, too.
+Each of :data:`MADE` stands beside arguments that it takes; whatever a provider is sent must take them, too. Those of
+:data:`AT_ROOT` have something at their root that no provider takes there.
 """
 
 import json
@@ -314,8 +315,36 @@ MADE: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         ),
         {"key": "QQ=="},
     ),
+    "one_of_at_the_root": (
+        {
+            "type": "object",
+            "description": "A shape",
+            "oneOf": [
+                {**_object(kind={"const": "circle"}, radius={"type": "number"}), "additionalProperties": False},
+                {"$ref": "#/$defs/Square"},
+            ],
+            "$defs": {
+                "Square": {**_object(kind={"const": "square"}, side=_TEXT), "additionalProperties": False},
+            },
+        },
+        {"kind": "square", "side": "1"},
+    ),
+    "all_of_at_the_root": (
+        {
+            "allOf": [_object(a=_TEXT), {"$ref": "#/definitions/More"}],
+            "definitions": {"More": _object(["b"], b={"type": "integer"}, c=_TEXT)},
+        },
+        {"a": "x", "b": 1},
+    ),
+    "reference_at_the_root": (
+        {"$ref": "#/$defs/Node", "$defs": {"Node": _TREE}},
+        {"label": "a", "children": [{"label": "b"}]},
+    ),
+    "nullable_at_the_root": ({"type": ["object", "null"], "properties": {"a": _TEXT}}, {"a": "x"}),
     "any_of_at_the_root": (
         {"type": "object", "properties": {"a": _TEXT, "b": _TEXT}, "anyOf": [{"required": ["a"]}, {"required": ["b"]}]},
         {"b": "x"},
     ),
 }
+
+AT_ROOT = [name for name in MADE if name.endswith("_at_the_root") and name != "recursive_at_the_root"]

@@ -115,6 +115,8 @@ class FunctionCall(msgspec.Struct, kw_only=True):
     arguments: str
     call_id: str
     name: str
+    namespace: str | UnsetType = UNSET
+    """Where the function is of a namespace."""
 
 
 Item = Reasoning | OutputMessage | FunctionCall

@@ -60,6 +60,13 @@ def test_an_id_that_is_repeated_is_the_same_call() -> None:
     assert _places(_begin("a", index=0), _begin("a", index=0), _begin("a")) == [0, 0, 0]
 
 
+def test_a_name_beside_a_known_index_begins_a_call_once_the_last_one_is_whole() -> None:
+    whole = {"function": {"name": "f", "arguments": '{"a": {}}'}, "index": 0}
+    assert _places(whole, whole, whole) == [0, 1, 2]
+    half, rest = ({"function": {"name": "f", "arguments": text}, "index": 0} for text in ('{"a": {}', "}"))
+    assert _places(half, rest, half, rest) == [0, 0, 1, 1]
+
+
 def test_without_an_index_calls_go_by_id_then_by_name() -> None:
     assert _places(_begin("a"), _begin("b"), _more(), _begin(None), _more()) == [0, 1, 1, 2, 2]
 

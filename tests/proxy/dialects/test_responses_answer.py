@@ -128,6 +128,14 @@ def test_reasoning_beside_the_completion_is_put_inside() -> None:
     assert (told["usage"]["output_tokens"], told["usage"]["total_tokens"]) == (182, 322)
 
 
+@pytest.mark.parametrize("odd", [-1, "12", 12.5, 2**40, True, None, [], {}])
+def test_a_count_that_is_none_makes_no_answer_worthless(odd: object) -> None:
+    usage = {"prompt_tokens": odd, "completion_tokens": 5.0, "prompt_tokens_details": odd}
+    told = answered({"content": "x"}, usage=usage)
+    assert (told["usage"]["input_tokens"], told["usage"]["output_tokens"]) == (0, 5)
+    assert told["output"][0]["content"][0]["text"] == "x"
+
+
 def test_usage_that_is_not_told_is_null() -> None:
     assert answered({"content": "x"})["usage"] is None
     assert answered({"content": "x"}, usage=None)["usage"] is None
@@ -209,7 +217,6 @@ def test_what_was_not_asked_has_openais_defaults() -> None:
         b'{"choices": [{"message": {"tool_calls": [{"id": 1, "function": {"name": "f"}}]}}]}',
         b'{"choices": [{"message": {"thinking_blocks": 1}}]}',
         b'{"choices": [{"message": {"extra_content": {"google": 1}}}]}',
-        b'{"choices": [{"message": {}}], "usage": {"prompt_tokens": "x"}}',
         b"[" * 100_000,
     ],
 )
@@ -235,3 +242,19 @@ def test_a_passed_stream_ends_with_an_error_event() -> None:
     name, data = ResponsesDialect().fault_event(refused).decode().removesuffix("\n\n").split("\n")
     assert name == "event: error"
     assert json.loads(data.removeprefix("data: "))["message"] == "It broke."
+
+
+CRM = {"type": "namespace", "name": "crm__", "description": "It.", "tools": [{"type": "function", "name": "look"}]}
+
+
+@pytest.mark.parametrize("asked", [{"tools": [CRM]}, {"input": [{"type": "additional_tools", "tools": [CRM]}]}])
+def test_a_call_of_a_namespaces_function_has_both_names(asked: dict[str, Any]) -> None:
+    named = {"id": "c1", "type": "function", "function": {"name": "crm__look", "arguments": "{}"}}
+    first, second = output({"tool_calls": [named, call("c2")]}, asked=asked)
+    assert (first["namespace"], first["name"]) == ("crm__", "look")
+    assert "namespace" not in second
+    chunk = {"choices": [{"index": 0, "delta": {"tool_calls": [named | {"index": 0}]}, "finish_reason": "tool_calls"}]}
+    writer = ResponsesDialect().writer(json.dumps(ASKED | asked).encode(), "alias")
+    said = writer.event(json.dumps(chunk).encode()) + writer.end()
+    assert said.count(b'"namespace":"crm__"') >= 3
+    assert b"crm__look" not in said

@@ -294,7 +294,6 @@ def test_nulls_are_as_good_as_missing() -> None:
         ({"reasoning": {"mode": "pro"}}, "reasoning.mode"),
         ({"made_up": 1}, "made_up"),
         ({"input": [USER, {"type": "web_search_call", "id": "ws_1", "status": "completed"}]}, "input.web_search_call"),
-        ({"input": [USER, CALL | {"namespace": "n"}, RESULT]}, "input.namespace"),
     ],
 )
 def test_what_chat_has_no_place_for_is_named(asked: dict[str, Any], named: str) -> None:
@@ -368,3 +367,19 @@ def test_what_cannot_be_said_is_refused_by_its_place(asked: dict[str, Any], para
 def test_what_is_no_request_is_refused(body: bytes) -> None:
     with pytest.raises(InvalidRequest):
         ResponsesDialect().to_hub(body, "real")
+
+
+CRM = {"type": "namespace", "name": "crm", "description": "It.", "tools": [{"type": "function", "name": "look"}]}
+
+
+def test_functions_of_a_namespace_are_told_with_its_name_and_so_are_their_calls() -> None:
+    asked = {"input": [USER, CALL | {"namespace": "crm", "name": "look"}, RESULT], "tools": [CRM]}
+    made = hubbed(**asked)
+    assert [tool["function"]["name"] for tool in made["tools"]] == ["crm__look"]
+    assert made["messages"][1]["tool_calls"][0]["function"]["name"] == "crm__look"
+    assert warnings(**asked) == ()
+
+
+def test_a_custom_tool_of_a_namespace_is_refused_as_any() -> None:
+    custom = {"type": "namespace", "name": "crm", "tools": [{"type": "custom", "name": "c"}]}
+    assert refused(tools=[custom]) == "tools[0].tools[0].type"

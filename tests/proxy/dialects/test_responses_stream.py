@@ -286,7 +286,6 @@ def test_a_failure_has_one_of_openais_codes(status: int, code: str) -> None:
         chunk({"tool_calls": [{"id": 1, "function": {"name": "f"}}]}),
         chunk({"annotations": 1}),
         chunk({"content": "x"}, logprobs={"content": [1]}),
-        b'{"choices": [], "usage": {"prompt_tokens": "x"}}',
     ],
 )
 def test_what_is_no_chunk_is_an_error(payload: bytes) -> None:

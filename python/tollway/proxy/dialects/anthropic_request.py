@@ -19,6 +19,7 @@ from tollway.proxy.dialects.anthropic_turns import system_turns, turns_of
 from tollway.proxy.dialects.port import Hubbed
 from tollway.wire import hub
 from tollway.wire.hub import Extra, HubRequest
+from tollway.wire.tool_names import fit_hub
 
 MAX_USER_CHARACTERS = 64
 """OpenAI takes no longer name of a user; coding agents send longer ones."""
@@ -114,7 +115,8 @@ def hub_of(body: bytes, model: str) -> Hubbed:
     passed = _beside(fields, own, lost)
     if own:
         request.extra_content = {"anthropic": own}
-    return Hubbed(hub.hub_bytes(request, passed), lost.names)
+    names = fit_hub(request)
+    return Hubbed(hub.hub_bytes(request, passed), lost.names, names)
 
 
 def _beside(fields: dict[str, msgspec.Raw], own: Extra, lost: Lost) -> dict[str, msgspec.Raw]:

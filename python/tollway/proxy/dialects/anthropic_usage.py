@@ -3,10 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from tollway.proxy.dialects.heard import first_count
 from tollway.wire.anthropic_messages import CacheCreation, OutputDetails, Usage
-
-_MOST_TOKENS = 2**31 - 1
-"""No call has more; a larger number is a provider's fault and counts as not told."""
 
 
 class Counts:
@@ -26,15 +24,17 @@ class Counts:
         if not isinstance(usage, Mapping):
             return
         prompt, completion = _inner(usage, "prompt_tokens_details"), _inner(usage, "completion_tokens_details")
-        self._prompt = _first(usage.get("prompt_tokens"), self._prompt)
-        self._completion = _first(usage.get("completion_tokens"), self._completion)
-        self._total = _first(usage.get("total_tokens"), self._total)
+        self._prompt = first_count(usage.get("prompt_tokens"), self._prompt)
+        self._completion = first_count(usage.get("completion_tokens"), self._completion)
+        self._total = first_count(usage.get("total_tokens"), self._total)
         # Behind the details: DeepSeek, Together and Mistral; Grok on Azure.
         flat = [usage.get(name) for name in ("prompt_cache_hit_tokens", "cached_tokens", "num_cached_tokens")]
-        self._cached = _first(prompt.get("cached_tokens"), *flat, self._cached)
-        self._written = _first(prompt.get("cache_write_tokens"), self._written)
-        self._written_1h = _first(prompt.get("cache_write_1h_tokens"), self._written_1h)
-        self._reasoning = _first(completion.get("reasoning_tokens"), usage.get("reasoning_tokens"), self._reasoning)
+        self._cached = first_count(prompt.get("cached_tokens"), *flat, self._cached)
+        self._written = first_count(prompt.get("cache_write_tokens"), self._written)
+        self._written_1h = first_count(prompt.get("cache_write_1h_tokens"), self._written_1h)
+        self._reasoning = first_count(
+            completion.get("reasoning_tokens"), usage.get("reasoning_tokens"), self._reasoning
+        )
 
     def usage(self) -> Usage:
         """All of it in Anthropic's terms, where tokens of a cache stand beside the other input, not inside it."""
@@ -68,12 +68,3 @@ class Counts:
 def _inner(usage: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     inner = usage.get(name)
     return inner if isinstance(inner, Mapping) else {}
-
-
-def _first(*told: Any) -> int | None:
-    """The first that is a count: a whole number, though it may be written as ``12.0``."""
-    for value in told:
-        is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        if is_number and 0 <= value <= _MOST_TOKENS and value == int(value):
-            return int(value)
-    return None

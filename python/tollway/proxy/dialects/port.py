@@ -10,6 +10,7 @@ import msgspec
 
 from tollway.errors import GatewayError
 from tollway.proxy.causes import Fault
+from tollway.wire.tool_names import NONE, Names
 
 DialectName = Literal["openai", "anthropic", "responses"]
 """Whose envelope an error comes in, and whose events a stream has. ``openai`` serves chat, completions, embeddings,
@@ -29,10 +30,14 @@ class Refused(msgspec.Struct, frozen=True):
 
 
 class Hubbed(msgspec.Struct, frozen=True):
-    """A request as the hub has it, and the fields that found no place there (``x-tollway-warnings``)."""
+    """A request as the hub has it, and the fields that found no place there (``x-tollway-warnings``).
+
+    ``names`` are those of tools that chat does not take and that have others there.
+    """
 
     body: bytes
     warnings: tuple[str, ...]
+    names: Names = NONE
 
 
 class Writer(Protocol):
@@ -104,6 +109,30 @@ class Dialect(Protocol):
     def fault_event(self, refused: Refused) -> bytes:
         """The framed event that ends a stream which has begun and passed on as bytes. Never a finish reason."""
         ...
+
+
+class Renaming:
+    """A writer that hears of tools by the names that the client gave them; see :class:`Writer`."""
+
+    def __init__(self, writer: Writer, names: Names) -> None:
+        self._writer = writer
+        self._names = names
+
+    def whole(self, body: bytes) -> bytes:
+        """As the port says."""
+        return self._writer.whole(self._names.restored(body))
+
+    def event(self, payload: bytes) -> bytes:
+        """As the port says."""
+        return self._writer.event(self._names.restored(payload))
+
+    def end(self) -> bytes:
+        """As the port says."""
+        return self._writer.end()
+
+    def fault(self, refused: Refused) -> bytes:
+        """As the port says."""
+        return self._writer.fault(refused)
 
 
 def refused(error: GatewayError, request_id: str) -> Refused:

@@ -24,10 +24,12 @@ from tollway.proxy.dialects.responses_heard import (
     usage_of,
 )
 from tollway.proxy.dialects.responses_sealed import seal
+from tollway.proxy.dialects.responses_tools import NAMESPACE, namespaced
 from tollway.wire.openai_responses import (
     FunctionCall,
     IncompleteDetails,
     Item,
+    ItemStatus,
     OutputMessage,
     OutputRefusal,
     OutputText,
@@ -46,6 +48,7 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
     "reasoning": {"effort": None, "summary": None},
     "text": {"format": {"type": "text"}},
 }
+_BROUGHT = b'"namespace"'
 _NO_VALUE = (b"", b"null")
 
 
@@ -85,11 +88,19 @@ class Answering:
                 filled = default | {field: value for field, value in given.items() if value is not None}
                 self._repeated[name] = Raw(msgspec.json.encode(filled))
         # Those of other types were not told to the model, and some hold secrets.
-        functions = [tool for tool in asked.tools or () if tool["type"] == "function"]
-        self._tools = [Raw(msgspec.json.encode(tool)) for tool in functions]
+        told = [tool for tool in asked.tools or () if tool["type"] in ("function", NAMESPACE)]
+        self._tools = [Raw(msgspec.json.encode(tool)) for tool in told]
+        self._namespaced = namespaced(told) | (_brought(body) if _BROUGHT in body else {})
         self._alias = alias
         self._id = made("resp")
         self._created_at = int(time.time())
+
+    def call(self, identity: str, name: str, arguments: str = "", status: ItemStatus = "completed") -> FunctionCall:
+        """A call of the function that the model knows as ``name``."""
+        item = FunctionCall(id=made("fc"), call_id=identity, name=name, arguments=arguments, status=status)
+        if (own := self._namespaced.get(name)) is not None:
+            item.namespace, item.name = own
+        return item
 
     def begun(self) -> Response:
         """The response before its first word."""
@@ -123,6 +134,13 @@ class Answering:
         return response
 
 
+def _brought(body: bytes) -> dict[str, tuple[str, str]]:
+    """Functions of namespaces that items of the conversation have brought."""
+    items = msgspec.json.decode(body).get("input")
+    listed = [item.get("tools") for item in items if isinstance(item, dict)] if isinstance(items, list) else []
+    return namespaced(tool for tools in listed if isinstance(tools, list) for tool in tools)
+
+
 def whole(answering: Answering, body: bytes) -> bytes:
     """The client's whole answer; see :meth:`tollway.proxy.dialects.port.Writer.whole`."""
     told = decoded(body)
@@ -130,13 +148,13 @@ def whole(answering: Answering, body: bytes) -> bytes:
     if choice is None:
         raise ValueError("the answer has no choices")
     end = early_end(choice.get("finish_reason"))
-    output = _items(choice, sources_of(told))
+    output = _items(answering, choice, sources_of(told))
     if end and output:
         output[-1].status = "incomplete"
     return msgspec.json.encode(answering.ended(output, end, usage_of(told.get("usage")), told.get("service_tier")))
 
 
-def _items(choice: dict[str, Any], sources: list[UrlCitation]) -> list[Item]:
+def _items(answering: Answering, choice: dict[str, Any], sources: list[UrlCitation]) -> list[Item]:
     message = inner(choice, "message")  # Azure leaves it out of an answer that was filtered
     if not message and choice.get("finish_reason") is None:
         raise ValueError("the answer says nothing, and not why")
@@ -145,7 +163,7 @@ def _items(choice: dict[str, Any], sources: list[UrlCitation]) -> list[Item]:
     calls: list[Item] = []
     taken: set[str] = set()
     for call in calls_of(message):
-        item = _call(call, taken)
+        item = _call(answering, call, taken)
         calls.append(item)
         if extra := extra_of(call):
             carried.calls[item.call_id] = extra
@@ -167,9 +185,9 @@ def _items(choice: dict[str, Any], sources: list[UrlCitation]) -> list[Item]:
     return output + calls
 
 
-def _call(call: dict[str, Any], taken: set[str]) -> FunctionCall:
+def _call(answering: Answering, call: dict[str, Any], taken: set[str]) -> FunctionCall:
     name, arguments = function_of(call)
     if not name:
         raise ValueError("a call has no name")
     identity = call_id(call.get("id"), taken)
-    return FunctionCall(id=made("fc"), call_id=identity, name=name, arguments=arguments if arguments.strip() else "{}")
+    return answering.call(identity, name, arguments if arguments.strip() else "{}")

@@ -7,29 +7,12 @@ from typing import Any
 
 import msgspec
 
+from tollway.proxy.dialects.heard import first_count
 from tollway.proxy.dialects.responses_sealed import Extra, Sealed
 from tollway.wire.hub import Thought
 from tollway.wire.openai_responses import IncompleteDetails, InputDetails, Logprob, OutputDetails, UrlCitation, Usage
 
 _ENDS = {"length": IncompleteDetails("max_output_tokens"), "content_filter": IncompleteDetails("content_filter")}
-
-
-class _Details(msgspec.Struct):
-    cached_tokens: int | None = None
-    cache_write_tokens: int | None = None
-    reasoning_tokens: int | None = None
-
-
-class _Told(msgspec.Struct):
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    total_tokens: int | None = None
-    prompt_tokens_details: _Details | None = None
-    completion_tokens_details: _Details | None = None
-    # Beside the details: DeepSeek, Together and Mistral.
-    prompt_cache_hit_tokens: int | None = None
-    cached_tokens: int | None = None
-    num_cached_tokens: int | None = None
 
 
 def decoded(body: bytes) -> dict[str, Any]:
@@ -104,28 +87,31 @@ def usage_of(told: Any) -> Usage | None:
     """The usage as Responses counts it: reasoning is inside the output.
 
     xAI, and Grok on Azure, count it beside the completion; it shows in the total.
-
-    Raises:
-        ValueError: a count is no number.
     """
-    if told is None:
+    if not isinstance(told, dict):
         return None
-    counts = msgspec.convert(told, _Told)
-    inputs, outputs = counts.prompt_tokens or 0, counts.completion_tokens or 0
-    prompt, completion = counts.prompt_tokens_details or _Details(), counts.completion_tokens_details or _Details()
-    reasoning = completion.reasoning_tokens or 0
-    if reasoning and counts.total_tokens == inputs + outputs + reasoning:
+    prompt, completion = _details(told, "prompt_tokens_details"), _details(told, "completion_tokens_details")
+    inputs, outputs = first_count(told.get("prompt_tokens")) or 0, first_count(told.get("completion_tokens")) or 0
+    total = first_count(told.get("total_tokens")) or 0
+    reasoning = first_count(completion.get("reasoning_tokens"), told.get("reasoning_tokens")) or 0
+    if reasoning and total == inputs + outputs + reasoning:
         outputs += reasoning
-    flat = counts.prompt_cache_hit_tokens or counts.cached_tokens or counts.num_cached_tokens
-    cached = prompt.cached_tokens or flat or 0
-    written = InputDetails(cached_tokens=cached, cache_write_tokens=prompt.cache_write_tokens or 0)
+    # Beside the details: DeepSeek, Together and Mistral.
+    flat = [told.get(name) for name in ("prompt_cache_hit_tokens", "cached_tokens", "num_cached_tokens")]
+    cached = first_count(prompt.get("cached_tokens")) or first_count(*flat) or 0
+    written = InputDetails(cached_tokens=cached, cache_write_tokens=first_count(prompt.get("cache_write_tokens")) or 0)
     return Usage(
         input_tokens=inputs,
         input_tokens_details=written,
         output_tokens=outputs,
         output_tokens_details=OutputDetails(reasoning_tokens=reasoning),
-        total_tokens=counts.total_tokens or inputs + outputs,
+        total_tokens=total or inputs + outputs,
     )
+
+
+def _details(told: dict[str, Any], name: str) -> dict[str, Any]:
+    inner = told.get(name)
+    return inner if isinstance(inner, dict) else {}
 
 
 def early_end(finish_reason: Any) -> IncompleteDetails | None:

@@ -13,6 +13,7 @@ from msgspec import UNSET
 from tollway.proxy.dialects.responses_fields import Fields, refusal
 from tollway.proxy.dialects.responses_parts import content_of, instruction_of, said
 from tollway.proxy.dialects.responses_sealed import Extra, add_extra, unseal
+from tollway.proxy.dialects.responses_tools import flat
 from tollway.wire.hub import Call, Function, Thought, Turn
 
 TOLD_OF = frozenset(
@@ -98,11 +99,9 @@ class Conversation:
             raise refusal(item.at("role"), "A role is one of 'user', 'assistant', 'system' and 'developer'.")
 
     def _call(self, item: Fields) -> None:
-        if item.has("namespace"):
-            self._warn("input.namespace")
         identity = item.named("call_id")
         arguments = item.needed("arguments")
-        function = Function(item.named("name"), arguments if arguments.strip() else "{}")
+        function = Function(flat(item.text("namespace"), item.named("name")), arguments if arguments.strip() else "{}")
         self._assistant().calls.append(Call(id=identity, function=function))
 
     def _result(self, item: Fields) -> None:

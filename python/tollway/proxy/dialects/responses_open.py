@@ -248,10 +248,10 @@ class OpenMessage:
 class OpenCall:
     """A call of a function."""
 
-    def __init__(self, telling: Telling, identity: str, name: str) -> None:
+    def __init__(self, telling: Telling, item: FunctionCall) -> None:
         self._telling = telling
         self._pieces: list[str] = []
-        self._item = FunctionCall(id=made("fc"), status="in_progress", arguments="", call_id=identity, name=name)
+        self._item = item
         self.place = telling.begin(self._item)
         """Its place among all items."""
 

@@ -17,6 +17,7 @@ from tollway.proxy.dialects.responses_fields import Fields, refusal
 from tollway.proxy.dialects.responses_items import Conversation
 from tollway.proxy.dialects.responses_tools import Tools
 from tollway.wire.hub import HubRequest, JsonSchema, ResponseFormat, StreamOptions, Turn, hub_bytes
+from tollway.wire.tool_names import fit_hub
 
 LOGPROBS = "message.output_text.logprobs"
 """In ``include``: asks for the likelihood of each token."""
@@ -42,7 +43,8 @@ def to_hub(body: bytes, model: str) -> Hubbed:
         warnings: dict[str, None] = {}
         request = _request(asked, model, warnings)
         passed = {name: msgspec.Raw(msgspec.json.encode(asked.value(name))) for name in _CHATS if asked.has(name)}
-        return Hubbed(hub_bytes(request, passed), tuple(warnings))
+        names = fit_hub(request)
+        return Hubbed(hub_bytes(request, passed), tuple(warnings), names)
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise InvalidRequest("The body is not the JSON of a request.") from None
     except RecursionError:

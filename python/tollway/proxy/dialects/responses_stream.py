@@ -154,7 +154,7 @@ class StreamWriter:
             self._close_message()
             self._close_thought()
             self._tell_carried(after=False)
-            call = OpenCall(self._telling, identity, name)
+            call = OpenCall(self._telling, self._answering.call(identity, name, status="in_progress"))
             self._calls.append(call)
         call.add(arguments)
 

@@ -1,10 +1,12 @@
 """The tools of a Responses request as chat's, and which of them the model may or must call.
 
-Tools that a vendor runs itself are left out with a warning, for the client has nothing to do for them; ``custom`` ones
-are refused, for the client waits for calls in a form that chat-only providers don't have.
+A tool of a namespace is a function whose name begins with the namespace's, for chat has no namespaces; the answer tells
+its calls apart again. Tools that a vendor runs itself are left out with a warning, for the client has nothing to do for
+them; ``custom`` ones are refused, for the client waits for calls in a form that chat-only providers don't have.
 """
 
-from typing import Literal
+from collections.abc import Iterable
+from typing import Any, Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -13,6 +15,32 @@ from tollway.proxy.dialects.responses_fields import Fields, refusal
 from tollway.wire.hub import Chosen, FunctionTool, Named, Tool
 
 Choice = Literal["auto", "none", "required"] | Chosen | UnsetType
+
+
+NAMESPACE = "namespace"
+"""The type of a tool that holds others."""
+
+_BETWEEN = "__"
+
+
+def flat(namespace: str | None, name: str) -> str:
+    """A function's name outside of its namespace."""
+    if not namespace:
+        return name
+    return f"{namespace.removesuffix(_BETWEEN)}{_BETWEEN}{name}"
+
+
+def namespaced(tools: Iterable[Any]) -> dict[str, tuple[str, str]]:
+    """Namespace and name of each function of a namespace among ``tools``, by its flat name. What is no such tool is
+    passed over."""
+    found: dict[str, tuple[str, str]] = {}
+    for tool in tools:
+        match tool:
+            case {"type": "namespace", "name": str(namespace), "tools": list(inner)}:
+                for each in inner:
+                    if isinstance(each, dict) and isinstance(name := each.get("name"), str):
+                        found.setdefault(flat(namespace, name), (namespace, name))
+    return found
 
 
 class Tools:
@@ -29,14 +57,22 @@ class Tools:
             InvalidRequest: a tool can't be understood, or chat has none of its kind.
         """
         for tool in asked.each("tools"):
-            kind = tool.named("type")
-            if kind == "custom":
-                raise refusal(tool.at("type"), "The models behind this alias take functions, not custom tools.")
-            if kind == "function":
-                made = _function(tool)
-                self._named.setdefault(made.name, Tool(function=made))
+            if tool.named("type") == NAMESPACE:
+                for inner in tool.each("tools"):
+                    self._add(inner, tool.named("name"))
             else:
-                self._warnings[tool.at("type")] = None
+                self._add(tool, None)
+
+    def _add(self, tool: Fields, namespace: str | None) -> None:
+        kind = tool.named("type")
+        if kind == "custom":
+            raise refusal(tool.at("type"), "The models behind this alias take functions, not custom tools.")
+        if kind == "function":
+            made = _function(tool)
+            made.name = flat(namespace, made.name)
+            self._named.setdefault(made.name, Tool(function=made))
+        else:
+            self._warnings[tool.at("type")] = None
 
     def listed(self) -> list[Tool] | UnsetType:
         """All of them."""

@@ -13,7 +13,7 @@ from tollway.contract.snapshot import Operation, Target, Timeouts
 from tollway.errors import InvalidRequest, UpstreamError, UpstreamTimeout
 from tollway.proxy.causes import Fault
 from tollway.proxy.deadline import Deadline
-from tollway.proxy.dialects.port import Writer
+from tollway.proxy.dialects.port import Renaming, Writer
 from tollway.proxy.exchange import Called, Planned, Progress, UpstreamAnswer
 from tollway.proxy.pieces import Streamed
 from tollway.proxy.providers.capabilities import Takes, takes_of
@@ -116,7 +116,10 @@ class Caller:
         if strict and hubbed.warnings:
             field = hubbed.warnings[0]
             raise InvalidRequest(f"The provider does not take '{field}'.", param=field)
-        return _Asked(hubbed.body, "chat", dialect.writer(request.body, planned.route.alias), hubbed.warnings)
+        writer = dialect.writer(request.body, planned.route.alias)
+        if writer is not None and hubbed.names:
+            writer = Renaming(writer, hubbed.names)
+        return _Asked(hubbed.body, "chat", writer, hubbed.warnings)
 
     async def count(self, planned: Planned) -> int | None:
         """How many tokens the prompt has, by the provider's own count; ``None`` where it has none, or none now.

@@ -15,6 +15,7 @@ from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
 from tollway.proxy.providers.presets import Preset
+from tollway.proxy.providers.rooted import OPENAIS_CHOICES, rooted
 from tollway.proxy.providers.traces import is_thought
 
 _MARKS: Final = ("thinking_blocks", "extra_content")
@@ -238,7 +239,7 @@ def _put_tools(out: Dict, preset: Preset, lost: list[str]) -> None:
     if not isinstance(tools, list):
         return
     kept = [
-        _without(tool, "cache_control", "extra_content")
+        _without(tool, "cache_control", "extra_content") | {"function": _function(tool["function"], preset)}
         for tool in tools
         if isinstance(tool, dict) and tool.get("type") == "function" and isinstance(tool.get("function"), dict)
     ]
@@ -249,6 +250,17 @@ def _put_tools(out: Dict, preset: Preset, lost: list[str]) -> None:
         return
     for name in ("tools", "tool_choice", "parallel_tool_calls"):
         out.pop(name, None)
+
+
+def _function(function: Dict, preset: Preset) -> Dict:
+    """A function whose parameters, if it has any, are an object that says what is in it."""
+    schema = function.get("parameters")
+    if not isinstance(schema, dict):
+        return function
+    plain = rooted(schema, OPENAIS_CHOICES) if preset.has_plain_roots else schema
+    if plain.get("type", "object") == "object":
+        plain = {"type": "object"} | plain | {"properties": plain.get("properties", {})}
+    return function | {"parameters": plain}
 
 
 def _with_calls_together(turns: Iterator[Dict]) -> Iterator[Dict]:

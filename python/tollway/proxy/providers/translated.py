@@ -13,6 +13,7 @@ from tollway.errors import UpstreamBroken
 from tollway.proxy.causes import Fault, envelope
 from tollway.proxy.exchange import UpstreamAnswer
 from tollway.proxy.pieces import read_all
+from tollway.wire.tool_names import NONE, Names
 
 INLINE_BYTES = 64 * 1024
 """Larger answers are read off the event loop."""
@@ -89,11 +90,13 @@ class TranslatedAnswer:
         stream: bool,
         warnings: tuple[str, ...],
         framing: Framing | None = None,
+        names: Names = NONE,
     ) -> None:
         self._answer = answer
         self._reader = reader
         self._is_stream = stream and answer.status == 200
         self._payloads: Framing = framing or Payloads()
+        self._names = names
         self._fault: Fault | None = None
         self._stream_fault: Fault | None = None
         self._ended = False
@@ -110,15 +113,17 @@ class TranslatedAnswer:
         stream: bool,
         warnings: tuple[str, ...],
         framing: Framing | None = None,
+        names: Names = NONE,
     ) -> "TranslatedAnswer":
         """Wraps ``answer``; a refusal is read at once, since its body may say another status than its head.
 
-        ``framing`` is that of the provider's streams: server-sent events unless given.
+        ``framing`` is that of the provider's streams: server-sent events unless given. ``names`` are those of tools
+        that the provider knows by others.
 
         Raises:
             UpstreamBroken: the connection died in the body of a refusal.
         """
-        translated = cls(answer, reader, stream=stream, warnings=warnings, framing=framing)
+        translated = cls(answer, reader, stream=stream, warnings=warnings, framing=framing, names=names)
         if answer.status >= 400:
             try:
                 translated._fault = reader.fault(answer.status, await read_all(answer.piece))
@@ -181,8 +186,8 @@ class TranslatedAnswer:
         body = await read_all(self._answer.piece)
         self._ended = True
         if len(body) <= INLINE_BYTES:
-            return self._reader.whole(body)
-        return await asyncio.to_thread(self._reader.whole, body)
+            return self._names.restored(self._reader.whole(body))
+        return self._names.restored(await asyncio.to_thread(self._reader.whole, body))
 
     async def _events(self) -> bytes | None:
         """Reads on until there is something to say."""
@@ -192,7 +197,7 @@ class TranslatedAnswer:
             said = b""
             try:
                 for payload in payloads:
-                    said += self._reader.event(payload)
+                    said += self._names.restored(self._reader.event(payload))
             except StreamFault as error:
                 self._ended = True
                 self._stream_fault = error.fault

@@ -15,6 +15,7 @@ from tollway.proxy.providers.anthropic.provider import AnthropicProvider
 from tollway.proxy.providers.capabilities import Takes
 from tollway.proxy.providers.http import HttpTransport
 from tollway.proxy.providers.port import UpstreamCall, UpstreamRequest
+from tollway.wire.tool_names import stand_in
 
 WHOLE = {
     "id": "msg_1",
@@ -42,9 +43,9 @@ def provider(wire: Wire, base_url: str = "https://api.anthropic.com") -> Anthrop
 
 
 def a_call(
-    *headers: tuple[str, str], content: object = "Hi", strict: bool = False, stream: bool = False
+    *headers: tuple[str, str], content: object = "Hi", strict: bool = False, stream: bool = False, **more: object
 ) -> UpstreamCall:
-    asked = {"model": "m", "messages": [{"role": "user", "content": content}], "seed": 7, "stream": stream}
+    asked = {"model": "m", "messages": [{"role": "user", "content": content}], "seed": 7, "stream": stream, **more}
     body = json.dumps(asked).encode()
     return UpstreamCall("claude-sonnet-4-5", body, list(headers), 2.5, lambda: None, strict)
 
@@ -146,3 +147,15 @@ async def test_a_recorded_stream_over_http_is_read_as_chat_from_its_first_piece_
     chunks = payloads(said.decode())
     assert [choice["finish_reason"] for chunk in chunks for choice in chunk["choices"]][-1] == "tool_calls"
     assert chunks[-1]["usage"]["completion_tokens"] > 0
+
+
+async def test_a_tool_whose_name_anthropic_does_not_take_is_called_by_the_clients_name() -> None:
+    told = stand_in("files.read")
+    use = {"type": "tool_use", "id": "t", "name": told, "input": {}}
+    usage = {"input_tokens": 1, "output_tokens": 1}
+    message = {"id": "m", "model": "m", "content": [use], "stop_reason": "tool_use", "usage": usage}
+    wire = Wire(Answer(json.dumps(message).encode()))
+    answer = await provider(wire).send(a_call(tools=[{"type": "function", "function": {"name": "files.read"}}]))
+    assert json.loads(wire.requests[0].body)["tools"][0]["name"] == told
+    said = json.loads(await answer.piece() or b"")
+    assert said["choices"][0]["message"]["tool_calls"][0]["function"]["name"] == "files.read"

@@ -307,7 +307,7 @@ def test_a_schema_of_answers_is_closed_and_its_constraints_are_told_in_words() -
 @pytest.mark.parametrize(
     ("messages", "param"),
     [
-        ([{"role": "system", "content": "alone"}], "messages"),
+        ([{"role": "system", "content": " "}], "messages"),
         ([], "messages"),
         ([HELLO, {"role": "user", "content": [{"type": "input_audio"}]}], "messages[1].content[0]"),
         ([{"role": "user", "content": [{"type": "video_url"}]}], "messages[0].content[0]"),
@@ -415,3 +415,20 @@ def test_an_answer_of_another_vendor_comes_back_without_its_thoughts_and_without
     made = mapped(HELLO, answer, HELLO, strict=True)
     assert made.body["messages"][1]["content"] == [{"type": "text", "text": "Yes."}]
     assert made.warnings == ()
+
+
+def test_instructions_alone_are_said_by_the_user() -> None:
+    made = mapped({"role": "system", "content": "Tell a joke."}).body
+    assert made["messages"] == [{"role": "user", "content": [{"type": "text", "text": "Tell a joke."}]}]
+    assert "system" not in made
+
+
+def test_a_file_of_base64_alone_has_its_type_in_its_name() -> None:
+    def source(name: str, data: str) -> Any:
+        part = {"type": "file", "file": {"filename": name, "file_data": data}}
+        return mapped({"role": "user", "content": [part]}).body["messages"][0]["content"][0]["source"]
+
+    assert source("a.pdf", "JVBERg==") == {"type": "base64", "media_type": "application/pdf", "data": "JVBERg=="}
+    written = {"type": "text", "media_type": "text/plain", "data": "{}"}
+    assert source("a.json", "e30=") == source("x", "data:application/json;base64,e30=") == written
+    assert source("a.PNG", "iVBORw0KGgo=")["media_type"] == "image/png"

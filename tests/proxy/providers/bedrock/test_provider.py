@@ -16,6 +16,7 @@ from tollway.proxy.providers.bedrock.provider import BedrockProvider
 from tollway.proxy.providers.bedrock.sigv4 import sign
 from tollway.proxy.providers.port import UpstreamCall, UpstreamRequest
 from tollway.wire.openai_chat import DONE
+from tollway.wire.tool_names import stand_in
 
 AT = 1_764_000_000.0
 HOME = "https://bedrock-runtime.us-east-1.amazonaws.com"
@@ -149,3 +150,12 @@ def test_no_access_shows_its_secrets() -> None:
     access = ProviderAccess("b", "bedrock", HOME, None, aws=KEYS)
     assert "canary" not in repr(access)
     assert access.secrets == ("secret-canary", "token-canary")
+
+
+async def test_a_tool_whose_name_amazon_does_not_take_is_called_by_the_clients_name() -> None:
+    told = stand_in("files.read")
+    wire = Wire(Answer(json.dumps(whole([{"toolUse": {"toolUseId": "t", "name": told, "input": {}}}])).encode()))
+    answer = await provider(wire).send(a_call(tools=[{"type": "function", "function": {"name": "files.read"}}]))
+    (tool,) = json.loads(wire.requests[0].body)["toolConfig"]["tools"]
+    assert tool["toolSpec"]["name"] == told
+    assert json.loads(await said(answer))["choices"][0]["message"]["tool_calls"][0]["function"]["name"] == "files.read"

@@ -291,7 +291,7 @@ def test_a_message_that_is_not_understood_is_named(message: Any, where: str) -> 
 
 
 @pytest.mark.parametrize(
-    "messages", [None, "Hi", [], [{"role": "system", "content": "A"}], [{"role": "user", "content": " "}]]
+    "messages", [None, "Hi", [], [{"role": "system", "content": " "}], [{"role": "user", "content": " "}]]
 )
 def test_there_must_be_something_to_answer(messages: Any) -> None:
     assert refused(messages=messages) == "messages"
@@ -575,3 +575,8 @@ def test_what_is_amazons_own_passes() -> None:
 
 def test_a_tier_of_service_is_told() -> None:
     assert body_of(service_tier="priority")["serviceTier"] == {"type": "priority"}
+
+
+def test_instructions_alone_are_said_by_the_user() -> None:
+    made = map_request({"messages": [{"role": "developer", "content": "Tell a joke."}]}, "amazon.nova-pro-v1:0").body
+    assert made == {"messages": [{"role": "user", "content": [{"text": "Tell a joke."}]}]}

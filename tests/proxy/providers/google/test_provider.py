@@ -19,6 +19,7 @@ from tollway.proxy.providers.google.provider import GoogleProvider
 from tollway.proxy.providers.port import UpstreamCall, UpstreamRequest
 from tollway.proxy.providers.translated import INLINE_BYTES
 from tollway.wire.openai_chat import DONE
+from tollway.wire.tool_names import stand_in
 
 KEY = "google-canary-0123456789"
 HELLO = [{"role": "user", "content": "Hi"}]
@@ -179,3 +180,16 @@ async def test_in_strict_mode_what_would_be_left_out_is_refused_and_nothing_is_s
 async def test_a_body_that_is_no_request_is_refused(body: bytes) -> None:
     with pytest.raises(InvalidRequest):
         await sent(UpstreamCall("m", body, [], 1.0, lambda: None))
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_tool_whose_name_gemini_does_not_take_is_called_by_the_clients_name(stream: bool) -> None:
+    tool = {"type": "function", "function": {"name": "files/read"}}
+    request = await sent(call(tools=[tool]))
+    told = json.loads(request.body)["tools"][0]["functionDeclarations"][0]["name"]
+    assert told == stand_in("files/read")
+    called = {"content": {"parts": [{"functionCall": {"name": told, "args": {}}}]}, "finishReason": "STOP"}
+    said = json.dumps({"candidates": [called]}).encode()
+    _, body = await answered(Answer(b"data: " + said + b"\n\n" if stream else said), call(tools=[tool], stream=stream))
+    assert b'"name":"files/read"' in body
+    assert told.encode() not in body

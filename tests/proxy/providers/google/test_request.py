@@ -98,9 +98,7 @@ def test_a_conversation_that_the_assistant_opens_gets_a_blank_user_turn_first() 
     assert [turn["role"] for turn in turns] == ["user", "model", "user"]
 
 
-@pytest.mark.parametrize(
-    "messages", [[], [{"role": "system", "content": "Be brief."}], [{"role": "user", "content": ""}]]
-)
+@pytest.mark.parametrize("messages", [[], [{"role": "system", "content": ""}], [{"role": "user", "content": ""}]])
 def test_a_conversation_with_nothing_to_answer_is_refused(messages: list[dict[str, Any]]) -> None:
     assert refused(*messages) == "messages"
 
@@ -354,3 +352,9 @@ def test_an_answer_of_another_vendor_comes_back_without_its_thoughts() -> None:
 def test_what_other_vendors_are_told_is_no_loss() -> None:
     told = {"extra_content": {"anthropic": {"container": "c"}}, "cache_control": {"type": "ephemeral"}}
     assert translate({"messages": [user()], **told}, MODEL).warnings == ()
+
+
+def test_instructions_alone_are_said_by_the_user() -> None:
+    body = asked_of(MODEL, {"role": "system", "content": "Tell a joke."})
+    assert body["contents"] == [{"role": "user", "parts": [{"text": "Tell a joke."}]}]
+    assert "systemInstruction" not in body

@@ -13,6 +13,7 @@ from tollway.proxy.providers.google.answer import GoogleReader
 from tollway.proxy.providers.google.request import translate
 from tollway.proxy.providers.translated import StreamFault
 from tollway.wire.openai_chat import DONE
+from tollway.wire.tool_names import GOOGLE, fit_chat
 
 RICH: dict[str, Any] = {
     "candidates": [
@@ -157,6 +158,7 @@ def test_a_refusal_of_any_shape_has_a_cause(place: Path, odd: Any) -> None:
 @given(place=st.sampled_from(places(ASKED)[1:]), odd=ODD)
 def test_a_request_with_odd_values_is_one_that_gemini_takes_or_is_refused(place: Path, odd: Any) -> None:
     asked = msgspec.json.decode(json.dumps(changed(ASKED, place, odd)))
+    fit_chat(asked, GOOGLE)
     try:
         body = msgspec.json.encode(translate(asked, "gemini-2.5-flash").body)
     except InvalidRequest:

@@ -21,6 +21,14 @@ _IMAGE_TYPES = {
     "image/webp": "image/webp",
 }
 
+_WRITTEN = frozenset(f"application/{kind}" for kind in ("json", "xml", "yaml", "x-yaml", "toml", "javascript", "sql"))
+"""Types of files that are text, whatever their name says."""
+_BY_ENDING = {
+    "pdf": "application/pdf",
+    **dict.fromkeys(("txt", "md", "csv", "html", "xml", "json", "yaml", "yml", "log"), "text/plain"),
+    **{"png": "image/png", "jpg": "image/jpeg", "jpeg": "image/jpeg", "gif": "image/gif", "webp": "image/webp"},
+}
+
 
 def own_of(carrier: dict[str, Any]) -> dict[str, Any]:
     """``extra_content.anthropic``: what a client of Anthropic's own dialect said, and chat has no field for."""
@@ -110,7 +118,7 @@ def _file(told: Any, part: dict[str, Any], param: str) -> Block:
     elif isinstance(file_url, str) and file_url.lower().startswith(("http://", "https://")):
         source = {"type": "url", "url": file_url}
     elif isinstance(file_data, str):
-        media_type, data = _data_url(file_data, param)
+        media_type, data = _data_url(_typed(file_data, told.get("filename")), param)
         if media_type.startswith("image/"):
             return _inline_image(media_type, data, param)
         source = _document(media_type, data, param)
@@ -118,6 +126,14 @@ def _file(told: Any, part: dict[str, Any], param: str) -> Block:
         raise InvalidRequest("A file part needs `file_data`, `file_url` or `file_id`.", param=param)
     name = told.get("filename")
     return _titled(source, name if name != UNNAMED_FILE else None, None, part)
+
+
+def _typed(data: str, name: Any) -> str:
+    """``data`` as a URL: base64 alone, which OpenAI takes too, has its type in the name."""
+    ending = name.rpartition(".")[2].lower() if isinstance(name, str) else ""
+    if ":" in data[:64] or ending not in _BY_ENDING:
+        return data
+    return f"data:{_BY_ENDING[ending]};base64,{data}"
 
 
 def _titled(source: dict[str, Any], title: Any, context: Any, part: dict[str, Any]) -> Block:
@@ -149,7 +165,7 @@ def _written(part: dict[str, Any], lengths: dict[str, Any], param: str) -> Block
 def _document(media_type: str, data: str, param: str) -> dict[str, Any]:
     if media_type == "application/pdf":
         return {"type": "base64", "media_type": "application/pdf", "data": data}
-    if not media_type.startswith("text/"):
+    if not (media_type.startswith("text/") or media_type in _WRITTEN or media_type.endswith(("+json", "+xml"))):
         raise InvalidRequest("A file must be a PDF or a text.", param=param)
     try:
         text = base64.b64decode(data, validate=True).decode()

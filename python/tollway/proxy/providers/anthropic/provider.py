@@ -20,6 +20,7 @@ from tollway.proxy.providers.fit import held
 from tollway.proxy.providers.port import Transport, UpstreamCall, UpstreamRequest
 from tollway.proxy.providers.traces import without_traces
 from tollway.proxy.providers.translated import INLINE_BYTES, TranslatedAnswer
+from tollway.wire.tool_names import ANTHROPIC, Names, fit_chat
 
 VERSION = "2023-06-01"
 _BETA = "anthropic-beta"
@@ -64,7 +65,9 @@ class AnthropicProvider:
         request = UpstreamRequest(self._url, headers, prepared.body, call.connect_s, call.sent)
         answer = await self._transport.post(request)
         reader = AnthropicReader(waiting_helps=answer.header("x-should-retry") != "false")
-        return await TranslatedAnswer.begin(answer, reader, stream=prepared.stream, warnings=prepared.warnings)
+        return await TranslatedAnswer.begin(
+            answer, reader, stream=prepared.stream, warnings=prepared.warnings, names=prepared.names
+        )
 
     async def _pass(self, call: UpstreamCall) -> UpstreamAnswer:
         """A Messages client's own bytes: what its headers say of versions and betas holds."""
@@ -81,13 +84,16 @@ class _Prepared(msgspec.Struct, frozen=True):
     stream: bool
     warnings: tuple[str, ...]
     betas: list[str]
+    names: Names
 
 
 def _prepare(call: UpstreamCall, asked: list[str]) -> _Prepared:
     body = msgspec.json.decode(call.body)
     if not isinstance(body, dict):
         raise InvalidRequest("The body must be a JSON object.")
+    names = fit_chat(body, ANTHROPIC)
     body, lost = held(body, call.takes, strict=call.strict)
     mapped = map_request(body, call.model, strict=call.strict, has_beta=bool(asked))
     betas = asked + [beta for beta in mapped.betas if not any(beta in each for each in asked)]
-    return _Prepared(msgspec.json.encode(mapped.body), "stream" in mapped.body, (*lost, *mapped.warnings), betas)
+    warnings = (*lost, *mapped.warnings)
+    return _Prepared(msgspec.json.encode(mapped.body), "stream" in mapped.body, warnings, betas, names)

@@ -6,6 +6,7 @@ from typing import Any
 from tollway.errors import InvalidRequest
 from tollway.proxy.providers.anthropic.drops import Drops
 from tollway.proxy.providers.anthropic.parts import mark, own_of
+from tollway.proxy.providers.rooted import rooted
 
 _DATED = re.compile(r"_\d{8}$")
 """Anthropic's own tools bear a date: ``web_search_20250305``."""
@@ -80,9 +81,10 @@ def _function(function: Any, tool: Tool, param: str, drops: Drops, has_schemas: 
 def _input_schema(parameters: Any, param: str) -> dict[str, Any]:
     if parameters is None or parameters == {}:
         return {"type": "object", "properties": {}}
-    if not isinstance(parameters, dict) or parameters.get("type", "object") != "object":
+    schema = rooted(parameters) if isinstance(parameters, dict) else {}
+    if schema.get("type") != "object":
         raise InvalidRequest("The parameters of a function must be a JSON schema of an object.", param=param)
-    return parameters if "type" in parameters else {"type": "object", **parameters}
+    return schema
 
 
 def choose(body: dict[str, Any], tools: list[Tool], drops: Drops) -> tuple[dict[str, Any] | None, list[Tool]]:

@@ -104,6 +104,8 @@ class _Teller:
                 turn["content"].sort(key=lambda block: block["type"] != "tool_result")  # stable
         if self._turns and self._turns[-1]["role"] == "assistant":
             self._trim(self._turns[-1]["content"])
+        if not self._turns and self._system:  # OpenAI answers instructions alone, Anthropic a user
+            self._turns, self._system = [{"role": "user", "content": self._system}], []
         if not self._turns:
             raise InvalidRequest("There must be a message of the user with some content.", param="messages")
         return Conversation(self._system, self._turns)

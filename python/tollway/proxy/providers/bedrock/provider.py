@@ -25,6 +25,7 @@ from tollway.proxy.providers.bedrock.sigv4 import sign
 from tollway.proxy.providers.fit import held
 from tollway.proxy.providers.port import Transport, UpstreamCall, UpstreamRequest
 from tollway.proxy.providers.translated import INLINE_BYTES, TranslatedAnswer
+from tollway.wire.tool_names import OPENAI, Names, fit_chat
 
 SERVICE = "bedrock"
 """The name that signatures are bound to; the host's, ``bedrock-runtime``, is another."""
@@ -70,7 +71,12 @@ class BedrockProvider:
         answer = await self._transport.post(request)
         reader = BedrockReader(call.model, error_type=answer.header(TYPE_HEADER))
         return await TranslatedAnswer.begin(
-            answer, reader, stream=prepared.stream, warnings=prepared.warnings, framing=EventFraming()
+            answer,
+            reader,
+            stream=prepared.stream,
+            warnings=prepared.warnings,
+            framing=EventFraming(),
+            names=prepared.names,
         )
 
     def _request(self, call: UpstreamCall, prepared: "_Prepared") -> UpstreamRequest:
@@ -93,6 +99,7 @@ class _Prepared(msgspec.Struct, frozen=True):
     body: bytes
     stream: bool
     warnings: tuple[str, ...]
+    names: Names
 
 
 def _read(call: UpstreamCall) -> dict[str, Any]:
@@ -105,10 +112,11 @@ def _read(call: UpstreamCall) -> dict[str, Any]:
 
 
 def _prepare(asked: dict[str, Any], call: UpstreamCall) -> _Prepared:
+    names = fit_chat(asked, OPENAI)
     asked, lost = held(asked, call.takes, strict=call.strict)
     try:
         mapped = map_request(asked, call.model, strict=call.strict)
-        return _Prepared(msgspec.json.encode(mapped.body), mapped.stream, (*lost, *mapped.warnings))
+        return _Prepared(msgspec.json.encode(mapped.body), mapped.stream, (*lost, *mapped.warnings), names)
     except ValueError:  # half a character
         raise InvalidRequest(_UNREADABLE) from None
     except RecursionError:

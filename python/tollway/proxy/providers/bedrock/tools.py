@@ -6,6 +6,7 @@ from tollway.errors import InvalidRequest
 from tollway.proxy.providers.anthropic.drops import Drops
 from tollway.proxy.providers.bedrock.parts import points_of
 from tollway.proxy.providers.bedrock.turns import Conversation, tool_name
+from tollway.proxy.providers.rooted import rooted
 
 Tool = dict[str, Any]
 _SCHEMA_OF_NOTHING: dict[str, Any] = {"type": "object", "properties": {}}
@@ -101,9 +102,10 @@ def _function(function: Any, tool: Tool, param: str, drops: Drops, has_schemas: 
 def _input_schema(parameters: Any, param: str) -> dict[str, Any]:
     if parameters is None or parameters == {}:
         return _SCHEMA_OF_NOTHING
-    if not isinstance(parameters, dict) or parameters.get("type", "object") != "object":
+    schema = rooted(parameters) if isinstance(parameters, dict) else {}
+    if schema.get("type") != "object":
         raise InvalidRequest("The parameters of a function must be a JSON schema of an object.", param=param)
-    return parameters if "type" in parameters else {"type": "object", **parameters}
+    return schema
 
 
 def _choice(told: Any, param: str) -> dict[str, Any] | None:

@@ -126,6 +126,8 @@ class _Teller:
             self._drops.add("messages.name")
 
     def finish(self) -> Conversation:
+        if not self._turns and self._system:  # OpenAI answers instructions alone, Amazon a user
+            self._turns, self._system = [("user", [self._system])], []
         if not self._turns:
             raise InvalidRequest("There must be a message of the user with some content.", param="messages")
         turns: list[dict[str, Any]] = []

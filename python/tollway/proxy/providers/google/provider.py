@@ -23,6 +23,7 @@ from tollway.proxy.providers.google.media import needs_bytes
 from tollway.proxy.providers.google.request import Translated, translate
 from tollway.proxy.providers.port import UpstreamCall
 from tollway.proxy.providers.translated import INLINE_BYTES, TranslatedAnswer
+from tollway.wire.tool_names import GOOGLE, Names, fit_chat
 
 _UNREADABLE = "The request is not a JSON object that can be read."
 _TOO_DEEP = "The request is nested too deeply."
@@ -46,11 +47,13 @@ class GoogleProvider:
         """
         if call.operation == "embeddings":
             return await self._embed(call)
-        translated, body = await self._prepare(call)
+        translated, body, names = await self._prepare(call)
         method = "streamGenerateContent?alt=sse" if translated.stream else "generateContent"
         answer = await self._api.post(call, self._api.url(call.model, method), body)
         reader = GoogleReader(call.model)
-        return await TranslatedAnswer.begin(answer, reader, stream=translated.stream, warnings=translated.warnings)
+        return await TranslatedAnswer.begin(
+            answer, reader, stream=translated.stream, warnings=translated.warnings, names=names
+        )
 
     async def count_tokens(self, call: UpstreamCall) -> int:
         """The tokens of a chat's prompt, as Google counts them.
@@ -59,7 +62,7 @@ class GoogleProvider:
             InvalidRequest: as :meth:`send`.
             tollway.errors.UpstreamError: there is no count to be had.
         """
-        translated, _ = await self._prepare(call)
+        translated, *_ = await self._prepare(call)
         return await count(self._api, call, translated.body)
 
     async def _embed(self, call: UpstreamCall) -> UpstreamAnswer:
@@ -68,8 +71,8 @@ class GoogleProvider:
         _refuse_drops(call, asked.warnings)
         return await embed(self._api, call, asked)
 
-    async def _prepare(self, call: UpstreamCall) -> tuple[Translated, bytes]:
-        """The request in Google's dialect, also as bytes."""
+    async def _prepare(self, call: UpstreamCall) -> tuple[Translated, bytes, Names]:
+        """The request in Google's dialect, also as bytes, and the names that it has there."""
         is_small = len(call.body) <= INLINE_BYTES
         asked = _read(call) if is_small else await asyncio.to_thread(_read, call)
         brought_bytes = await inline(asked, self._media, needs_bytes)
@@ -87,7 +90,8 @@ def _read(call: UpstreamCall) -> dict[str, Any]:
         raise InvalidRequest(_TOO_DEEP) from None
 
 
-def _translate(asked: dict[str, Any], call: UpstreamCall) -> tuple[Translated, bytes]:
+def _translate(asked: dict[str, Any], call: UpstreamCall) -> tuple[Translated, bytes, Names]:
+    names = fit_chat(asked, GOOGLE)
     asked, lost = held(asked, call.takes, strict=call.strict)
     try:
         translated = translate(asked, call.model)
@@ -99,7 +103,7 @@ def _translate(asked: dict[str, Any], call: UpstreamCall) -> tuple[Translated, b
     _refuse_drops(call, translated.warnings)
     if lost:
         translated = msgspec.structs.replace(translated, warnings=(*lost, *translated.warnings))
-    return translated, body
+    return translated, body, names
 
 
 def _refuse_drops(call: UpstreamCall, warnings: tuple[str, ...]) -> None:

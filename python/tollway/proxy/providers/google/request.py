@@ -71,6 +71,9 @@ class _Conversation:
     def body(self) -> dict[str, Any]:
         """``contents`` and ``systemInstruction``."""
         self._put_answers()
+        if not self._turns and self._system:  # OpenAI answers instructions alone, Gemini a user
+            self._put("user", self._system)
+            self._system = []
         if not self._turns:
             raise InvalidRequest("The conversation holds nothing to answer.", param="messages")
         if self._turns[0]["role"] == "model":

@@ -51,7 +51,7 @@ def _declaration(function: Any, where: str) -> dict[str, Any]:
     if isinstance(function.get("description"), str):
         declaration["description"] = function["description"]
     if parameters := function.get("parameters"):
-        declaration["parametersJsonSchema"] = {"type": "object"} | cut(parameters, f"{where}.parameters")
+        declaration["parametersJsonSchema"] = cut(parameters, f"{where}.parameters") | {"type": "object"}
     return declaration
 
 
