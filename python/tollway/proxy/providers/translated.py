@@ -100,6 +100,7 @@ class TranslatedAnswer:
         self._has_spoken = False
         self.status = answer.status
         self.warnings = warnings
+        self.secrets = answer.secrets
 
     @classmethod
     async def begin(

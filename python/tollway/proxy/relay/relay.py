@@ -15,10 +15,10 @@ from tollway.contract.snapshot import Operation
 from tollway.contract.usage import Outcome
 from tollway.errors import GatewayError, UpstreamBroken, UpstreamTimeout
 from tollway.proxy.deadline import Deadline
-from tollway.proxy.dialects.port import Writer, refused, refused_by
+from tollway.proxy.dialects.port import Writer, refused
 from tollway.proxy.exchange import Called, Progress, Relayed
 from tollway.proxy.pieces import read_all
-from tollway.proxy.relay.heads import head, refusal
+from tollway.proxy.relay.heads import head, refusal, refusal_inside
 from tollway.proxy.relay.passage import pass_on, passes
 
 KEPT_BYTES = 256 * 1024
@@ -98,7 +98,7 @@ async def _stream(called: Called, progress: Progress) -> Relayed:
         passes and not called.request.include_usage,
         KEPT_BYTES,
         dialect=_STREAMS.get(called.asked, "chat"),
-        hold_error=not passes,
+        hold_error=True,
     )
     progress.reader = reader
     stream = _Stream(called, progress, reader)
@@ -201,9 +201,7 @@ def _ending(called: Called, reader: Relay, fault: GatewayError | None, *, is_los
     """How the stream ended, and the bytes that say so to the client."""
     writer, dialect, request_id = called.writer, called.arrival.dialect, called.arrival.request_id
     if reader.error is not None:
-        if writer is None:
-            return "error", b""  # the provider's own error event is out already
-        return "error", writer.fault(refused_by(called.answer.event_fault(reader.error), request_id))
+        return "error", refusal_inside(called, reader.error)
     if not is_lost and (
         reader.done or (reader.complete and len(reader.finish_reasons) >= called.request.n)
     ):  # also where the provider itself sends no [DONE], or died just after the finish
