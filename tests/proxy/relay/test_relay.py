@@ -221,9 +221,20 @@ async def test_an_error_event_of_the_provider_is_the_streams_end() -> None:
 
 async def test_an_event_without_end_is_cut_at_a_bound() -> None:
     piece = b"x" * (1024 * 1024)
-    given = await relayed(called(streamed(b'data: {"x": "', *[piece] * 64), stream=True))
+    first = events(*deltas("Hello"))[0]
+    given = await relayed(called(streamed(first, b'data: {"x": "', *[piece] * 64), stream=True))
     assert given.outcome == "cut"
     assert b"too large" in given.body
+
+
+@pytest.mark.parametrize(
+    "script", [(b"data: {",), (b'data: {"x": "', *[b"x" * (1024 * 1024)] * 64)], ids=["cut", "large"]
+)
+async def test_a_stream_that_dies_before_its_first_event_is_a_refusal_with_a_status(script: tuple[bytes, ...]) -> None:
+    client = Client()
+    with pytest.raises(UpstreamBroken):
+        await relayed(called(streamed(*script), stream=True, client=client))
+    assert not any(message["type"] == "http.response.start" for message in client.sent)
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -320,7 +331,7 @@ async def test_a_fault_inside_a_stream_is_said_in_the_clients_dialect() -> None:
 
 async def test_what_can_not_be_said_is_a_fault_however_well_the_stream_ended() -> None:
     given, client = await translated(b"".join(deltas_of("one", "q")))
-    assert (client.body, given.body, given.outcome) == (b"", b"FAULT 502", "cut")
+    assert (client.body, given.body, given.outcome) == (b"ONE", b"FAULT 502", "cut")
     with pytest.raises(UpstreamBroken) as caught:
         await translated(json.dumps(completion("q")).encode(), stream=False)
     assert "secret" not in str(caught.value) + caught.value.inside

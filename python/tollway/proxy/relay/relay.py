@@ -30,6 +30,8 @@ INLINE_BYTES = 128 * 1024
 LINGER_S = 0.1
 """After a stream's last event its end is awaited this long, so that the connection can be used again."""
 
+_CUT = "The provider's answer was cut before its end."
+
 
 _STREAMS: Mapping[Operation, Literal["messages", "responses"]] = {"messages": "messages", "responses": "responses"}
 """The dialects whose streams are not chat's; others have chat's framing."""
@@ -39,7 +41,7 @@ async def relay(called: Called, progress: Progress) -> Relayed:
     """Passes the answer on, but for its end.
 
     Raises:
-        UpstreamError: a whole answer could not be had. A stream that has begun never raises it: its end says so.
+        UpstreamError: nothing of the answer could be had. A stream that has begun never raises it: its end says so.
     """
     try:
         if passes(called):
@@ -75,7 +77,7 @@ async def _whole(called: Called, progress: Progress) -> Relayed:
     if called.writer is not None:
         try:
             body = called.writer.whole(body) if is_small else await asyncio.to_thread(called.writer.whole, body)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise UpstreamBroken("The provider's answer could not be understood.", inside=_kind(error)) from None
     called.arrival.timing.mark("relay")
     return Relayed(called.arrival, status, head(called), body, "ok")
@@ -115,8 +117,10 @@ async def _stream(called: Called, progress: Progress) -> Relayed:
         if reader.error is not None:  # nothing has left: the client may still hear the right status
             told = called.answer.event_fault(reader.error)
             return Relayed(called.arrival, *refusal(called, reader.error, told), "error")
+        if not stream.is_complete:
+            raise fault or UpstreamBroken(_CUT)
         await stream.begin()
-    outcome, end = _ending(called, reader, fault, is_lost=stream.is_lost)
+    outcome, end = _ending(called, reader, fault, is_complete=stream.is_complete)
     return Relayed(called.arrival, 200, None, end, outcome)
 
 
@@ -127,8 +131,17 @@ class _Stream:
         self._called = called
         self._progress = progress
         self._reader = reader
-        self.is_lost = False
-        """Whether the client lacks a part that its dialect could not say, however well the hub's stream ended."""
+        self._unsaid: str | None = None
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing is missing: also where the provider sends no ``[DONE]``, or died just after the finish.
+
+        A part that the client's dialect could not say is missing, however well the hub's stream ended.
+        """
+        reader = self._reader
+        ended = reader.done or (reader.complete and len(reader.finish_reasons) >= self._called.request.n)
+        return ended and reader.error is None and self._unsaid is None
 
     async def begin(self) -> None:
         """Sends the head."""
@@ -146,6 +159,7 @@ class _Stream:
                     if ready:
                         limit.move(called.deadline)  # a client that reads slowly is not the provider's silence
                         await self._send(ready)
+                    self._check()
                     if reader.done or reader.failed:
                         return await _linger(called)
                     limit.move(min(loop.time() + idle_s, called.deadline))
@@ -156,6 +170,7 @@ class _Stream:
         rest = reader.finish() if called.writer is None else self._said(called.writer, reader.finish_payloads())
         if rest:
             await self._send(rest)
+        self._check()
 
     def _ready(self, piece: bytes) -> bytes:
         """What of ``piece`` may go to the client now."""
@@ -173,14 +188,18 @@ class _Stream:
         await connection.piece(ready)
 
     def _said(self, writer: Writer, payloads: Sequence[bytes]) -> bytes:
-        """The hub's events in the client's dialect."""
+        """The hub's events in the client's dialect, up to the first that can't be said."""
+        said = b""
         try:
-            return b"".join([writer.event(payload) for payload in payloads])
-        except ValueError as error:
-            self.is_lost = True
-            raise UpstreamBroken(
-                "The provider sent an event that could not be understood.", inside=_kind(error)
-            ) from None
+            for payload in payloads:
+                said += writer.event(payload)
+        except (ValueError, RecursionError) as error:
+            self._unsaid = _kind(error)
+        return said
+
+    def _check(self) -> None:
+        if self._unsaid is not None:
+            raise UpstreamBroken("The provider sent an event that could not be understood.", inside=self._unsaid)
 
 
 def _kind(error: Exception) -> str:
@@ -197,17 +216,14 @@ async def _linger(called: Called) -> None:
         return  # the answer is complete; the connection just can't be used again
 
 
-def _ending(called: Called, reader: Relay, fault: GatewayError | None, *, is_lost: bool) -> tuple[Outcome, bytes]:
+def _ending(called: Called, reader: Relay, fault: GatewayError | None, *, is_complete: bool) -> tuple[Outcome, bytes]:
     """How the stream ended, and the bytes that say so to the client."""
     writer, dialect, request_id = called.writer, called.arrival.dialect, called.arrival.request_id
     if reader.error is not None:
         return "error", refusal_inside(called, reader.error)
-    if not is_lost and (
-        reader.done or (reader.complete and len(reader.finish_reasons) >= called.request.n)
-    ):  # also where the provider itself sends no [DONE], or died just after the finish
+    if is_complete:
         return "ok", reader.last if writer is None else writer.end()
-    if fault is None:
-        fault = UpstreamBroken("The provider's answer was cut before its end.")
+    fault = fault or UpstreamBroken(_CUT)
     told = refused(fault, request_id)
     end = dialect.fault_event(told) if writer is None else writer.fault(told)
     return ("timeout" if isinstance(fault, UpstreamTimeout) else "cut"), end
