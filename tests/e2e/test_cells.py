@@ -71,7 +71,7 @@ def replaying(lasting_dsn: str, tmp_path_factory: pytest.TempPathFactory) -> Ite
 def difference(expected: Meant, got: Meant) -> str:
     """What differs, and with an error of the gateway's its words."""
     told, said = asdict(expected), asdict(got)
-    names = [name for name in ("text", "calls", "finish", "usage", "error") if told[name] != said[name]]
+    names = [name for name in ("text", "calls", "finish", "usage", "error", "thought") if told[name] != said[name]]
     return "; ".join(f"{name} {told[name]!r:.300} but {said[name]!r:.300}" for name in names) + got.message[:200]
 
 
