@@ -233,7 +233,7 @@ def test_what_another_vendors_answer_left_in_a_conversation_is_cut() -> None:
         assert mend(own, preset)["messages"] == [{"role": "assistant", "content": "a", "tool_calls": [CALL]} | kept]
 
 
-DUMPED = {"refusal": None, "annotations": [], "audio": None, "function_call": None}
+DUMPED: dict[str, Any] = {"refusal": None, "annotations": [], "audio": None, "function_call": None}
 """What OpenAI's SDK writes of an answer beside its content."""
 
 

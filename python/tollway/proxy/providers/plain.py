@@ -15,6 +15,7 @@ from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
 from tollway.proxy.providers.presets import Preset
+from tollway.proxy.providers.traces import is_thought
 
 _MARKS: Final = ("thinking_blocks", "extra_content")
 _SAID_OTHERWISE: Final = ("audio", "function_call")
@@ -112,16 +113,11 @@ def _mended(turn: Any, preset: Preset) -> Any:
         if isinstance(items := out.get(name), list):
             out[name] = [_without(item, *_MARKS) if isinstance(item, dict) else item for item in items]
     if is_answer and not preset.thinks_in_content and isinstance(parts := out.get("content"), list):
-        said = [part for part in parts if not _is_mistrals(part)]
+        said = [part for part in parts if not is_thought(part)]
         if len(said) < len(parts):
             is_joined = preset.joins_texts and all(isinstance(part, dict) for part in said)
             out["content"] = (_joined(said) if is_joined else said) or ""
     return out
-
-
-def _is_mistrals(part: Any) -> bool:
-    """Whether a part of an answer's content is a thought, or a source, of Mistral's."""
-    return isinstance(part, dict) and part.get("type") in ("thinking", "reference")
 
 
 def _turns(turns: Sequence[Any], preset: Preset, lost: list[str], *, keeps_extra: bool) -> Iterator[Dict]:

@@ -62,6 +62,16 @@ def _has_signature(body: bytes) -> bool:
     return b'"signature"' in body and _SIGNATURE.search(body) is not None  # the first test is ten times as fast
 
 
+def is_thought(part: Any) -> bool:
+    """Whether a part of an answer's content is a thought, or a source of one, as Mistral has them there."""
+    return isinstance(part, dict) and part.get("type") in ("thinking", "redacted_thinking", "reference")
+
+
+def without_thoughts(content: Any) -> Any:
+    """What an assistant has said, without what it has thought: nobody else takes that among the parts."""
+    return [part for part in content if not is_thought(part)] if isinstance(content, list) else content
+
+
 def _has_sealed(body: bytes) -> bool:
     return b'"encrypted_content"' in body and _SEALED.search(body) is not None
 

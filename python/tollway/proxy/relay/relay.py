@@ -130,7 +130,6 @@ class _Stream:
         self._progress = progress
         self._reader = reader
         self._why = ""
-        self._has_begun = False
         self.is_lost = False
         """Whether the client lacks a part that its dialect could not say, however well the hub's stream ended."""
 
@@ -141,7 +140,8 @@ class _Stream:
     async def pass_on(self) -> None:
         """Relays until the last event, the end or a fault; each piece leaves as soon as it holds a complete event."""
         called, reader, connection = self._called, self._reader, self._called.arrival.connection
-        feed = reader.feed if called.writer is None else self._translate
+        translates, has_begun = called.writer is not None, False
+        feed = self._translate if translates else reader.feed
         loop = connection.task.get_loop()
         idle_s = called.route.timeouts.idle_s
         try:
@@ -150,11 +150,11 @@ class _Stream:
                     ready = feed(piece)
                     if ready:
                         limit.move(called.deadline)  # a client that reads slowly is not the provider's silence
-                        if self._has_begun:
+                        if has_begun:
                             await connection.piece(ready)
                         else:
-                            await self._send(ready)
-                    if self.is_lost:
+                            has_begun = await self._send(ready)
+                    if translates and self.is_lost:
                         raise UpstreamBroken(_LOST, inside=self._why)
                     if reader.done or reader.failed:
                         return await self._linger()
@@ -169,17 +169,18 @@ class _Stream:
         if self.is_lost:
             raise UpstreamBroken(_LOST, inside=self._why)
 
-    async def _send(self, ready: bytes) -> None:
-        """Until the first of the answer proper has left: what is noted then, and the head."""
+    async def _send(self, ready: bytes) -> bool:
+        """Sends the head first, where it is not out; whether the first of the answer proper is among ``ready``."""
         called, connection = self._called, self._called.arrival.connection
-        if self._reader.has_content:
+        has_content = self._reader.has_content
+        if has_content and self._progress.first_piece_ns is None:
             self._progress.first_piece_ns = called.arrival.timing.elapsed_ns()
-            self._has_begun = True
         if not connection.committed:
-            if self._reader.failed and not self._reader.has_content:
-                return  # the fault is the first thing said
+            if self._reader.failed and not has_content:
+                return False  # the fault is the first thing said
             await self.begin()
         await connection.piece(ready)
+        return has_content
 
     async def _linger(self) -> None:
         called, task = self._called, self._called.arrival.connection.task

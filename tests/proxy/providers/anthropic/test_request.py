@@ -406,3 +406,12 @@ def test_a_schema_nested_too_deeply_is_refused() -> None:
         schema = {"type": "array", "items": schema}
     with pytest.raises(InvalidRequest):
         mapped(response_format={"type": "json_schema", "json_schema": {"name": "deep", "schema": schema}})
+
+
+def test_an_answer_of_another_vendor_comes_back_without_its_thoughts_and_without_a_word() -> None:
+    thought = {"type": "thinking", "thinking": [{"type": "text", "text": "Hm."}]}
+    content = [thought, {"type": "text", "text": "Yes."}, {"type": "reference", "reference_ids": [1]}]
+    answer = {"role": "assistant", "content": content, "parsed": None, "reasoning_details": []}
+    made = mapped(HELLO, answer, HELLO, strict=True)
+    assert made.body["messages"][1]["content"] == [{"type": "text", "text": "Yes."}]
+    assert made.warnings == ()

@@ -342,3 +342,15 @@ def test_messages_are_a_list(messages: Any) -> None:
     with pytest.raises(InvalidRequest) as caught:
         translate({"messages": messages}, MODEL)
     assert caught.value.param == "messages"
+
+
+def test_an_answer_of_another_vendor_comes_back_without_its_thoughts() -> None:
+    thought = {"type": "thinking", "thinking": [{"type": "text", "text": "Hm."}]}
+    content = [thought, {"type": "text", "text": "Yes."}, {"type": "reference", "reference_ids": [1]}]
+    turns = contents(user(), {"role": "assistant", "content": content}, user())
+    assert turns[1] == {"role": "model", "parts": [{"text": "Yes."}]}
+
+
+def test_what_other_vendors_are_told_is_no_loss() -> None:
+    told = {"extra_content": {"anthropic": {"container": "c"}}, "cache_control": {"type": "ephemeral"}}
+    assert translate({"messages": [user()], **told}, MODEL).warnings == ()

@@ -13,6 +13,7 @@ import msgspec
 from tollway.errors import InvalidRequest
 from tollway.proxy.providers.anthropic.drops import Drops
 from tollway.proxy.providers.anthropic.parts import Block, blocks_of, mark, own_of, text_block
+from tollway.proxy.providers.traces import without_thoughts
 
 _NO_ID = re.compile(r"[^a-zA-Z0-9_-]")
 """Anthropic takes no other characters in the id of a call; other providers make ids of more."""
@@ -21,7 +22,7 @@ _KNOWN = frozenset(
     # `reasoning_content` has no signature, so it cannot be sent back; its blocks can. `audio: null` and `annotations`
     # come with an answer that a client sends back as it was.
     "role content name tool_calls tool_call_id function_call refusal cache_control thinking_blocks is_error "
-    "reasoning_content reasoning annotations audio extra_content".split()
+    "reasoning_content reasoning reasoning_details annotations audio extra_content".split()
 )
 
 
@@ -73,12 +74,8 @@ class _Teller:
     def tell(self, message: Any, param: str) -> None:
         if not isinstance(message, dict):
             raise InvalidRequest("A message must be an object.", param=param)
-        for field in message.keys() - _KNOWN:
-            self._drops.add(f"messages.{field}")
-        role = message.get("role")
-        if role in ("user", "system", "developer", "assistant") and message.get("name") is not None:
-            self._drops.add("messages.name")
-        match role:
+        self._note_strangers(message)
+        match message.get("role"):
             case "system" | "developer":
                 self._rule(message, param)
             case "user":
@@ -93,6 +90,13 @@ class _Teller:
                 self._say("user", [_result(message, self._legacy_ids.pop(0), param)])
             case _:
                 raise InvalidRequest("A message needs a role that is known.", param=f"{param}.role")
+
+    def _note_strangers(self, message: dict[str, Any]) -> None:
+        for field, value in message.items():
+            if value is not None and field not in _KNOWN:
+                self._drops.add(f"messages.{field}")
+        if message.get("role") in ("user", "system", "developer", "assistant") and message.get("name") is not None:
+            self._drops.add("messages.name")
 
     def finish(self) -> Conversation:
         for turn in self._turns:
@@ -137,7 +141,7 @@ class _Teller:
         blocks = _thoughts(message.get("thinking_blocks"), f"{param}.thinking_blocks")
         said = message.get("content")
         if said is not None:
-            words = blocks_of(said, f"{param}.content")
+            words = blocks_of(without_thoughts(said), f"{param}.content")
             if any(block["type"] != "text" for block in words):
                 raise InvalidRequest("The assistant's content holds text only.", param=f"{param}.content")
             blocks += words

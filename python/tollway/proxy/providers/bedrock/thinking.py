@@ -59,7 +59,7 @@ def _as_told(told: dict[str, Any], effort: str | None, out: dict[str, Any], trai
     config, budget = out.setdefault("inferenceConfig", {}), told.get("budget_tokens")
     if isinstance(budget, int) and 0 < budget < MAX_BUDGET_TOKENS and "maxTokens" not in config:
         config["maxTokens"] = max(traits.claude.max_tokens, budget + FALLBACK_MAX_TOKENS)
-    if effort is not None and effort != "none":
+    if effort is not None and effort != "none" and traits.claude.efforts:  # else the budget says it all
         _add_effort(effort, out, traits, drops)
 
 

@@ -15,6 +15,7 @@ from tollway.errors import InvalidRequest
 from tollway.proxy.providers.anthropic.drops import Drops
 from tollway.proxy.providers.bedrock.blobs import checked
 from tollway.proxy.providers.bedrock.parts import Block, Names, groups_of, points_of, text_group
+from tollway.proxy.providers.traces import without_thoughts
 
 ID_CHARACTERS = 64
 
@@ -27,7 +28,7 @@ _KNOWN = frozenset(
     # `reasoning_content` has no signature, so it cannot be sent back; its blocks can. `audio: null` and `annotations`
     # come with an answer that a client sends back as it was.
     "role content name tool_calls tool_call_id function_call refusal cache_control thinking_blocks is_error "
-    "reasoning_content reasoning annotations audio extra_content".split()
+    "reasoning_content reasoning reasoning_details annotations audio extra_content".split()
 )
 
 
@@ -118,8 +119,9 @@ class _Teller:
                 raise InvalidRequest("A message needs a role that is known.", param=f"{param}.role")
 
     def _note_strangers(self, message: dict[str, Any]) -> None:
-        for field in message.keys() - _KNOWN:
-            self._drops.add(f"messages.{field}")
+        for field, value in message.items():
+            if value is not None and field not in _KNOWN:
+                self._drops.add(f"messages.{field}")
         if message.get("role") not in ("tool", "function") and message.get("name") is not None:
             self._drops.add("messages.name")
 
@@ -161,7 +163,7 @@ class _Teller:
             raise InvalidRequest("The provider does not take what was said as audio.", param=f"{param}.audio")
         groups = self._thoughts(message.get("thinking_blocks"), f"{param}.thinking_blocks")
         if message.get("content") is not None:
-            groups += self._texts(_without_thoughts(message["content"]), f"{param}.content")
+            groups += self._texts(without_thoughts(message["content"]), f"{param}.content")
         if message.get("refusal") is not None:
             groups += text_group(message["refusal"], {}, f"{param}.refusal")
         calls = message.get("tool_calls") or []
@@ -205,13 +207,6 @@ def _accompanied(blocks: list[Block]) -> list[Block]:
     if documents and not any("text" in block for block in blocks):
         blocks.insert(len(blocks) - ("cachePoint" in blocks[-1]), {"text": ", ".join(documents)})
     return blocks
-
-
-def _without_thoughts(content: Any) -> Any:
-    """Mistral's thoughts are parts of the content, unsigned: they can't be sent back."""
-    if not isinstance(content, list):
-        return content
-    return [part for part in content if not (isinstance(part, dict) and part.get("type") == "thinking")]
 
 
 def _thought(block: Any, param: str) -> Block | None:

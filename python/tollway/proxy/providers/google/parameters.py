@@ -34,6 +34,7 @@ _TAKEN = frozenset(
         *("model", "messages", "stream", "stream_options", "tools", "tool_choice", "functions", "extra_body", "google"),
         *("max_tokens", "max_completion_tokens", "stop", "n", "seed", "logprobs", "top_logprobs", "response_format"),
         *("reasoning_effort", "thinking", "modalities", "parallel_tool_calls", "service_tier", *_NUMBERS),
+        *("cache_control", "extra_content"),  # others' own; nothing of the answer hangs on them
     }
 )
 _OWN = frozenset(

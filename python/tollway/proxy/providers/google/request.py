@@ -16,6 +16,7 @@ from tollway.proxy.providers.google.media import Part, parts_of, text_of
 from tollway.proxy.providers.google.parameters import Parameters
 from tollway.proxy.providers.google.thinking import generation
 from tollway.proxy.providers.google.tools import tools_of
+from tollway.proxy.providers.traces import without_thoughts
 
 MADE_ID_PREFIX = "call_made_"
 """How an id begins that was made here, for a call to which Gemini gave none. It is not told to Gemini."""
@@ -144,7 +145,8 @@ class _Conversation:
             raise InvalidRequest("The provider can't hear sound of another provider.", param=f"{where}.audio")
         own = _googles(message)
         parts = _own_parts(own.get("parts"), f"{where}.extra_content")
-        texts = text_of(message.get("content"), f"{where}.content") or text_of(message.get("refusal"), where)
+        content = without_thoughts(message.get("content"))
+        texts = text_of(content, f"{where}.content") or text_of(message.get("refusal"), where)
         said: list[Part] = [{"text": text} for text in texts]
         if signature := _signature(own, where):
             said = said or [{"text": ""}]
