@@ -9,6 +9,7 @@ from tests.e2e.test_anthropic_sdk import hello, streamed
 from tests.e2e.test_refusals import ASKED
 from tests.fakes.conversations import body_of
 from tests.fakes.meant import Meant, Usage
+from tests.fakes.records import needs_records, records
 from tests.fakes.replaying import CHAT_ONLY, Replaying
 from tests.fakes.scripts import Script, completion, whole
 
@@ -111,6 +112,14 @@ def test_what_is_no_stream_is_an_error(replaying: Replaying, client: str, kind: 
     wire = b"data: " + BROKEN[name] + b"\n\n"
     script = Script(200, (("content-type", "text/event-stream"),), (("send", wire),), "chunked")
     assert ask(replaying, client, kind, script, streams=True).error == "server"
+
+
+@needs_records
+@pytest.mark.parametrize("client", ASKED)
+def test_a_stream_that_is_an_array_is_an_error(replaying: Replaying, client: str) -> None:
+    """Gemini's, when it is asked without ``alt=sse``: its own SDK does not read it, either."""
+    for record in records("gemini", "generate_content", True, tags=("json_array",)):
+        assert replaying.ask(client, record).error == "server", record.id
 
 
 def test_the_worker_is_the_same_all_the_while(replaying: Replaying) -> None:
