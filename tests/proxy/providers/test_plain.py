@@ -193,6 +193,18 @@ def test_tools_of_another_vendor_are_dropped_and_with_the_last_their_choice() ->
     assert kept["function"] == {"name": "look", "parameters": parameters}
 
 
+def test_a_tool_that_openai_can_not_be_strict_about_is_offered_without() -> None:
+    def offered(**schema: Any) -> tuple[Any, list[str]]:
+        function = {"name": "f", "strict": True, "parameters": {"type": "object", **schema}}
+        out, lost = fields("openai", tools=[{"type": "function", "function": function}])
+        return out["tools"][0]["function"].get("strict"), lost
+
+    text = {"type": "string"}
+    assert offered(properties={"a": text}, required=["a"], additionalProperties=False) == (True, [])
+    assert offered(properties={"a": text}, additionalProperties=False) == (None, ["tools.strict"])
+    assert offered(properties=None, additionalProperties=False) == (True, [])
+
+
 def test_mistral_gets_the_order_of_turns_and_the_ids_that_it_insists_on() -> None:
     said = turns(
         "mistral",

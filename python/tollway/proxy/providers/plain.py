@@ -15,7 +15,7 @@ from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
 from tollway.proxy.providers.presets import Preset
-from tollway.proxy.providers.rooted import OPENAIS_CHOICES, rooted
+from tollway.proxy.providers.rooted import OPENAIS_CHOICES, is_closed, rooted
 from tollway.proxy.providers.traces import is_thought
 
 _MARKS: Final = ("thinking_blocks", "extra_content")
@@ -239,7 +239,7 @@ def _put_tools(out: Dict, preset: Preset, lost: list[str]) -> None:
     if not isinstance(tools, list):
         return
     kept = [
-        _without(tool, "cache_control", "extra_content") | {"function": _function(tool["function"], preset)}
+        _without(tool, "cache_control", "extra_content") | {"function": _function(tool["function"], preset, lost)}
         for tool in tools
         if isinstance(tool, dict) and tool.get("type") == "function" and isinstance(tool.get("function"), dict)
     ]
@@ -252,15 +252,19 @@ def _put_tools(out: Dict, preset: Preset, lost: list[str]) -> None:
         out.pop(name, None)
 
 
-def _function(function: Dict, preset: Preset) -> Dict:
+def _function(function: Dict, preset: Preset, lost: list[str]) -> Dict:
     """A function whose parameters, if it has any, are an object that says what is in it."""
     schema = function.get("parameters")
     if not isinstance(schema, dict):
         return function
     plain = rooted(schema, OPENAIS_CHOICES) if preset.has_plain_roots else schema
     if plain.get("type", "object") == "object":
-        plain = {"type": "object"} | plain | {"properties": plain.get("properties", {})}
-    return function | {"parameters": plain}
+        plain = {"type": "object"} | plain | {"properties": plain.get("properties") or {}}
+    out = function | {"parameters": plain}
+    if preset.has_plain_roots and out.get("strict") is True and not is_closed(plain):
+        lost.append("tools.strict")  # Anthropic's takes fields that may be missing, OpenAI's does not
+        del out["strict"]
+    return out
 
 
 def _with_calls_together(turns: Iterator[Dict]) -> Iterator[Dict]:
