@@ -295,6 +295,24 @@ def test_ids_that_mistral_refuses_are_put_right_in_a_clients_own_chat() -> None:
     assert not needs_plain(b'{"tool_call_id": "abcDEF123"}', PRESETS["mistral"])
 
 
+def test_ids_that_openai_finds_too_long_are_put_right_and_stay_the_same() -> None:
+    long = "chatcmpl-tool-" + "0123456789abcdef" * 2
+    own = {
+        "messages": [
+            {"role": "assistant", "content": None, "tool_calls": [CALL | {"id": long}, CALL]},
+            {"role": "tool", "tool_call_id": long, "content": "x"},
+            {"role": "tool", "tool_call_id": CALL["id"], "content": "x"},
+        ]
+    }
+    assert needs_plain(json.dumps(own).encode(), PRESETS["openai"])
+    assert not needs_plain(json.dumps({"tool_call_id": "x" * 40}).encode(), PRESETS["openai"])
+    for made in (mend(own, PRESETS["openai"]), plain(own, PRESETS["openai"])[0]):
+        calls, first, second = made["messages"]
+        assert calls["tool_calls"][0]["id"] == first["tool_call_id"] != long
+        assert len(first["tool_call_id"]) <= 40
+        assert calls["tool_calls"][1]["id"] == second["tool_call_id"] == CALL["id"]
+
+
 @needs_records
 @pytest.mark.parametrize("kind", ["mistral", "deepseek", "groq", "xai", "ollama", "openrouter"])
 def test_recorded_requests_pass_unmended(kind: ProviderKind) -> None:
