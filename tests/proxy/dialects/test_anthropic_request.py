@@ -226,13 +226,21 @@ def test_what_another_vendor_signed_goes_back_to_the_text_and_the_calls() -> Non
     ]
 
 
-@pytest.mark.parametrize("kind", ["search_result", "server_tool_use", "web_search_tool_result", "container_upload"])
+@pytest.mark.parametrize("kind", ["server_tool_use", "web_search_tool_result", "container_upload"])
 @pytest.mark.parametrize("role", ["user", "assistant"])
 def test_blocks_that_chat_can_t_say_are_told_to_be_lost_and_never_become_text(kind: str, role: str) -> None:
     block = {"type": kind, "title": "canary", "content": [{"type": "text", "text": "canary"}]}
     request, lost = hub([{"role": role, "content": [block, {"type": "text", "text": "Hi"}]}])
     assert request["messages"] == [{"role": role, "content": "Hi"}]
     assert lost == (f"messages.{kind}",)
+
+
+def test_what_a_clients_own_search_found_is_text() -> None:
+    found = {"type": "search_result", "source": "kb/1", "title": "Tea", "content": [{"type": "text", "text": "Hot."}]}
+    text = {"type": "text", "text": "Tea\n\nkb/1\n\nHot."}
+    assert parts(found | {"citations": {"enabled": True}}, {"type": "text", "text": "So?"})[0] == text
+    (result,) = turns({"type": "tool_result", "tool_use_id": "t", "content": [found | {"cache_control": CACHED}]})
+    assert result["content"] == [text | {"cache_control": CACHED}]
 
 
 SCHEMA = {"type": "object", "properties": {"a": {"type": "number", "minimum": 1.0}}}
@@ -423,6 +431,9 @@ SAYABLE = {"text", "image", "document", "tool_use", "tool_result", "thinking", "
 def plain(block: dict[str, Any]) -> dict[str, Any] | None:
     """A block without what says nothing; none for one that chat can't say."""
     block = {name: value for name, value in block.items() if name != "caller"}
+    if block["type"] == "search_result":
+        texts = [block["title"], block["source"], *(inner["text"] for inner in block["content"])]
+        block = {"type": "text", "text": "\n\n".join(texts)}
     if block["type"] not in SAYABLE or (block["type"] == "text" and not block["text"].strip()):
         return None
     if block["type"] == "tool_result":

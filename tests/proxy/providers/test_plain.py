@@ -193,6 +193,18 @@ def test_tools_of_another_vendor_are_dropped_and_with_the_last_their_choice() ->
     assert kept["function"] == {"name": "look", "parameters": parameters}
 
 
+def test_a_tool_that_openai_can_not_be_strict_about_is_offered_without() -> None:
+    def offered(**schema: Any) -> tuple[Any, list[str]]:
+        function = {"name": "f", "strict": True, "parameters": {"type": "object", **schema}}
+        out, lost = fields("openai", tools=[{"type": "function", "function": function}])
+        return out["tools"][0]["function"].get("strict"), lost
+
+    text = {"type": "string"}
+    assert offered(properties={"a": text}, required=["a"], additionalProperties=False) == (True, [])
+    assert offered(properties={"a": text}, additionalProperties=False) == (None, ["tools.strict"])
+    assert offered(properties=None, additionalProperties=False) == (True, [])
+
+
 def test_mistral_gets_the_order_of_turns_and_the_ids_that_it_insists_on() -> None:
     said = turns(
         "mistral",
@@ -281,6 +293,24 @@ def test_ids_that_mistral_refuses_are_put_right_in_a_clients_own_chat() -> None:
     call, result = mend(own, PRESETS["mistral"])["messages"]
     assert call["tool_calls"][0]["id"] == result["tool_call_id"] != "call_1"
     assert not needs_plain(b'{"tool_call_id": "abcDEF123"}', PRESETS["mistral"])
+
+
+def test_ids_that_openai_finds_too_long_are_put_right_and_stay_the_same() -> None:
+    long = "chatcmpl-tool-" + "0123456789abcdef" * 2
+    own = {
+        "messages": [
+            {"role": "assistant", "content": None, "tool_calls": [CALL | {"id": long}, CALL]},
+            {"role": "tool", "tool_call_id": long, "content": "x"},
+            {"role": "tool", "tool_call_id": CALL["id"], "content": "x"},
+        ]
+    }
+    assert needs_plain(json.dumps(own).encode(), PRESETS["openai"])
+    assert not needs_plain(json.dumps({"tool_call_id": "x" * 40}).encode(), PRESETS["openai"])
+    for made in (mend(own, PRESETS["openai"]), plain(own, PRESETS["openai"])[0]):
+        calls, first, second = made["messages"]
+        assert calls["tool_calls"][0]["id"] == first["tool_call_id"] != long
+        assert len(first["tool_call_id"]) <= 40
+        assert calls["tool_calls"][1]["id"] == second["tool_call_id"] == CALL["id"]
 
 
 @needs_records

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from tollway.proxy.providers.rooted import MAX_FOLLOWED, OPENAIS_CHOICES, rooted
+from tollway.proxy.providers.rooted import MAX_FOLLOWED, OPENAIS_CHOICES, is_closed, rooted
 
 TEXT = {"type": "string"}
 
@@ -72,6 +72,17 @@ def test_a_root_that_leads_to_itself_ends() -> None:
     assert rooted(deep)["type"] == "object"
 
 
+def test_openai_holds_a_model_to_what_is_closed_and_complete() -> None:
+    closed = {"additionalProperties": False}
+    inner = an_object(b=TEXT) | closed
+    assert is_closed(an_object(a=inner, l={"type": "array", "items": inner}) | closed)
+    assert is_closed({"type": "object", "properties": {}} | closed)
+    assert not is_closed(an_object(a=an_object(b=TEXT)) | closed)
+    assert not is_closed(an_object(a={"anyOf": [an_object(b=TEXT), {"type": "null"}]}) | closed)
+    assert not is_closed({"type": "object", "properties": {"a": TEXT}, "required": []} | closed)
+    assert not is_closed({"$ref": "#/$defs/A", "$defs": {"A": an_object(a=TEXT)}} | closed)
+
+
 JSON = some.recursive(
     some.none() | some.booleans() | some.text(max_size=5) | some.sampled_from(["#/$defs/a", "object"]),
     lambda inner: (
@@ -90,3 +101,4 @@ JSON = some.recursive(
 @given(schema=some.dictionaries(some.sampled_from("anyOf oneOf allOf $ref $defs properties".split()), JSON, max_size=4))
 def test_whatever_a_schema_holds_its_root_is_found(schema: dict[str, Any], refused: tuple[str, ...]) -> None:
     rooted(schema, refused)
+    is_closed(schema)

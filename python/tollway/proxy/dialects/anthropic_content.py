@@ -14,7 +14,7 @@ from tollway.wire import hub
 from tollway.wire.hub import Part
 
 _UNSAYABLE = frozenset(
-    "search_result container_upload compaction tool_addition tool_removal tool_reference browser_state fallback "
+    "container_upload compaction tool_addition tool_removal tool_reference browser_state fallback "
     "mcp_tool_listing server_tool_use mcp_tool_use".split()
 )
 
@@ -48,6 +48,13 @@ class _Addressed(msgspec.Struct):
 
 class _Held(msgspec.Struct):
     file_id: str
+
+
+class _Found(msgspec.Struct):
+    content: list[_Text]
+    title: str = ""
+    source: str = ""
+    cache_control: Marked | None = None
 
 
 class _Inner(msgspec.Struct):
@@ -88,6 +95,8 @@ def part_of(raw: msgspec.Raw, kind: str, param: str, lost: Lost) -> list[Part]:
             return [_image(read(raw, _Media, param), f"{param}.source")]
         case "document":
             return _document(read(raw, _Media, param), f"{param}.source", lost)
+        case "search_result":
+            return [_found(read(raw, _Found, param))]
     if is_unsayable(kind):
         lost.add(f"messages.{kind}")
         return []
@@ -134,6 +143,12 @@ def _document(told: _Media, param: str, lost: Lost) -> list[Part]:
         parts[0].citations = is_cited or UNSET
         parts[-1].cache_control = mark_of(told.cache_control) or parts[-1].cache_control
     return parts
+
+
+def _found(told: _Found) -> Part:
+    """What a client's own search found: a text that begins with where it is from."""
+    text = "\n\n".join(each for each in (told.title, told.source, *(inner.text for inner in told.content)) if each)
+    return Part(type="text", text=text, cache_control=mark_of(told.cache_control))
 
 
 def _written(told: _Media, data: str) -> Part:

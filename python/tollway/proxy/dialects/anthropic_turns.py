@@ -130,7 +130,7 @@ def _assistant(content: str | list[msgspec.Raw], param: str, lost: Lost) -> list
                 said.think(read(raw, _Thinking, here), here)
             case "redacted_thinking":
                 said.redact(read(raw, _Redacted, here).data)
-            case _ if is_unsayable(kind) or kind in ("image", "document"):
+            case _ if is_unsayable(kind) or kind in ("image", "document", "search_result"):
                 lost.add(f"messages.{kind}")
             case _:
                 raise refused_type(here)

@@ -15,7 +15,7 @@ from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
 from tollway.proxy.providers.presets import Preset
-from tollway.proxy.providers.rooted import OPENAIS_CHOICES, rooted
+from tollway.proxy.providers.rooted import OPENAIS_CHOICES, is_closed, rooted
 from tollway.proxy.providers.traces import is_thought
 
 _MARKS: Final = ("thinking_blocks", "extra_content")
@@ -25,6 +25,8 @@ _TEXT_URL = re.compile(r"data:text/[\w.+-]{1,64}((?:;[\w=\"-]{1,64}){0,4}),", re
 _MISTRALS_ID = re.compile(r"[A-Za-z0-9]{9}")
 _FOREIGN_ID = re.compile(rb'"tool_call_id"\s{0,8}:\s{0,8}"(?![A-Za-z0-9]{9}")')
 _THINKING_PART = re.compile(rb'"type"\s{0,8}:\s{0,8}"thinking"')
+_LONG_ID = re.compile(rb'"tool_call_id"\s{0,8}:\s{0,8}"[^"]{41}')
+OPENAIS_ID_CHARACTERS: Final = 40
 _LETTERS: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _BETWEEN: Final = "OK"
 """What the assistant says between a tool's result and the user, where somebody has to speak."""
@@ -42,7 +44,8 @@ def needs_plain(body: bytes, preset: Preset) -> bool:
             return True
     if not preset.thinks_in_content and b'"thinking"' in body and _THINKING_PART.search(body):
         return True
-    return preset.has_mistral_order and b'"tool_call_id"' in body and _FOREIGN_ID.search(body) is not None
+    foreign = _FOREIGN_ID if preset.has_mistral_order else _LONG_ID if preset.has_short_ids else None
+    return foreign is not None and b'"tool_call_id"' in body and foreign.search(body) is not None
 
 
 def mend(asked: Dict, preset: Preset) -> Dict:
@@ -52,8 +55,7 @@ def mend(asked: Dict, preset: Preset) -> Dict:
     _rename(out, preset)
     if isinstance(turns := asked.get("messages"), list):
         out["messages"] = [_mended(turn, preset) for turn in turns]
-        if preset.has_mistral_order:
-            _shorten_ids(out["messages"])
+        _shorten_ids(out["messages"], preset)
     return out
 
 
@@ -70,7 +72,7 @@ def plain(asked: Dict, preset: Preset, *, keeps_extra: bool = False) -> tuple[Di
     out["messages"] = list(_with_calls_together(own))
     if preset.has_mistral_order:
         out["messages"] = list(_in_mistrals_order(out["messages"]))
-        _shorten_ids(out["messages"])
+    _shorten_ids(out["messages"], preset)
     _put_tools(out, preset, lost)
     return out, list(dict.fromkeys(lost))
 
@@ -239,7 +241,7 @@ def _put_tools(out: Dict, preset: Preset, lost: list[str]) -> None:
     if not isinstance(tools, list):
         return
     kept = [
-        _without(tool, "cache_control", "extra_content") | {"function": _function(tool["function"], preset)}
+        _without(tool, "cache_control", "extra_content") | {"function": _function(tool["function"], preset, lost)}
         for tool in tools
         if isinstance(tool, dict) and tool.get("type") == "function" and isinstance(tool.get("function"), dict)
     ]
@@ -252,15 +254,19 @@ def _put_tools(out: Dict, preset: Preset, lost: list[str]) -> None:
         out.pop(name, None)
 
 
-def _function(function: Dict, preset: Preset) -> Dict:
+def _function(function: Dict, preset: Preset, lost: list[str]) -> Dict:
     """A function whose parameters, if it has any, are an object that says what is in it."""
     schema = function.get("parameters")
     if not isinstance(schema, dict):
         return function
     plain = rooted(schema, OPENAIS_CHOICES) if preset.has_plain_roots else schema
     if plain.get("type", "object") == "object":
-        plain = {"type": "object"} | plain | {"properties": plain.get("properties", {})}
-    return function | {"parameters": plain}
+        plain = {"type": "object"} | plain | {"properties": plain.get("properties") or {}}
+    out = function | {"parameters": plain}
+    if preset.has_plain_roots and out.get("strict") is True and not is_closed(plain):
+        lost.append("tools.strict")  # Anthropic's takes fields that may be missing, OpenAI's does not
+        del out["strict"]
+    return out
 
 
 def _with_calls_together(turns: Iterator[Dict]) -> Iterator[Dict]:
@@ -303,23 +309,31 @@ def _in_mistrals_order(turns: Sequence[Dict]) -> Iterator[Dict]:
         before = role
 
 
-def _shorten_ids(turns: Sequence[Any]) -> None:
-    """Ids of calls in Mistral's form, the same for the same id; ``turns`` are ours to change."""
+def _shorten_ids(turns: Sequence[Any], preset: Preset) -> None:
+    """Ids of calls in a form that the provider takes, the same for the same id; ``turns`` are ours to change."""
+    short = _of_nine if preset.has_mistral_order else _of_forty if preset.has_short_ids else None
+    if short is None:
+        return
     for turn in turns:
         if not isinstance(turn, dict):
             continue
         if isinstance(told := turn.get("tool_call_id"), str):
-            turn["tool_call_id"] = _short(told)
+            turn["tool_call_id"] = short(told)
         if isinstance(calls := turn.get("tool_calls"), list):
             turn["tool_calls"] = [
-                call | {"id": _short(call["id"])}
-                if isinstance(call, dict) and isinstance(call.get("id"), str)
-                else call
+                call | {"id": short(call["id"])} if isinstance(call, dict) and isinstance(call.get("id"), str) else call
                 for call in calls
             ]
 
 
-def _short(identity: str) -> str:
+def _of_forty(identity: str) -> str:
+    """OpenAI takes no longer one ("string too long. Expected a string with maximum length 40")."""
+    if len(identity) <= OPENAIS_ID_CHARACTERS:
+        return identity
+    return f"call_{hashlib.sha256(identity.encode('utf-8', 'replace')).hexdigest()[:32]}"
+
+
+def _of_nine(identity: str) -> str:
     if _MISTRALS_ID.fullmatch(identity):
         return identity
     number = int.from_bytes(hashlib.sha256(identity.encode("utf-8", "replace")).digest()[:8], "big")

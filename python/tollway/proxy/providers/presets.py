@@ -70,6 +70,8 @@ class Preset(msgspec.Struct, frozen=True, kw_only=True):
     """Whether a part may bear ``cache_control``."""
     mends: tuple[bytes, ...] = ()
     """What in the bytes of a client's own chat says that it has to be mended for this provider."""
+    has_short_ids: bool = False
+    """Whether the id of a call may have no more than 40 characters."""
     has_plain_roots: bool = False
     """Whether the root of a tool's parameters may hold no alternatives."""
     refused_of_answers: frozenset[str] = frozenset()
@@ -96,6 +98,7 @@ _OPENAI = Preset(
     has_developer=True,
     mends=_OF_OTHERS,
     refused_of_answers=_THOUGHTS | {"reasoning"},
+    has_short_ids=True,
     has_plain_roots=True,
 )
 _GROQ = Preset(

@@ -16,6 +16,12 @@ import msgspec
 MAX_FOLLOWED = 16
 """A root that leads through more references and alternatives within each other is left as it is."""
 
+MAX_DEPTH = 64
+"""A schema nested deeper is not looked through."""
+
+_HOLDERS = ("anyOf", "items", "prefixItems", "additionalProperties")
+_NAMED = ("properties", "$defs", "definitions")
+
 CHOICES = ("anyOf", "oneOf")
 OPENAIS_CHOICES = (*CHOICES, "not", "enum")
 """What can't stand at a root and is no list of demands: Anthropic's, and OpenAI's."""
@@ -30,6 +36,28 @@ def rooted(schema: Schema, refused: Sequence[str] = CHOICES) -> Schema:
     if told is None or (isinstance(told, list) and "object" in told):
         return {**plain, "type": "object"} if "type" in plain else {"type": "object", **plain}
     return plain
+
+
+def is_closed(schema: Any, depth: int = 0) -> bool:
+    """Whether OpenAI can hold a model to it: every object names all its members, needs them, and has no others."""
+    if isinstance(schema, list):
+        return all(is_closed(each, depth + 1) for each in schema)
+    if not isinstance(schema, dict):
+        return True
+    if depth > MAX_DEPTH:
+        return False
+    properties = schema.get("properties")
+    if schema.get("type") == "object" or isinstance(properties, dict):
+        names = list(properties) if isinstance(properties, dict) else []
+        if schema.get("additionalProperties") is not False or set(names) != set(_texts(schema.get("required"))):
+            return False
+    inner = [each for name, each in schema.items() if name in _HOLDERS]
+    named = [each for name in _NAMED for each in _values(schema.get(name))]
+    return all(is_closed(each, depth + 1) for each in (*inner, *named))
+
+
+def _values(named: Any) -> list[Any]:
+    return list(named.values()) if isinstance(named, dict) else []
 
 
 def _flat(schema: Schema, root: Schema, refused: Sequence[str], followed: int) -> Schema:

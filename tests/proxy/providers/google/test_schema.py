@@ -173,7 +173,7 @@ def test_a_large_schema_without_cycles_keeps_its_references() -> None:
         {"properties": {"a": 7}},
         {"anyOf": {"a": 1}},
         {"allOf": {"a": 1}},
-        {"$ref": "https://example.com/schema.json"},
+        {"$ref": ""},
         {"$ref": "#/$defs/gone"},
         {"$ref": "#/type", "type": "object"},
         {"$ref": 7},
@@ -183,6 +183,11 @@ def test_what_is_no_schema_is_refused(schema: Any) -> None:
     with pytest.raises(InvalidRequest) as caught:
         cut(schema, "tools[0]")
     assert caught.value.param == "tools[0]"
+
+
+@pytest.mark.parametrize("reference", ["https://example.com/schema.json", "other.json#/$defs/a", "#anchor"])
+def test_a_reference_to_elsewhere_is_left_open_and_its_words_stay(reference: str) -> None:
+    assert made({"$ref": reference, "description": "It."}) == {"description": "It."}
 
 
 def test_a_schema_that_is_nested_too_deeply_is_refused() -> None:

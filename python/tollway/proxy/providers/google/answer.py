@@ -213,7 +213,7 @@ class _Told:
             raise ValueError("too many tool calls")
         identifier = call.id
         if not identifier or identifier in self._ids:
-            identifier = f"{MADE_ID_PREFIX}{uuid.uuid4().hex}"
+            identifier = f"{MADE_ID_PREFIX}{uuid.uuid4().hex[:24]}"  # OpenAI takes 40 characters, and may be next
         self._ids.add(identifier)
         signature = part.thought_signature
         extra = {"google": {"thought_signature": signature}} if signature else UNSET

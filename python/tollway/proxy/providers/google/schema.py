@@ -110,7 +110,7 @@ class _Cutter:
             raise self._wrong("holds something that is no schema")
         own = {key: value for key, value in node.items() if key not in ("$ref", "allOf")}
         parts: list[Schema] = []
-        if (reference := node.get("$ref")) is not None:
+        if (reference := node.get("$ref")) is not None and not _leads_elsewhere(reference):
             target = self._resolved(reference)
             is_cycle = opened.count(reference) > MAX_UNROLLED
             if is_cycle or depth > MAX_INLINED_DEPTH or self._inlined_nodes > MAX_INLINED_NODES:
@@ -128,7 +128,7 @@ class _Cutter:
 
     def _resolved(self, reference: Any) -> Schema:
         """What a JSON pointer (RFC 6901) into this schema points to."""
-        if not isinstance(reference, str) or not (reference == "#" or reference.startswith("#/")):
+        if not isinstance(reference, str) or not reference:
             raise self._wrong("has a '$ref' that does not point into it")
         found = self._root
         for step in reference[2:].split("/") if reference != "#" else ():
@@ -152,6 +152,11 @@ class _Cutter:
 
     def _wrong(self, what: str) -> InvalidRequest:
         return InvalidRequest(f"The JSON schema {what}.", param=self._param)
+
+
+def _leads_elsewhere(reference: Any) -> bool:
+    """Whether a reference names another document, or an anchor: nobody looks there, so it is left open."""
+    return isinstance(reference, str) and bool(reference) and reference != "#" and not reference.startswith("#/")
 
 
 def _merged(one: Schema, other: Schema) -> Schema:
