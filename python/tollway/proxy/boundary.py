@@ -9,7 +9,7 @@ import os
 import random
 import re
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
 from tollway.contract.snapshot import Operation, Snapshot
@@ -202,7 +202,10 @@ def _too_large(limit_bytes: int) -> str:
 
 
 class Boundary:
-    """A raw ASGI endpoint that runs one function of the data plane per request and renders what it raises."""
+    """A raw ASGI endpoint that runs one function of the data plane per request and renders what it raises.
+
+    ``told`` maps headers to the dialects of the clients who send them, for paths that several dialects share.
+    """
 
     def __init__(
         self,
@@ -213,6 +216,7 @@ class Boundary:
         *,
         methods: frozenset[str],
         dialect: Dialect,
+        told: Mapping[bytes, Dialect] | None = None,
         operation: Operation = "chat",
         log: Log,
         metrics: Metrics,
@@ -223,6 +227,7 @@ class Boundary:
         self._identities = identities
         self._methods = methods
         self._dialect = dialect
+        self._told = told or {}
         self._operation = operation
         self._log = log
         self._metrics = metrics
@@ -242,7 +247,7 @@ class Boundary:
             connection,
             Timing(),
             self._snapshot(),
-            self._dialect,
+            next((spoken for header, spoken in self._told.items() if header in headers), self._dialect),
             self._operation,
             scope["path"],
         )
@@ -271,7 +276,7 @@ class Boundary:
             self._log.error("defect", error=error, request_id=arrival.request_id)
         elif error.status >= 500:
             self._log.warning("failed", code=error.code, cause=error.inside, request_id=arrival.request_id)
-        dialect, request_id = self._dialect, arrival.request_id
+        dialect, request_id = arrival.dialect, arrival.request_id
         rendered = render(error, request_id, lambda shown: dialect.envelope(refused(shown, request_id)))
         connection = arrival.connection
         connection.unwatch()  # nothing is left to be cut; a hang-up now must not cancel the refusal
@@ -280,18 +285,14 @@ class Boundary:
         if connection.committed:
             if connection.is_opaque:
                 return  # without its end the server cuts the connection: what is out does not look complete
-            await connection.end(self._cut(error, request_id))
+            known = error if isinstance(error, GatewayError) else internal(request_id)
+            await connection.end(dialect.fault_event(refused(known, request_id)))  # only a stream is cut there
             return
         headers = [*rendered.headers, *connection.answer_headers]
         if dialect.answer_id_header != b"x-request-id":
             headers.append((dialect.answer_id_header, request_id.encode("ascii")))
         await connection.start(rendered.status, headers)
         await connection.end(rendered.body)
-
-    def _cut(self, error: Exception, request_id: str) -> bytes:
-        """The end of an answer whose head is out: only a stream is cut there."""
-        known = error if isinstance(error, GatewayError) else internal(request_id)
-        return self._dialect.fault_event(refused(known, request_id))
 
 
 def current_task() -> "asyncio.Task[Any]":
