@@ -34,7 +34,7 @@ def head(called: Called) -> list[tuple[bytes, bytes]]:
     content_type = answer.header("content-type") or ("text/event-stream" if called.request.stream else "")
     if answer.status >= 400 or not content_type or called.writer is not None:
         is_stream = called.writer is not None and answer.status == 200 and content_type.startswith("text/event-stream")
-        content_type = "text/event-stream; charset=utf-8" if is_stream else "application/json"
+        content_type = EVENTS if is_stream else "application/json"
     headers = [
         (b"content-type", content_type.encode("latin-1")),
         (b"x-request-id", arrival.request_id.encode("ascii")),
@@ -53,6 +53,14 @@ def head(called: Called) -> list[tuple[bytes, bytes]]:
         if value is not None:
             headers.append((name.encode(), cleaned(value, _secrets(called)).encode("latin-1", "replace")))
     return headers
+
+
+EVENTS = "text/event-stream; charset=utf-8"
+
+
+def as_events(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """The same headers, of a body of events."""
+    return [(name, EVENTS.encode() if name == b"content-type" else value) for name, value in headers]
 
 
 def refusal_head(called: Called, fault: Fault) -> list[tuple[bytes, bytes]]:

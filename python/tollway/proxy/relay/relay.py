@@ -7,6 +7,7 @@ A stream's death becomes an error event; never an invented ``stop``.
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Literal
 
 from tollway._native import chat
@@ -18,8 +19,9 @@ from tollway.proxy.deadline import Deadline
 from tollway.proxy.dialects.port import Writer, refused
 from tollway.proxy.exchange import Called, Progress, Relayed
 from tollway.proxy.pieces import read_all
-from tollway.proxy.relay.heads import head, refusal, refusal_inside
+from tollway.proxy.relay.heads import as_events, head, refusal, refusal_inside
 from tollway.proxy.relay.passage import pass_on, passes
+from tollway.proxy.relay.whole import streamed
 
 KEPT_BYTES = 256 * 1024
 """Of a stream, this much text is kept for counting, should the provider not tell its usage."""
@@ -76,13 +78,16 @@ async def _whole(called: Called, progress: Progress) -> Relayed:
     progress.answer = answer
     if answer.error:
         return Relayed(called.arrival, *refusal(called, body, called.answer.fault(body)), "error")
+    is_awaited_as_stream = called.writer is not None and called.request.stream
     if called.writer is not None:
+        write = partial(streamed, called.writer) if is_awaited_as_stream else called.writer.whole
         try:
-            body = called.writer.whole(body) if is_small else await asyncio.to_thread(called.writer.whole, body)
+            body = write(body) if is_small else await asyncio.to_thread(write, body)
         except (ValueError, RecursionError) as error:
             raise UpstreamBroken("The provider's answer could not be understood.", inside=_kind(error)) from None
     called.arrival.timing.mark("relay")
-    return Relayed(called.arrival, status, head(called), body, "ok")
+    headers = head(called)
+    return Relayed(called.arrival, status, as_events(headers) if is_awaited_as_stream else headers, body, "ok")
 
 
 async def _read_all(called: Called) -> bytes:
