@@ -186,7 +186,7 @@ def _rules(body: dict[str, Any], *, is_hub: bool) -> list[str]:
     choice = body.get("tool_choice")
     if isinstance(choice, dict) and choice.get("type") == "function" and choice["function"]["name"] not in names:
         faults.append(".tool_choice: no such function")
-    return faults + _calls(body["messages"])
+    return faults + _calls(body["messages"], is_hub=is_hub)
 
 
 def _root(schema: dict[str, Any]) -> list[str]:
@@ -195,7 +195,7 @@ def _root(schema: dict[str, Any]) -> list[str]:
     return [f".tools: {name!r} at the root" for name in ("anyOf", "oneOf", "allOf", "not", "enum") if name in schema]
 
 
-def _calls(messages: list[dict[str, Any]]) -> list[str]:
+def _calls(messages: list[dict[str, Any]], *, is_hub: bool) -> list[str]:
     """Every call has its result behind it, before anyone else speaks, and every result its call."""
     faults = []
     waiting: set[str] = set()
