@@ -4,7 +4,7 @@ Nothing is opened at import; :func:`build` opens what one worker needs, and :met
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from tollway.errors import NotFound
 from tollway.proxy.auth.identify import Authenticator
 from tollway.proxy.boundary import Boundary, Identities, InFlight
 from tollway.proxy.counting import Counting
+from tollway.proxy.dialects.port import Dialect
 from tollway.proxy.dialects.table import dialects
 from tollway.proxy.exchange import Principal
 from tollway.proxy.feed import Feed
@@ -57,6 +58,12 @@ DOORS: tuple[tuple[str, Operation], ...] = (
     ("/v1/audio/translations", "translations"),
 )
 """Where the operations are that pass to whoever speaks them, and are said as chat to nobody."""
+
+Serve = Callable[[Any], Coroutine[Any, Any, None]]
+"""What of the data plane answers at a path."""
+
+Told = Mapping[bytes, Dialect]
+"""The headers that tell a client's dialect where several share a path."""
 
 
 class Places(msgspec.Struct, frozen=True):
@@ -163,9 +170,7 @@ async def build(
 
     spoken = dialects()
 
-    def boundary(
-        serve: Callable[[Any], Coroutine[Any, Any, None]], method: str, operation: Operation = "chat"
-    ) -> Boundary:
+    def boundary(serve: Serve, method: str, operation: Operation = "chat", told: Told | None = None) -> Boundary:
         return Boundary(
             serve,
             feed.current,
@@ -173,12 +178,14 @@ async def build(
             identities,
             methods=frozenset({method}),
             dialect=spoken[operation],
+            told=told,
             operation=operation,
             log=log,
             metrics=metrics,
         )
 
     chat = boundary(hallway.serve, "POST")
+    models = boundary(ModelList(authenticator).serve, "GET", told={b"anthropic-version": spoken["messages"]})
     health_of = health.Health(lambda: changes.last_ok, lambda: journal.full)
     exposition = health.Exposition(metrics.exposition)
     routes: list[BaseRoute] = [
@@ -190,8 +197,8 @@ async def build(
         Route("/v1/messages/count_tokens", boundary(counting.serve, "POST", "count_tokens")),
         Route("/v1/responses", boundary(hallway.serve, "POST", "responses")),
         *(Route(path, boundary(hallway.serve, "POST", operation)) for path, operation in DOORS),
-        Route("/v1/models", boundary(ModelList(authenticator).serve, "GET")),
-        Route("/v1/models/{model:path}", boundary(ModelList(authenticator).serve, "GET")),
+        Route("/v1/models", models),
+        Route("/v1/models/{model:path}", models),
         *health.routes(health_of, exposition, serve_metrics=settings.telemetry.metrics),
         *control.routes(pool, log, lambda: declared),
         Route("/{path:path}", NothingHere(identities)),

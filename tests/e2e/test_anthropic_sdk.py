@@ -151,6 +151,19 @@ def test_refusals_are_the_sdks_own_errors(
     assert caught.value.request_id == body["request_id"]
 
 
+def test_the_simulator_speaks_it_too(client: Anthropic) -> None:
+    asked: dict[str, Any] = {"model": "simulator", "max_tokens": 500, "messages": HI}
+    answer = client.messages.create(**asked)
+    assert answer.stop_reason == "end_turn"
+    assert answer.usage.output_tokens > 0
+    with client.messages.stream(**asked) as events:
+        assert "".join(events.text_stream) == "".join(block.text for block in answer.content if block.type == "text")
+    choice: Any = {"type": "tool", "name": "get_weather"}
+    called = client.messages.create(**asked, tools=TOOLS, tool_choice=choice)
+    (use,) = [block for block in called.content if block.type == "tool_use"]
+    assert (called.stop_reason, use.name, list(use.input)) == ("tool_use", "get_weather", ["city"])
+
+
 def test_a_malformed_request_names_its_field(client: Anthropic) -> None:
     turns: Any = [{"role": "user", "content": [{"type": "hologram"}]}]
     with pytest.raises(anthropic.BadRequestError) as caught:
@@ -187,12 +200,18 @@ def test_a_stream_that_breaks_is_an_error_and_no_end(client: Anthropic, replayin
     assert "message_delta" not in heard
 
 
-@pytest.mark.parametrize("kind", ["openai", "gemini"])
-def test_tokens_are_counted_where_the_provider_does_not(client: Anthropic, kind: str) -> None:
-    few = client.messages.count_tokens(model=kind, messages=HI).input_tokens
-    many = client.messages.count_tokens(model=kind, messages=[{"role": "user", "content": "Hi " * 100}]).input_tokens
+def test_tokens_are_counted_where_the_provider_does_not(client: Anthropic) -> None:
+    few = client.messages.count_tokens(model="openai", messages=HI).input_tokens
+    turns: list[Any] = [{"role": "user", "content": "Hi " * 100}]
+    many = client.messages.count_tokens(model="openai", messages=turns).input_tokens
     assert 0 < few < many
     assert many - few == pytest.approx(99, abs=3)
+
+
+def test_gemini_counts_in_its_own_words(client: Anthropic, replaying: Replaying) -> None:
+    headers = replaying.named(whole({"totalTokens": 17}))
+    assert client.messages.count_tokens(model="gemini", messages=HI, extra_headers=headers).input_tokens == 17
+    assert replaying.upstream.requests[-1].path.endswith(":countTokens")
 
 
 def test_anthropic_counts_its_own(client: Anthropic, replaying: Replaying) -> None:

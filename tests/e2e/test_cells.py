@@ -2,17 +2,20 @@
 official SDK of the client is given what the provider's own reads from it.
 """
 
+import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import anthropic
+import openai
 import pytest
-from tests.fakes.meant import Meant
-from tests.fakes.records import Record, needs_records, records
+from tests.fakes.meant import Meant, class_of, of_error
+from tests.fakes.records import Record, needs_records, records, replay
 from tests.fakes.replaying import KEY_OF_PROVIDER, KINDS, NATIVE, Replaying, as_told_to
-from tests.fakes.sdks import Client, OwnSdk
+from tests.fakes.sdks import PROMPT, Client, OwnSdk
 
 AT_ONCE = 6
 MOST_SHOWN = 12
@@ -68,7 +71,7 @@ def replaying(lasting_dsn: str, tmp_path_factory: pytest.TempPathFactory) -> Ite
 def difference(expected: Meant, got: Meant) -> str:
     """What differs, and with an error of the gateway's its words."""
     told, said = asdict(expected), asdict(got)
-    names = [name for name in ("text", "calls", "finish", "usage", "error") if told[name] != said[name]]
+    names = [name for name in ("text", "calls", "finish", "usage", "error", "thought") if told[name] != said[name]]
     return "; ".join(f"{name} {told[name]!r:.300} but {said[name]!r:.300}" for name in names) + got.message[:200]
 
 
@@ -92,3 +95,38 @@ def test_a_client_is_given_what_the_provider_meant(cell: Cell, own: OwnSdk, repl
             assert all(got.ids), record.id
             assert len(set(got.ids)) == len(got.calls), record.id
         assert expected.error is None or same_words(expected, got), (record.id, got.message)
+
+
+OTHERS = [
+    (provider, operation)
+    for provider in KINDS
+    for operation in ("completions", "embeddings", "count_tokens")
+    if (operation != "count_tokens" or provider == "anthropic") and records(provider, operation)
+]
+
+
+def answered(replaying: Replaying, record: Record) -> Any:
+    """The JSON that the SDK is given; or the meaning of its error."""
+    sdks, own = replaying.sdks, {**record.asked, "model": record.provider}
+    body = own if record.provider != "gemini" else {"model": record.provider, "input": PROMPT}
+    given: dict[str, Any] = {"extra_body": body, "extra_headers": replaying.named(replay(record))}
+    try:
+        match record.operation:
+            case "completions":
+                return sdks.openai.completions.with_raw_response.create(
+                    model="", prompt="", **given
+                ).http_response.json()
+            case "embeddings":
+                return sdks.openai.embeddings.with_raw_response.create(model="", input="", **given).http_response.json()
+            case _:
+                return sdks.anthropic.messages.count_tokens(model="", messages=[], **given).to_dict()
+    except (openai.APIStatusError, anthropic.APIStatusError) as error:
+        return of_error(error).error
+
+
+@pytest.mark.parametrize(("provider", "operation"), OTHERS)
+def test_other_operations_are_answered_as_recorded(replaying: Replaying, provider: str, operation: str) -> None:
+    for record in records(provider, operation):
+        told = json.loads(record.body)
+        expected = told if record.status == 200 else class_of(record.status, told)
+        assert answered(replaying, record) == expected, record.id

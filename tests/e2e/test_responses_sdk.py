@@ -117,6 +117,17 @@ def test_images_reach_the_provider(client: OpenAI, replaying: Replaying, kind: s
     assert PNG in json.dumps(replaying.upstream.requests[-1].json)
 
 
+def test_the_simulator_speaks_it_too(client: OpenAI) -> None:
+    answer = client.responses.create(model="simulator", input="Hi")
+    assert answer.status == "completed"
+    with client.responses.stream(model="simulator", input="Hi") as events:
+        assert events.get_final_response().output_text == answer.output_text
+    choice: Any = {"type": "function", "name": "get_weather"}
+    called = client.responses.create(model="simulator", input="Hi", tools=TOOLS, tool_choice=choice)
+    (call,) = [item for item in called.output if item.type == "function_call"]
+    assert list(json.loads(call.arguments)) == ["city"]
+
+
 class Weather(BaseModel):
     """An answer in form."""
 

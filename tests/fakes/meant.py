@@ -82,9 +82,9 @@ class Meant:
     finish: Finish | None = None
     usage: Usage = Usage()
     error: str | None = None
+    thought: str = ""
     ids: tuple[str, ...] = field(default=(), compare=False)
     message: str = field(default="", compare=False)
-    thought: str = field(default="", compare=False)
     is_refused: bool = field(default=False, compare=False)
 
 
@@ -370,9 +370,11 @@ def said(content: Any) -> str:
 
 
 def thought_of(message: Any) -> str:
-    """The reasoning beside a text, under one of the names that providers have for it."""
+    """The reasoning beside a text, under one of the names that providers have for it, or among a content's parts."""
     told = getattr(message, "reasoning_content", None) or getattr(message, "reasoning", None)
-    return told if isinstance(told, str) else ""
+    parts = message.content if isinstance(message.content, list) else []
+    inner = [each.get("text") or "" for part in parts if part.get("type") == "thinking" for each in part["thinking"]]
+    return (told if isinstance(told, str) else "") + "".join(inner)
 
 
 def arguments_of(text: str | None) -> Any:

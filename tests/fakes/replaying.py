@@ -67,8 +67,10 @@ class Replaying:
         root = self.upstream.base_url.removesuffix("/v1")
         providers = {name: _provider(kind, root) for name, kind in KINDS.items()}
         providers[CHAT_ONLY] = _provider("openai_compatible", root)
+        providers["simulator"] = {"kind": "simulator"}
         targets = {name: [{"provider": name, "model": f"{name}-model"}] for name in providers}
         models: dict[str, Any] = {name: {"targets": target, "price": self._price} for name, target in targets.items()}
+        models["simulator"] = {"targets": [{"provider": "simulator", "model": "simulator"}], "price": self._price}
         models[UNPRICED] = {"targets": targets["openai"]}
         settings = config(self._dsn, providers=providers, models=models)
         self.gateway = self._running.enter_context(Gateway(settings, self._directory))

@@ -73,8 +73,8 @@ def test_a_chat_answer() -> None:
     }
     body = {"choices": [{"index": 0, "message": message, "finish_reason": "tool_calls"}], "usage": usage}
     meant = of_completion(ChatCompletion.construct(**json.loads(json.dumps(body))))
-    assert meant == Meant("Hi", (("f", {"x": 1}),), "tool_calls", Usage(5, 3, 8, 2, 1))
-    assert (meant.ids, meant.thought) == (("a",), "hm")
+    assert meant == Meant("Hi", (("f", {"x": 1}),), "tool_calls", Usage(5, 3, 8, 2, 1), thought="hm")
+    assert meant.ids == ("a",)
 
 
 def test_reasoning_that_stands_beside_the_completion_is_taken_in(own: OwnSdk) -> None:
@@ -143,8 +143,7 @@ def test_a_message_of_anthropics(own: OwnSdk) -> None:
         },
     }
     meant = own.meant(made("messages", body))
-    assert meant == Meant("Hi there", (("f", {}),), "stop", Usage(7365, 20, 7385, 7351, 9))
-    assert meant.thought == "hm"
+    assert meant == Meant("Hi there", (("f", {}),), "stop", Usage(7365, 20, 7385, 7351, 9), thought="hm")
 
 
 def test_the_last_word_of_a_message_stream_counts(own: OwnSdk) -> None:
@@ -175,7 +174,7 @@ def test_an_answer_of_geminis(own: OwnSdk) -> None:
     }
     body = {"candidates": [{"content": {"parts": parts}, "finishReason": "STOP"}], "usageMetadata": usage}
     meant = own.meant(made("generate_content", body))
-    assert meant == Meant("Hi", (("f", {}),), "tool_calls", Usage(7, 3, 10, 1, 3))
+    assert meant == Meant("Hi", (("f", {}),), "tool_calls", Usage(7, 3, 10, 1, 3), thought="hm")
 
 
 @pytest.mark.parametrize(
@@ -208,7 +207,7 @@ def response(**more: Any) -> Any:
 
 def test_an_answer_of_the_responses_api(own: OwnSdk) -> None:
     meant = own.meant(made("responses", response()))
-    assert meant == Meant("Hi", (("f", {"x": 1}),), "tool_calls", Usage(5, 3, 8, 2, 1))
+    assert meant == Meant("Hi", (("f", {"x": 1}),), "tool_calls", Usage(5, 3, 8, 2, 1), thought="hm")
     cut = response(status="incomplete", incomplete_details={"reason": "max_output_tokens"})
     assert own.meant(made("responses", cut)).finish == "length"
     assert of_response(Response.construct(**response(output=[], usage=None))) == Meant("", (), "stop")

@@ -102,6 +102,7 @@ class Answer:
     def __init__(self, *script: bytes | Exception | EllipsisType, status: int = 200, **headers: str) -> None:
         self.status = status
         self.warnings: tuple[str, ...] = ()
+        self.secrets: tuple[str, ...] = ()
         self.closed = 0
         self._script = list(script)
         self._headers = {name.replace("_", "-"): value for name, value in headers.items()}

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import json
 import time
 import uuid
 from collections.abc import Awaitable, Callable
@@ -11,7 +12,15 @@ from tests.fakes.telemetry import Recording, counted
 from tests.proxy.edge import Client, arrive, snapshot
 
 from tollway._native.chat import ChatRequest
-from tollway.errors import BodyTooLarge, InvalidRequest, RateLimited, RequestTimeout, Unauthenticated, UpstreamBroken
+from tollway.errors import (
+    BodyTooLarge,
+    InvalidRequest,
+    ModelNotFound,
+    RateLimited,
+    RequestTimeout,
+    Unauthenticated,
+    UpstreamBroken,
+)
 from tollway.proxy.boundary import Boundary, ClientGone, Identities, InFlight, current_task, method_not_allowed
 from tollway.proxy.dialects.table import dialects
 from tollway.proxy.exchange import Arrival
@@ -42,6 +51,7 @@ def run(recording: Recording, metrics: Metrics, in_flight: InFlight) -> Run:
             Identities(),
             methods=frozenset({"POST"}),
             dialect=dialects()["chat"],
+            told={b"anthropic-version": dialects()["messages"]},
             log=recording.log,
             metrics=metrics,
         )
@@ -54,6 +64,14 @@ def run(recording: Recording, metrics: Metrics, in_flight: InFlight) -> Run:
 
 def unbounded(size_bytes: int) -> None:
     """Room for any body."""
+
+
+async def test_a_header_tells_the_clients_dialect_where_several_share_a_path(run: Run) -> None:
+    client = await run(failing(ModelNotFound("none")), headers={b"anthropic-version": b"2023-06-01"})
+    assert json.loads(client.body)["error"] == {"type": "not_found_error", "message": "none"}
+    assert dict(client.sent[0]["headers"])[b"request-id"]
+    client = await run(failing(ModelNotFound("none")))
+    assert json.loads(client.body)["error"]["code"] == "model_not_found"
 
 
 def failing(error: Exception) -> Serve:

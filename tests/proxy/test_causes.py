@@ -72,3 +72,12 @@ def test_a_body_without_secrets_stays_as_it_is() -> None:
     body = b'{"error": "\xff\xfe \xc3\xa9"}'
     assert cleaned_body(body, ["hush"]) is body
     assert cleaned_body(body + b"hush", ["hush"]) == body + b"[secret]"
+
+
+@pytest.mark.parametrize(
+    "spelt",
+    ["aB1/c+D=é9", r"aB1\/c+D=é9", r"aB1\u002fc\u002BD\u003d\u00e99", "aB1%2Fc%2BD%3D%C3%A99", r"aB1/c+D=\u00E99"],
+)
+def test_a_secret_is_found_however_it_is_spelt(spelt: str) -> None:
+    assert cleaned(f"key {spelt}!", ["aB1", "aB1/c+D=é9"]) == "key [secret]!"
+    assert cleaned_body(f"key {spelt}!".encode(), ["aB1/c+D=é9"]) == b"key [secret]!"

@@ -82,6 +82,10 @@ def serves(kind: ProviderKind, operation: Operation) -> bool:
     return operation in asked or (operation in TRANSLATED and "chat" in asked)
 
 
+KEY_LINE_CHARACTERS = 16
+"""A shorter line of a private key, such as its last one, gives nothing away."""
+
+
 class GoogleCredentials(msgspec.Struct, frozen=True):
     """A service account of Google Cloud, and where its calls go. ``private_key`` is PEM."""
 
@@ -123,6 +127,11 @@ class AwsCredentials(msgspec.Struct, frozen=True):
         return f"AwsCredentials(region={self.region!r})"
 
 
+def _key_lines(pem: str) -> tuple[str, ...]:
+    """The lines of a private key that are not its frame: however its line ends are spelt, these stay."""
+    return tuple(line for line in pem.split() if len(line) >= KEY_LINE_CHARACTERS and not line.startswith("-"))
+
+
 class ProviderAccess(msgspec.Struct, frozen=True):
     """How a configured provider is reached. ``base_url`` has no trailing slash; empty for the simulator."""
 
@@ -141,7 +150,8 @@ class ProviderAccess(msgspec.Struct, frozen=True):
         """What must not come back to a client, should the provider repeat it."""
         signed = (self.aws.secret_access_key, self.aws.session_token) if self.aws is not None else ()
         application = (self.entra.client_secret,) if self.entra is not None else ()
-        return tuple(secret for secret in (self.api_key, *signed, *application) if secret)
+        account = _key_lines(self.google.private_key) if self.google is not None else ()
+        return tuple(secret for secret in (self.api_key, *signed, *application, *account) if secret)
 
     def __repr__(self) -> str:
         """Without the key, so that no log or traceback shows it."""

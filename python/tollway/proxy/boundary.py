@@ -9,7 +9,7 @@ import os
 import random
 import re
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any, Protocol
 
 from tollway._native.chat import ChatRequest
@@ -286,7 +286,10 @@ class Upload(Protocol):
 
 
 class Boundary:
-    """A raw ASGI endpoint that runs one function of the data plane per request and renders what it raises."""
+    """A raw ASGI endpoint that runs one function of the data plane per request and renders what it raises.
+
+    ``told`` maps headers to the dialects of the clients who send them, for paths that several dialects share.
+    """
 
     def __init__(
         self,
@@ -297,6 +300,7 @@ class Boundary:
         *,
         methods: frozenset[str],
         dialect: Dialect,
+        told: Mapping[bytes, Dialect] | None = None,
         operation: Operation = "chat",
         log: Log,
         metrics: Metrics,
@@ -307,6 +311,7 @@ class Boundary:
         self._identities = identities
         self._methods = methods
         self._dialect = dialect
+        self._told = told or {}
         self._operation = operation
         self._log = log
         self._metrics = metrics
@@ -326,7 +331,7 @@ class Boundary:
             connection,
             Timing(),
             self._snapshot(),
-            self._dialect,
+            next((spoken for header, spoken in self._told.items() if header in headers), self._dialect),
             self._operation,
             scope["path"],
         )
@@ -357,7 +362,7 @@ class Boundary:
             self._log.error("defect", error=error, request_id=arrival.request_id)
         elif error.status >= 500:
             self._log.warning("failed", code=error.code, cause=error.inside, request_id=arrival.request_id)
-        dialect, request_id = self._dialect, arrival.request_id
+        dialect, request_id = arrival.dialect, arrival.request_id
         rendered = render(error, request_id, lambda shown: dialect.envelope(refused(shown, request_id)))
         connection = arrival.connection
         connection.unwatch()  # nothing is left to be cut; a hang-up now must not cancel the refusal
@@ -366,18 +371,14 @@ class Boundary:
         if connection.committed:
             if connection.is_opaque:
                 return  # without its end the server cuts the connection: what is out does not look complete
-            await connection.end(self._cut(error, request_id))
+            known = error if isinstance(error, GatewayError) else internal(request_id)
+            await connection.end(dialect.fault_event(refused(known, request_id)))  # only a stream is cut there
             return
         headers = [*rendered.headers, *connection.answer_headers]
         if dialect.answer_id_header != b"x-request-id":
             headers.append((dialect.answer_id_header, request_id.encode("ascii")))
         await connection.start(rendered.status, headers)
         await connection.end(rendered.body)
-
-    def _cut(self, error: Exception, request_id: str) -> bytes:
-        """The end of an answer whose head is out: only a stream is cut there."""
-        known = error if isinstance(error, GatewayError) else internal(request_id)
-        return self._dialect.fault_event(refused(known, request_id))
 
 
 def current_task() -> "asyncio.Task[Any]":

@@ -152,11 +152,30 @@ the provider itself has masked (``sk-ab****yz``) stays as it is."""
 
 def cleaned(text: str, secrets: Sequence[str] = ()) -> str:
     """A provider's text without ``secrets``, such as the key that the call was made with, and without what looks like
-    a credential."""
-    for secret in secrets:
-        if secret:
-            text = text.replace(secret, MASK)
+    a credential.
+
+    A secret is found as it is, and as it may be spelt inside JSON (RFC 8259, section 7) or a URL.
+    """
+    known = "|".join([_spelt(secret) for secret in sorted(secrets, key=len, reverse=True) if secret])
+    if known:
+        text = re.sub(known, MASK, text)
     return _SECRETS.sub(lambda found: (found["scheme"] or "") + MASK, text)
+
+
+def _spelt(secret: str) -> str:
+    """A pattern for every spelling: ``/`` is also ``\\/``, ``\\u002f`` and ``%2f``."""
+    return "".join([_spelt_character(character) for character in secret])
+
+
+def _spelt_character(character: str) -> str:
+    if character.isascii() and character.isalnum():
+        return character
+    escaped = re.escape(character)
+    spelt = [rf"\\?{escaped}"]
+    if ord(character) < 0x10000:
+        spelt.append(rf"(?i:\\u{ord(character):04x})")
+    spelt.append("(?i:" + "".join([f"%{byte:02x}" for byte in character.encode("utf-8", "replace")]) + ")")
+    return f"(?:{'|'.join(spelt)})"
 
 
 def cleaned_body(body: bytes, secrets: Sequence[str] = ()) -> bytes:

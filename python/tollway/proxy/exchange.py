@@ -114,6 +114,8 @@ class UpstreamAnswer(Protocol):
     status: int
     warnings: tuple[str, ...]
     """Fields of the request that the provider can't take, and that were dropped."""
+    secrets: tuple[str, ...]
+    """What proved to the provider that the gateway may ask, such as a token made for it: not for clients to see."""
 
     @property
     def ended(self) -> bool:

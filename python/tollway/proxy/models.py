@@ -73,6 +73,8 @@ class ModelList:
             (b"content-length", str(len(body)).encode()),
             (b"x-request-id", arrival.request_id.encode("ascii")),
         ]
+        if arrival.dialect.answer_id_header != b"x-request-id":
+            headers.append((arrival.dialect.answer_id_header, arrival.request_id.encode("ascii")))
         await arrival.connection.start(200, headers)
         await arrival.connection.end(body)
 

@@ -11,6 +11,7 @@
 
 mod answer;
 mod fields;
+mod inlined;
 mod input;
 pub(crate) mod json;
 mod operation;

@@ -5,9 +5,17 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.fakes.records import Record, expected_payloads, needs_records, records
+from tests.fakes.records import Record, expected_payloads, needs_records
 from tests.proxy.dialects.sdk import read_stream, read_whole
-from tests.proxy.dialects.test_anthropic_records import GENERATED, MESSAGES, reader_of, translated, writer
+from tests.proxy.dialects.test_anthropic_records import (
+    ANSWERS,
+    GENERATED,
+    MESSAGES,
+    STREAMED,
+    reader_of,
+    translated,
+    writer,
+)
 
 from tollway.proxy.dialects.anthropic import MessagesDialect
 from tollway.proxy.providers.anthropic.request import map_request
@@ -19,9 +27,9 @@ SIGNED = [record for record in GENERATED if "thoughtSignature" in record.body or
 ANSWERED = [record for record in MESSAGES if "error_in_stream" not in record.tags]
 THINKING_LIKES = [
     record
-    for provider in ("deepseek", "xai", "openrouter", "vllm")
-    for record in records(provider)
-    if record.status == 200 and "reasoning_text" in record.tags
+    for record in ANSWERS
+    if record.provider in ("deepseek", "xai", "openrouter", "vllm") and "reasoning_text" in record.tags
+    if not record.is_sse or record in STREAMED
 ]
 
 

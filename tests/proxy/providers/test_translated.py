@@ -110,6 +110,14 @@ async def test_a_fault_within_a_stream_is_an_error_event_behind_what_was_said() 
     assert json.loads(error.removeprefix(b"event: error\ndata: "))["error"]["code"] == "overloaded"
 
 
+async def test_what_came_before_an_event_that_cannot_be_read_is_said() -> None:
+    answer = await begin(Answer(b"data: 1\n\n", b"data: 2\n\ndata: no\n\ndata: 3\n\n"), stream=True)
+    assert [await answer.piece(), await answer.piece()] == [b"data: 1\n\n", b"data: 2\n\n"]
+    for _ in range(2):
+        with pytest.raises(UpstreamBroken):
+            await answer.piece()
+
+
 @pytest.mark.parametrize("begin_with", [b"", b": ping\n\ndata: 0\n\n"])
 async def test_a_stream_that_begins_with_a_fault_was_a_refusal(begin_with: bytes) -> None:
     answer = await begin(Answer(begin_with, b"data: -1\n\n", b"data: 9\n\n"), stream=True)

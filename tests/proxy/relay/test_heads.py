@@ -7,7 +7,17 @@ from tests.proxy.edge import ACCESS, Answer, called
 
 from tollway.proxy.causes import Cause, Fault
 from tollway.proxy.exchange import Timing
-from tollway.proxy.relay.heads import SHOWN_WARNINGS, WARNINGS, head, refusal, refusal_head, server_timing, warn
+from tollway.proxy.relay.heads import (
+    SHOWN_WARNINGS,
+    WARNINGS,
+    framed,
+    head,
+    refusal,
+    refusal_head,
+    refusal_inside,
+    server_timing,
+    warn,
+)
 
 
 async def test_an_answer_says_who_gave_it_and_how_long_it_took() -> None:
@@ -130,6 +140,37 @@ async def test_a_provider_that_repeats_its_key_does_not_give_it_away() -> None:
         _, shown = refused(Answer(status=401), body)
         assert key not in shown
         assert b"[secret]" in shown
+
+
+async def test_no_header_gives_a_key_away() -> None:
+    answer = Answer(openai_version=f"v1 {ACCESS.api_key}", openai_model="x-minted-token")
+    answer.secrets = ("minted-token",)
+    headers = dict(head(called(answer)))
+    assert (headers[b"openai-version"], headers[b"openai-model"]) == (b"v1 [secret]", b"x-[secret]")
+
+
+async def test_a_token_made_for_the_call_is_as_secret_as_a_configured_key() -> None:
+    answer = Answer(status=403)
+    answer.secrets = ("minted-token",)
+    call = called(answer)
+    fault = Fault(Cause.FORBIDDEN, "no minted-token", param="minted-token")
+    status, _, body = refusal(call, b"no minted-token", fault)
+    assert (status, b"minted-token" in body) == (403, False)
+
+
+async def test_an_event_that_tells_a_fault_passes_but_for_the_keys_in_it() -> None:
+    key = (ACCESS.api_key or "").encode()
+    said = refusal_inside(called(Answer()), b'{"error": {"message": "bad %b"}}' % key)
+    assert said == b'data: {"error": {"message": "bad [secret]"}}\n\n'
+
+
+async def test_an_event_in_another_dialect_than_the_clients_is_said_anew() -> None:
+    said = refusal_inside(called(Answer()), b'{"message": "odd"}').removeprefix(b"data: ")
+    assert json.loads(said)["error"]["code"] == "upstream_error"
+
+
+async def test_an_event_of_several_lines_keeps_them() -> None:
+    assert framed("error", b"a\nb") == b"event: error\ndata: a\ndata: b\n\n"
 
 
 def refused(answer: Answer, body: bytes) -> tuple[int, bytes]:

@@ -215,15 +215,26 @@ async def test_an_error_event_of_the_provider_is_the_streams_end() -> None:
     error = b'data: {"error": {"message": "overloaded"}}\n\n'
     sent = events(*deltas("Hello"))[:2]
     given = await relayed(called(streamed(*sent, error, DONE), stream=True, client=client))
-    assert (given.outcome, given.body) == ("error", b"")
-    assert client.body == b"".join(sent) + error
+    assert (given.outcome, given.body) == ("error", error)
+    assert client.body == b"".join(sent)
 
 
 async def test_an_event_without_end_is_cut_at_a_bound() -> None:
     piece = b"x" * (1024 * 1024)
-    given = await relayed(called(streamed(b'data: {"x": "', *[piece] * 64), stream=True))
+    first = events(*deltas("Hello"))[0]
+    given = await relayed(called(streamed(first, b'data: {"x": "', *[piece] * 64), stream=True))
     assert given.outcome == "cut"
     assert b"too large" in given.body
+
+
+@pytest.mark.parametrize(
+    "script", [(b"data: {",), (b'data: {"x": "', *[b"x" * (1024 * 1024)] * 64)], ids=["cut", "large"]
+)
+async def test_a_stream_that_dies_before_its_first_event_is_a_refusal_with_a_status(script: tuple[bytes, ...]) -> None:
+    client = Client()
+    with pytest.raises(UpstreamBroken):
+        await relayed(called(streamed(*script), stream=True, client=client))
+    assert not any(message["type"] == "http.response.start" for message in client.sent)
 
 
 @pytest.mark.parametrize("stream", [False, True])

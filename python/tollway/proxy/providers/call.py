@@ -192,13 +192,14 @@ def first_token_s(timeouts: Timeouts, *, stream: bool) -> float:
 class BegunAnswer:
     """An answer whose first piece has been read already, to know that it has begun."""
 
-    __slots__ = ("_answer", "_first", "status", "warnings")
+    __slots__ = ("_answer", "_first", "secrets", "status", "warnings")
 
     def __init__(self, answer: UpstreamAnswer, first: bytes | None) -> None:
         self._answer = answer
         self._first = first
         self.status = answer.status
         self.warnings = answer.warnings
+        self.secrets = answer.secrets
 
     def header(self, name: str) -> str | None:
         """The first value of a header."""

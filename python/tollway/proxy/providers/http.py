@@ -7,6 +7,7 @@ points. No proxy is taken from the environment. Answers are asked for uncompress
 import asyncio
 import ssl
 from collections import deque
+from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from tollway import __version__
@@ -20,6 +21,9 @@ IDLE_S = 55.0
 
 MAX_IDLE_PER_ORIGIN = 512
 """Idle connections kept to one origin by one worker."""
+
+_PROOFS = frozenset({"authorization", "api-key", "x-api-key", "x-goog-api-key", "x-amz-security-token"})
+"""The headers that hold a key or a token."""
 
 _COMMON = f"user-agent: tollway/{__version__}\r\naccept: */*\r\naccept-encoding: identity\r\n"
 
@@ -61,7 +65,7 @@ class HttpTransport:
         except BaseException:  # also a cancelled call: the provider is to see that nobody waits any more
             connection.abort()
             raise
-        return HttpAnswer(connection, pool, request.faults)
+        return HttpAnswer(connection, pool, request.faults, _proofs(request.headers))
 
     def close(self) -> None:
         """Closes every idle connection."""
@@ -72,14 +76,15 @@ class HttpTransport:
 class HttpAnswer:
     """An answer whose body is read piece by piece."""
 
-    __slots__ = ("_connection", "_faults", "_pool", "status", "warnings")
+    __slots__ = ("_connection", "_faults", "_pool", "secrets", "status", "warnings")
 
-    def __init__(self, connection: Connection, pool: "_Pool", faults: Faults) -> None:
+    def __init__(self, connection: Connection, pool: "_Pool", faults: Faults, secrets: tuple[str, ...] = ()) -> None:
         self._connection = connection
         self._pool = pool
         self._faults = faults
         self.status = connection.status
         self.warnings: tuple[str, ...] = ()
+        self.secrets = secrets
 
     def header(self, name: str) -> str | None:
         """The first value of a header."""
@@ -162,6 +167,11 @@ class _Pool:
         """Closes what is idle."""
         while self._idle:
             self._idle.pop().abort()
+
+
+def _proofs(headers: Sequence[tuple[str, str]]) -> tuple[str, ...]:
+    """The keys and tokens among ``headers``, without the scheme in front."""
+    return tuple([value.removeprefix("Bearer ") for name, value in headers if name.lower() in _PROOFS])
 
 
 def _head(host: str, request: UpstreamRequest) -> bytes:

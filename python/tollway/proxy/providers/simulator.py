@@ -37,6 +37,7 @@ class _SimulatedAnswer:
         self.status = status
         self._faults = faults
         self.warnings: tuple[str, ...] = ()
+        self.secrets: tuple[str, ...] = ()
         self._headers = dict(headers)
         self._chunks = chunks
         self.ended = False

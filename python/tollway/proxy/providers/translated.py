@@ -99,10 +99,12 @@ class TranslatedAnswer:
         self._names = names
         self._fault: Fault | None = None
         self._stream_fault: Fault | None = None
+        self._broken: UpstreamBroken | None = None
         self._ended = False
         self._has_spoken = False
         self.status = answer.status
         self.warnings = warnings
+        self.secrets = answer.secrets
 
     @classmethod
     async def begin(
@@ -155,6 +157,8 @@ class TranslatedAnswer:
         Raises:
             UpstreamError: the connection died, or what came can't be read.
         """
+        if self._broken is not None:
+            raise self._broken
         if self._ended:
             return None
         if self._fault is not None:
@@ -163,8 +167,7 @@ class TranslatedAnswer:
         try:
             return await self._events() if self._is_stream else await self._whole()
         except (ValueError, RecursionError) as error:  # a payload beyond the bound is a ValueError, too
-            kind = type(error).__name__  # its text may quote the answer
-            raise UpstreamBroken("The provider's answer could not be understood.", inside=kind) from None
+            raise _unreadable(error) from None
 
     def fault(self, body: bytes) -> Fault:
         """What was read of the refusal; ``body`` is what was said of it."""
@@ -198,6 +201,11 @@ class TranslatedAnswer:
             try:
                 for payload in payloads:
                     said += self._names.restored(self._reader.event(payload))
+            except (ValueError, RecursionError) as error:
+                if not said or not self._has_spoken:
+                    raise
+                self._broken = _unreadable(error)  # once the client has heard what came before it
+                return said
             except StreamFault as error:
                 self._ended = True
                 self._stream_fault = error.fault
@@ -218,3 +226,8 @@ class TranslatedAnswer:
         self._is_stream = False
         self.status = fault.cause.effect.status
         return envelope(fault)
+
+
+def _unreadable(error: Exception) -> UpstreamBroken:
+    kind = type(error).__name__  # its text may quote the answer
+    return UpstreamBroken("The provider's answer could not be understood.", inside=kind)

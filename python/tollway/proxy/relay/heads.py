@@ -34,7 +34,7 @@ def head(called: Called) -> list[tuple[bytes, bytes]]:
     content_type = answer.header("content-type") or ("text/event-stream" if called.request.stream else "")
     if answer.status >= 400 or not content_type or called.writer is not None:
         is_stream = called.writer is not None and answer.status == 200 and content_type.startswith("text/event-stream")
-        content_type = "text/event-stream; charset=utf-8" if is_stream else "application/json"
+        content_type = EVENTS if is_stream else "application/json"
     headers = [
         (b"content-type", content_type.encode("latin-1")),
         (b"x-request-id", arrival.request_id.encode("ascii")),
@@ -51,8 +51,16 @@ def head(called: Called) -> list[tuple[bytes, bytes]]:
     for name in PASSED_ON:
         value = answer.header(name)
         if value is not None:
-            headers.append((name.encode(), value.encode("latin-1", "replace")))
+            headers.append((name.encode(), cleaned(value, _secrets(called)).encode("latin-1", "replace")))
     return headers
+
+
+EVENTS = "text/event-stream; charset=utf-8"
+
+
+def as_events(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """The same headers, of a body of events."""
+    return [(name, EVENTS.encode() if name == b"content-type" else value) for name, value in headers]
 
 
 def refusal_head(called: Called, fault: Fault) -> list[tuple[bytes, bytes]]:
@@ -97,9 +105,8 @@ def refusal(called: Called, body: bytes, fault: Fault) -> tuple[int, list[tuple[
     A body that is in the client's own dialect passes as it is, under its own status but for those that no client
     expects; any other is read and said anew. Keys are cut out, should the provider repeat one.
     """
-    secrets = called.target.provider.secrets
-    body = cleaned_body(body, secrets)
-    fault = msgspec.structs.replace(fault, message=cleaned(fault.message, secrets))
+    body = cleaned_body(body, _secrets(called))
+    fault = _without_secrets(called, fault)
     headers = refusal_head(called, fault)
     dialect, status = called.arrival.dialect, called.answer.status
     if called.writer is None and status >= 400:
@@ -108,3 +115,55 @@ def refusal(called: Called, body: bytes, fault: Fault) -> tuple[int, list[tuple[
         if fault.cause is not Cause.BAD_KEY:
             return seen_as(status), headers, dialect.envelope(refused_by(fault, called.arrival.request_id))
     return fault.cause.effect.status, headers, dialect.envelope(refused_by(fault, called.arrival.request_id))
+
+
+def refusal_inside(called: Called, payload: bytes) -> bytes:
+    """The event that ends a stream for which the provider has told a fault, of the payload that told it.
+
+    One that is in the client's own dialect passes, but for keys in it; any other is said anew.
+    """
+    told = _without_secrets(called, called.answer.event_fault(payload))
+    refused = refused_by(told, called.arrival.request_id)
+    if called.writer is not None:
+        return called.writer.fault(refused)
+    payload = cleaned_body(payload, _secrets(called))
+    kind = _kind(payload)
+    match called.arrival.dialect.name:
+        case "responses" if kind in _RESPONSES_FAULTS:
+            return framed(kind, payload)
+        case "anthropic" if called.arrival.dialect.owns(payload):
+            return framed("error", payload)
+        case "openai" if called.arrival.dialect.owns(payload):
+            return framed(None, payload)
+        case _:
+            return called.arrival.dialect.fault_event(refused)
+
+
+def framed(name: str | None, payload: bytes) -> bytes:
+    """An event as it goes on the wire (WHATWG HTML, "Server-sent events"); a payload of several lines keeps them."""
+    head = b"" if name is None else b"event: " + name.encode() + b"\n"
+    return head + b"".join([b"data: " + line + b"\n" for line in payload.split(b"\n")]) + b"\n"
+
+
+_RESPONSES_FAULTS = frozenset({"error", "response.failed"})
+
+
+class _Typed(msgspec.Struct):
+    type: str = ""
+
+
+def _kind(payload: bytes) -> str:
+    try:
+        return msgspec.json.decode(payload, type=_Typed).type
+    except (ValueError, RecursionError):  # msgspec's errors are ValueErrors
+        return ""
+
+
+def _secrets(called: Called) -> tuple[str, ...]:
+    return called.target.provider.secrets + called.answer.secrets
+
+
+def _without_secrets(called: Called, fault: Fault) -> Fault:
+    secrets = _secrets(called)
+    param = fault.param and cleaned(fault.param, secrets)
+    return msgspec.structs.replace(fault, message=cleaned(fault.message, secrets), param=param)

@@ -7,6 +7,7 @@ A stream's death becomes an error event; never an invented ``stop``.
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Literal
 
 from tollway._native import chat
@@ -15,11 +16,12 @@ from tollway.contract.snapshot import Operation
 from tollway.contract.usage import Outcome
 from tollway.errors import GatewayError, UpstreamBroken, UpstreamTimeout
 from tollway.proxy.deadline import Deadline
-from tollway.proxy.dialects.port import Writer, refused, refused_by
+from tollway.proxy.dialects.port import Writer, refused
 from tollway.proxy.exchange import Called, Progress, Relayed
 from tollway.proxy.pieces import read_all
-from tollway.proxy.relay.heads import head, refusal
+from tollway.proxy.relay.heads import as_events, head, refusal, refusal_inside
 from tollway.proxy.relay.passage import pass_on, passes
+from tollway.proxy.relay.whole import streamed
 
 KEPT_BYTES = 256 * 1024
 """Of a stream, this much text is kept for counting, should the provider not tell its usage."""
@@ -32,6 +34,8 @@ _LOST = "The provider sent an event that could not be understood."
 LINGER_S = 0.1
 """After a stream's last event its end is awaited this long, so that the connection can be used again."""
 
+_CUT = "The provider's answer was cut before its end."
+
 
 _STREAMS: Mapping[Operation, Literal["messages", "responses"]] = {"messages": "messages", "responses": "responses"}
 """The dialects whose streams are not chat's; others have chat's framing."""
@@ -41,7 +45,7 @@ async def relay(called: Called, progress: Progress) -> Relayed:
     """Passes the answer on, but for its end.
 
     Raises:
-        UpstreamError: a whole answer could not be had. A stream that has begun never raises it: its end says so.
+        UpstreamError: nothing of the answer could be had. A stream that has begun never raises it: its end says so.
     """
     try:
         if passes(called):
@@ -74,13 +78,16 @@ async def _whole(called: Called, progress: Progress) -> Relayed:
     progress.answer = answer
     if answer.error:
         return Relayed(called.arrival, *refusal(called, body, called.answer.fault(body)), "error")
+    is_awaited_as_stream = called.writer is not None and called.request.stream
     if called.writer is not None:
+        write = partial(streamed, called.writer) if is_awaited_as_stream else called.writer.whole
         try:
-            body = called.writer.whole(body) if is_small else await asyncio.to_thread(called.writer.whole, body)
-        except ValueError as error:
+            body = write(body) if is_small else await asyncio.to_thread(write, body)
+        except (ValueError, RecursionError) as error:
             raise UpstreamBroken("The provider's answer could not be understood.", inside=_kind(error)) from None
     called.arrival.timing.mark("relay")
-    return Relayed(called.arrival, status, head(called), body, "ok")
+    headers = head(called)
+    return Relayed(called.arrival, status, as_events(headers) if is_awaited_as_stream else headers, body, "ok")
 
 
 async def _read_all(called: Called) -> bytes:
@@ -100,7 +107,7 @@ async def _stream(called: Called, progress: Progress) -> Relayed:
         passes and not called.request.include_usage,
         KEPT_BYTES,
         dialect=_STREAMS.get(called.asked, "chat"),
-        hold_error=not passes,
+        hold_error=True,
     )
     progress.reader = reader
     stream = _Stream(called, progress, reader)
@@ -117,8 +124,10 @@ async def _stream(called: Called, progress: Progress) -> Relayed:
         if reader.error is not None:  # nothing has left: the client may still hear the right status
             told = called.answer.event_fault(reader.error)
             return Relayed(called.arrival, *refusal(called, reader.error, told), "error")
+        if not stream.is_complete:
+            raise fault or UpstreamBroken(_CUT)
         await stream.begin()
-    outcome, end = _ending(called, reader, fault, is_lost=stream.is_lost)
+    outcome, end = _ending(called, reader, fault, is_complete=stream.is_complete)
     return Relayed(called.arrival, 200, None, end, outcome)
 
 
@@ -129,9 +138,17 @@ class _Stream:
         self._called = called
         self._progress = progress
         self._reader = reader
-        self._why = ""
-        self.is_lost = False
-        """Whether the client lacks a part that its dialect could not say, however well the hub's stream ended."""
+        self._unsaid: str | None = None
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing is missing: also where the provider sends no ``[DONE]``, or died just after the finish.
+
+        A part that the client's dialect could not say is missing, however well the hub's stream ended.
+        """
+        reader = self._reader
+        ended = reader.done or (reader.complete and len(reader.finish_reasons) >= self._called.request.n)
+        return ended and reader.error is None and self._unsaid is None
 
     async def begin(self) -> None:
         """Sends the head."""
@@ -154,8 +171,8 @@ class _Stream:
                             await connection.piece(ready)
                         else:
                             has_begun = await self._send(ready)
-                    if translates and self.is_lost:
-                        raise UpstreamBroken(_LOST, inside=self._why)
+                    if translates:
+                        self._check()
                     if reader.done or reader.failed:
                         return await self._linger()
                     limit.move(min(loop.time() + idle_s, called.deadline))
@@ -166,8 +183,7 @@ class _Stream:
         rest = reader.finish() if called.writer is None else self._said(called.writer, reader.finish_payloads())
         if rest:
             await self._send(rest)
-        if self.is_lost:
-            raise UpstreamBroken(_LOST, inside=self._why)
+        self._check()
 
     async def _send(self, ready: bytes) -> bool:
         """Sends the head first, where it is not out; whether the first of the answer proper is among ``ready``."""
@@ -197,34 +213,32 @@ class _Stream:
         return b"" if writer is None else self._said(writer, self._reader.feed_payloads(piece))
 
     def _said(self, writer: Writer, payloads: Sequence[bytes]) -> bytes:
-        """The hub's events in the client's dialect: all that come before one that can't be said."""
+        """The hub's events in the client's dialect, up to the first that can't be said."""
         said: list[bytes] = []
         try:
             for payload in payloads:
                 said.append(writer.event(payload))
-        except ValueError as error:
-            self.is_lost = True
-            self._why = _kind(error)
+        except (ValueError, RecursionError) as error:
+            self._unsaid = _kind(error)
         return b"".join(said)
+
+    def _check(self) -> None:
+        if self._unsaid is not None:
+            raise UpstreamBroken(_LOST, inside=self._unsaid)
 
 
 def _kind(error: Exception) -> str:
     return type(error).__name__  # its text may quote the answer
 
 
-def _ending(called: Called, reader: Relay, fault: GatewayError | None, *, is_lost: bool) -> tuple[Outcome, bytes]:
+def _ending(called: Called, reader: Relay, fault: GatewayError | None, *, is_complete: bool) -> tuple[Outcome, bytes]:
     """How the stream ended, and the bytes that say so to the client."""
     writer, dialect, request_id = called.writer, called.arrival.dialect, called.arrival.request_id
     if reader.error is not None:
-        if writer is None:  # the provider's own error event is out already, or the end of its response is one
-            return "error", b"" if called.asked == "chat" else reader.last
-        return "error", writer.fault(refused_by(called.answer.event_fault(reader.error), request_id))
-    if not is_lost and (
-        reader.done or (reader.complete and len(reader.finish_reasons) >= called.request.n)
-    ):  # also where the provider itself sends no [DONE], or died just after the finish
+        return "error", refusal_inside(called, reader.error)
+    if is_complete:
         return "ok", reader.last if writer is None else writer.end()
-    if fault is None:
-        fault = UpstreamBroken("The provider's answer was cut before its end.")
+    fault = fault or UpstreamBroken(_CUT)
     told = refused(fault, request_id)
     end = dialect.fault_event(told) if writer is None else writer.fault(told)
     return ("timeout" if isinstance(fault, UpstreamTimeout) else "cut"), end

@@ -132,7 +132,9 @@ fn said_in_chat(text: &[u8], mut say: impl FnMut(&[u8])) {
         for choice in json::elements(text, choices.value.start) {
             for Member { key, value } in json::members(text, choice.start) {
                 match &*key {
-                    b"message" => spoken(text, value, &mut say),
+                    b"message" => {
+                        spoken(text, value, &mut say);
+                    }
                     b"text" => {
                         if let Some(content) = json::string(text, value) {
                             say(content.of(text));
@@ -156,12 +158,17 @@ pub(crate) fn is_error(key: &[u8], value: &[u8]) -> bool {
 }
 
 /// Gives `say` the content of every JSON string that `message` (or a stream's `delta`) says to the client. Reasoning
-/// is taken once, under whichever name it goes; `reasoning_details` and citations repeat what was said.
-pub(crate) fn spoken(text: &[u8], message: Span, mut say: impl FnMut(&[u8])) {
-    let (mut reasoning, mut reasoned) = (None, false);
+/// is taken once, under whichever name it goes; `reasoning_details` and citations repeat what was said. Returns where
+/// its `tool_calls` stand, if it has any.
+pub(crate) fn spoken(text: &[u8], message: Span, mut say: impl FnMut(&[u8])) -> Option<Span> {
+    let (mut reasoning, mut reasoned, mut calls) = (None, false, None);
     for Member { key, value } in json::members(text, message.start) {
         match &*key {
-            b"content" | b"refusal" | b"tool_calls" | b"function_call" => each_text(text, value, &mut say),
+            b"content" | b"refusal" | b"function_call" => each_text(text, value, &mut say),
+            b"tool_calls" => {
+                each_text(text, value, &mut say);
+                calls = Some(value);
+            }
             b"reasoning_content" => each_text(text, value, |raw| {
                 reasoned |= !raw.is_empty();
                 say(raw);
@@ -179,6 +186,7 @@ pub(crate) fn spoken(text: &[u8], message: Span, mut say: impl FnMut(&[u8])) {
     if let Some(value) = reasoning.filter(|_| !reasoned) {
         each_text(text, value, &mut say);
     }
+    calls
 }
 
 fn each_text(text: &[u8], value: Span, mut say: impl FnMut(&[u8])) {

@@ -104,6 +104,7 @@ impl Fields {
         };
         for Member { key, value } in json::members(text, start) {
             let Some((name, place)) = fields.place(&key) else {
+                fields.refuse_lookalike(&key)?;
                 continue;
             };
             if place.replace(value).is_some() {
@@ -118,6 +119,20 @@ impl Fields {
             *place = place.and_then(|value| resolve(text, *field, value));
         }
         Ok(fields)
+    }
+
+    /// Refuses a key that is one of the known ones but for its case. Go's decoders take it for the same, and the last one counts:
+    /// what stands there would be read by some providers, unscreened.
+    fn refuse_lookalike(&mut self, key: &[u8]) -> Result<(), InvalidRequest> {
+        let folded = fold(key);
+        match self.place(&folded) {
+            Some((name, _)) => Err(InvalidRequest::new(
+                name,
+                "unknown_parameter",
+                format!("Unknown parameter, too much like '{name}': names are in lower case."),
+            )),
+            None => Ok(()),
+        }
     }
 
     /// Reads the fields that steer the call; refuses what `OpenAI` would refuse.
@@ -184,6 +199,15 @@ fn resolve(text: &[u8], field: Field, value: Span) -> Option<Span> {
         .filter(|member| &*member.key == name.as_bytes())
         .last()
         .map(|member| member.value)
+}
+
+/// `key` in lower case, as Go's `encoding/json` compares: the long s and the Kelvin sign are letters to it.
+fn fold(key: &[u8]) -> Vec<u8> {
+    let text = String::from_utf8_lossy(key);
+    text.replace('\u{17F}', "s")
+        .replace('\u{212A}', "k")
+        .to_ascii_lowercase()
+        .into_bytes()
 }
 
 fn read_model(text: &[u8], value: Span) -> Result<String, InvalidRequest> {

@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 
+use super::inlined;
 use super::json::{self, Edit, RawOffsets, Span};
 use super::pieces::{Kind, Piece};
 use crate::pii::{Entity, Finding, Scanner};
@@ -73,9 +74,37 @@ pub(super) fn inspect_piece(body: &[u8], piece: Piece, scanner: &Scanner) -> Vec
             let text = String::from_utf8_lossy(piece.span.of(body));
             inspect_json(&text, &scanner.scan(&text), scanner, 0)
         }
-        Kind::Definitions | Kind::Image | Kind::Attachment => Vec::new(),
+        Kind::Image | Kind::Attachment => inspect_media(piece.span.of(body), scanner),
+        Kind::Definitions => Vec::new(),
     };
     shift(&mut hits, piece.span.start);
+    hits
+}
+
+/// The findings in texts that come as files. The whole coded part is written anew; it counts with the first of them.
+fn inspect_media(value: &[u8], scanner: &Scanner) -> Vec<Hit> {
+    let mut hits = Vec::new();
+    for scalar in scalars(value) {
+        let Scalar::String(content) = scalar else {
+            continue;
+        };
+        let Some(inlined) = inlined::read(content.of(value)) else {
+            continue;
+        };
+        let found = inspect_text(&inlined.text, scanner, 0);
+        let entities: Vec<Entity> = found.iter().map(|hit| hit.entity).collect();
+        let edits: Vec<Edit> = found.into_iter().map(Edit::from).collect();
+        let clean = json::splice(inlined.text.as_bytes(), &edits);
+        let mut text = Cow::Owned(inlined.written(&String::from_utf8_lossy(&clean)));
+        let mut span = inlined.span;
+        for entity in entities {
+            let mut hit = Hit { entity, span, text };
+            shift(std::slice::from_mut(&mut hit), content.start);
+            hits.push(hit);
+            span.start = span.end;
+            text = Cow::Borrowed("");
+        }
+    }
     hits
 }
 

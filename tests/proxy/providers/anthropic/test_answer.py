@@ -139,6 +139,17 @@ def test_a_stream_says_block_by_block_what_the_whole_says() -> None:
     assert (last["usage"]["prompt_tokens"], last["usage"]["completion_tokens"]) == (7320, 5)
 
 
+def test_an_answer_without_usage_is_an_answer_all_the_same() -> None:
+    assert "usage" not in whole(usage={"output_tokens": 3})
+    told = {key: value for key, value in ANSWER.items() if key != "usage"}
+    assert "usage" not in json.loads(AnthropicReader().whole(json.dumps(told).encode()))
+    begun = {"type": "message_start", "message": {"id": "msg_1", "model": "claude"}}
+    ended = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}}
+    said = stream([begun, *STREAM[1:-2], ended, STREAM[-1]])
+    assert said.endswith("data: [DONE]\n\n")
+    assert "usage" not in said
+
+
 @pytest.mark.parametrize("kept", range(len(STREAM)))
 def test_a_stream_that_was_cut_is_not_said_to_be_done(kept: int) -> None:
     assert "[DONE]" not in stream(STREAM[:kept])

@@ -7,6 +7,7 @@ ignored. A wrong type of a named field is a ``msgspec.ValidationError``, which i
 from typing import Annotated, Any
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from tollway.wire import openai_chat
 from tollway.wire.openai_chat import CompletionDetails, FinishReason, PromptDetails
@@ -57,14 +58,13 @@ class Usage(msgspec.Struct):
         counts = {name: getattr(later, name) for name in self.__struct_fields__}
         return msgspec.structs.replace(self, **{name: count for name, count in counts.items() if count is not None})
 
-    def as_chat(self) -> openai_chat.Usage:
-        """In OpenAI's terms, where cached tokens are inside the prompt's.
+    def as_chat(self) -> openai_chat.Usage | UnsetType:
+        """In OpenAI's terms, where cached tokens are inside the prompt's; unset unless both sides are told.
 
-        Raises:
-            ValueError: a count that must be told is not.
+        Anthropic always tells them; servers that speak its dialect may not, and their tokens are counted then.
         """
         if self.input_tokens is None or self.output_tokens is None:
-            raise ValueError("usage lacks a count")
+            return UNSET
         read, written = self.cache_read_input_tokens or 0, self.cache_creation_input_tokens or 0
         prompt = self.input_tokens + read + written
         details = PromptDetails(cached_tokens=read)
@@ -135,8 +135,8 @@ class Message(msgspec.Struct):
     id: str
     model: str
     content: list[msgspec.Raw]
-    usage: Usage
     stop_reason: str
+    usage: Usage = msgspec.field(default_factory=Usage)
     stop_details: StopDetails | None = None
 
 

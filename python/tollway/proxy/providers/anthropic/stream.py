@@ -149,9 +149,11 @@ class StreamReader:
         """Usage and the end mark, if the message came to its end."""
         if not self._has_stopped or self._head is None:
             return b""
-        chunk = Chunk(id=self._head.id, created=self._created, model=self._head.model, choices=[])
-        chunk.usage = self._usage.as_chat()
-        return event(chunk) + DONE
+        usage = self._usage.as_chat()
+        if usage is UNSET:
+            return DONE
+        head = self._head
+        return event(Chunk(id=head.id, created=self._created, model=head.model, choices=[], usage=usage)) + DONE
 
     def _begin(self, start: _Start) -> bytes:
         if self._head is not None:

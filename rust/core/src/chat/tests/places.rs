@@ -490,3 +490,107 @@ fn a_form_without_a_prompt_is_a_request() {
         assert_eq!((request.messages(), request.prompt_upper_bound()), (0, 0));
     }
 }
+
+#[test]
+fn a_text_that_comes_as_a_file_is_a_text() {
+    // "Write to bob@example.org, or bob@example.org."
+    let (coded, clean) = (
+        "V3JpdGUgdG8gYm9iQGV4YW1wbGUub3JnLCBvciBib2JAZXhhbXBsZS5vcmcu",
+        "V3JpdGUgdG8gW0VNQUlMXSwgb3IgW0VNQUlMXS4=",
+    );
+    let url = format!("data:text/plain;base64,{coded}");
+    let source = json!({"type": "base64", "media_type": "text/plain", "data": coded});
+    for (operation, body) in [
+        (
+            Operation::Messages,
+            message(&json!({"type": "document", "source": source})),
+        ),
+        (
+            Operation::CountTokens,
+            message(&json!({"type": "image", "source": source})),
+        ),
+        (
+            Operation::Messages,
+            message(
+                &json!({"type": "tool_result", "tool_use_id": "t", "content": [{"type": "document", "source": source}]}),
+            ),
+        ),
+        (
+            Operation::Responses,
+            item(&json!({"role": "user", "content": [{"type": "input_file", "filename": "a.txt", "file_data": url}]})),
+        ),
+        (
+            Operation::Responses,
+            item(&json!({"role": "user", "content": [{"type": "input_image", "image_url": url}]})),
+        ),
+        (
+            Operation::Chat,
+            message(&json!({"type": "file", "file": {"filename": "a.txt", "file_data": coded}})),
+        ),
+        (
+            Operation::Chat,
+            message(&json!({"type": "image_url", "image_url": {"url": url}})),
+        ),
+    ] {
+        for body in [body.to_string(), body.to_string().replace('/', "\\/")] {
+            let request = read_as(operation, &body).unwrap();
+            let found: usize = request.screen(&scanner()).iter().map(|(_, count)| count).sum();
+            assert_eq!(found, 2, "{body}");
+            let (redacted, tally) = request.redacted(&scanner()).expect("findings");
+            assert_eq!(tally, request.screen(&scanner()));
+            assert_eq!(String::from_utf8(redacted).unwrap(), body.replace(coded, clean));
+        }
+    }
+}
+
+#[test]
+fn an_image_is_not_taken_for_a_text() {
+    let image = format!("iVBORw0KGgoAAAANSUhEUgAAAAEAAAAB{}", "Ym9iQGV4YW1wbGUub3Jn".repeat(20));
+    let source = json!({"type": "base64", "media_type": "image/png", "data": image});
+    let body = message(&json!({"type": "image", "source": source})).to_string();
+    assert!(
+        read_as(Operation::Messages, &body)
+            .unwrap()
+            .redacted(&scanner())
+            .is_none()
+    );
+}
+
+#[test]
+fn a_field_that_is_another_ones_name_but_for_its_case_is_refused() {
+    for (operation, body, param) in [
+        (
+            Operation::Chat,
+            r#"{"model": "m", "messages": [{}], "Messages": [{}]}"#,
+            "messages",
+        ),
+        (
+            Operation::Chat,
+            "{\"model\": \"m\", \"messages\": [{}], \"me\u{17F}sages\": [{}]}",
+            "messages",
+        ),
+        (
+            Operation::Messages,
+            r#"{"model": "m", "messages": [{}], "SYSTEM": "a"}"#,
+            "system",
+        ),
+        (
+            Operation::Messages,
+            r#"{"model": "m", "messages": [{}], "toolS": []}"#,
+            "tools",
+        ),
+        (
+            Operation::Responses,
+            r#"{"model": "m", "input": "a", "\u0049nstructions": "a"}"#,
+            "instructions",
+        ),
+        (
+            Operation::Embeddings,
+            r#"{"model": "m", "Model": "n", "input": "a"}"#,
+            "model",
+        ),
+    ] {
+        assert_eq!(refusal(operation, body).as_deref(), Some(param), "{body}");
+    }
+    assert!(read_as(Operation::Chat, r#"{"model": "m", "messages": [{}], "Input": "a"}"#).is_ok());
+}

@@ -58,10 +58,9 @@ impl Account {
         }
         if let Some(delta) = delta {
             self.has_content = self.has_content || says_something(payload, delta);
-            if let Some(calls) = json::members(payload, delta.start).find(|member| &*member.key == b"tool_calls") {
-                self.choices[at].calls.hear(payload, calls.value, edits);
+            if let Some(calls) = spoken(payload, delta, |raw| self.keep(at, raw)) {
+                self.choices[at].calls.hear(payload, calls, edits);
             }
-            spoken(payload, delta, |raw| self.keep(at, raw));
         }
         if let Some(continuation) = continuation.filter(|text| text.len() > 0) {
             self.has_content = true;
