@@ -205,6 +205,7 @@ class Upstream:
 
     status = 200
     warnings: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = ()
     ended = False
 
     def __init__(self, pieces: Iterable[bytes]) -> None:

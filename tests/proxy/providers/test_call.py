@@ -1,6 +1,7 @@
 """Station 6: the target is asked within its timeouts, and whether anything was sent is known afterwards."""
 
 import asyncio
+import json
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
@@ -9,15 +10,17 @@ import pytest
 from tests.fakes.gateway import free_port
 from tests.fakes.scripts import Script, completion, hang, status, whole
 from tests.fakes.upstream import FakeUpstream
-from tests.proxy.edge import Answer, Client, ask, planned, route, target
+from tests.proxy.edge import Answer, Client, arrive, ask, planned, route, target
 
+from tollway._native import chat
 from tollway.contract.snapshot import Operation, ProviderAccess, Route, Timeouts
 from tollway.errors import UpstreamBroken, UpstreamTimeout, UpstreamUnreachable
-from tollway.proxy.exchange import Called, Progress, UpstreamAnswer
+from tollway.proxy.exchange import Called, Planned, Progress, UpstreamAnswer
 from tollway.proxy.providers.call import STREAM_FIRST_TOKEN_S, Caller, first_token_s
 from tollway.proxy.providers.http import HttpTransport
 from tollway.proxy.providers.openai import OpenAIProvider
 from tollway.proxy.providers.port import UpstreamCall
+from tollway.wire.tool_names import stand_in
 
 
 @pytest.fixture
@@ -235,3 +238,31 @@ async def test_a_client_that_hangs_up_takes_the_call_with_it(transport: HttpTran
     with pytest.raises(asyncio.CancelledError):
         await calling
     await upstream.until(lambda: len(upstream.aborts) == 1)
+
+
+async def test_a_translated_answer_is_told_with_the_names_that_the_client_gave(
+    upstream: FakeUpstream, transport: HttpTransport
+) -> None:
+    long = "mcp__a_server__" + "x" * 90
+    asked = {
+        "model": "m",
+        "max_tokens": 9,
+        "messages": [{"role": "user", "content": "Hi"}],
+        "tools": [{"name": long, "input_schema": {"type": "object"}}],
+    }
+    told = stand_in(long)
+    made = {"id": "c", "type": "function", "function": {"name": told, "arguments": "{}"}}
+    choice = {"index": 0, "message": {"role": "assistant", "tool_calls": [made]}, "finish_reason": "tool_calls"}
+    upstream.default = whole({"id": "a", "model": "m-1", "choices": [choice]})
+    way = way_to(upstream.base_url)
+    access = way.targets[0].provider
+    request = chat.read_request(json.dumps(asked).encode(), "messages")
+    plan = Planned(arrive(operation="messages"), request, way, way.targets[0])
+    try:
+        called = await Caller({access.name: OpenAIProvider(access, transport)}).call(plan, Progress())
+    finally:
+        plan.arrival.connection.unwatch()
+    body = await body_of(called)
+    assert upstream.requests[0].json["tools"][0]["function"]["name"] == told
+    assert called.writer is not None
+    assert json.loads(called.writer.whole(body))["content"][0]["name"] == long

@@ -295,6 +295,13 @@ def test_ids_that_mistral_refuses_are_put_right_in_a_clients_own_chat() -> None:
     assert not needs_plain(b'{"tool_call_id": "abcDEF123"}', PRESETS["mistral"])
 
 
+def test_a_tool_that_failed_without_a_word_is_not_taken_for_one_that_did_its_work() -> None:
+    failed = {"role": "tool", "tool_call_id": "c", "is_error": True}
+    (silent,) = turns("openai", failed | {"content": ""})
+    assert "failed" in silent["content"]
+    assert turns("openai", failed | {"content": "No such file."})[0]["content"] == "No such file."
+
+
 def test_ids_that_openai_finds_too_long_are_put_right_and_stay_the_same() -> None:
     long = "chatcmpl-tool-" + "0123456789abcdef" * 2
     own = {

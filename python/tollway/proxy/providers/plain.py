@@ -28,6 +28,8 @@ _THINKING_PART = re.compile(rb'"type"\s{0,8}:\s{0,8}"thinking"')
 _LONG_ID = re.compile(rb'"tool_call_id"\s{0,8}:\s{0,8}"[^"]{41}')
 OPENAIS_ID_CHARACTERS: Final = 40
 _LETTERS: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_FAILED: Final = "The tool failed, and does not say why."
+"""What a failure without words is told as, where there is no other way to tell it."""
 _BETWEEN: Final = "OK"
 """What the assistant says between a tool's result and the user, where somebody has to speak."""
 
@@ -153,7 +155,7 @@ def _turn(turn: Dict, preset: Preset, lost: list[str], shown: list[Dict], *, kee
     if preset.has_names and isinstance(turn.get("name"), str) and role != "tool":
         out["name"] = turn["name"]
     if role == "tool":
-        out["tool_call_id"] = turn.get("tool_call_id")
+        out |= _told_of(turn, content)
     calls = turn.get("tool_calls")
     if isinstance(calls, list) and calls:
         cut = ("cache_control",) if keeps_extra else ("cache_control", "extra_content")
@@ -165,6 +167,12 @@ def _turn(turn: Dict, preset: Preset, lost: list[str], shown: list[Dict], *, kee
     if keeps_extra and "extra_content" in turn:
         out["extra_content"] = turn["extra_content"]
     return out
+
+
+def _told_of(turn: Dict, content: Any) -> Dict:
+    """Whose result a turn is, and that it is a failure where nothing else says so."""
+    told = {"tool_call_id": turn.get("tool_call_id")}
+    return told | {"content": _FAILED} if turn.get("is_error") is True and not content else told
 
 
 def _content(parts: Sequence[Any], role: Any, preset: Preset, lost: list[str]) -> list[Dict]:
