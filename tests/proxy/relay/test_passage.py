@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.proxy.edge import Answer, Client, arrive, dispatched, route
+from tests.proxy.edge import ACCESS, Answer, Client, arrive, dispatched, route
 
 from tollway._native import chat
 from tollway.contract.snapshot import Operation, Route, Timeouts
@@ -186,6 +186,14 @@ async def test_an_error_that_comes_later_passes_and_ends_the_stream() -> None:
     client = Client()
     done = await images(streamed(PARTIAL, ERROR, PARTIAL, ...), client, way=QUICK)
     assert (client.body, done.body, done.outcome) == (PARTIAL + ERROR, b"", "error")
+
+
+async def test_a_key_that_a_later_error_repeats_does_not_leave() -> None:
+    key = ACCESS.api_key or ""
+    told = event({"type": "error", "error": {"message": f"bad key {key}", "type": "server_error"}})
+    client = Client()
+    await images(streamed(PARTIAL, told, ...), client, way=QUICK)
+    assert client.body == PARTIAL + told.replace(key.encode(), b"[secret]")
 
 
 async def test_a_transcript_that_tells_no_usage_is_counted() -> None:

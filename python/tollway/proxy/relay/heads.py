@@ -51,7 +51,7 @@ def head(called: Called) -> list[tuple[bytes, bytes]]:
     for name in PASSED_ON:
         value = answer.header(name)
         if value is not None:
-            headers.append((name.encode(), cleaned(value, _secrets(called)).encode("latin-1", "replace")))
+            headers.append((name.encode(), cleaned(value, secrets_of(called)).encode("latin-1", "replace")))
     return headers
 
 
@@ -105,7 +105,7 @@ def refusal(called: Called, body: bytes, fault: Fault) -> tuple[int, list[tuple[
     A body that is in the client's own dialect passes as it is, under its own status but for those that no client
     expects; any other is read and said anew. Keys are cut out, should the provider repeat one.
     """
-    body = cleaned_body(body, _secrets(called))
+    body = cleaned_body(body, secrets_of(called))
     fault = _without_secrets(called, fault)
     headers = refusal_head(called, fault)
     dialect, status = called.arrival.dialect, called.answer.status
@@ -126,7 +126,7 @@ def refusal_inside(called: Called, payload: bytes) -> bytes:
     refused = refused_by(told, called.arrival.request_id)
     if called.writer is not None:
         return called.writer.fault(refused)
-    payload = cleaned_body(payload, _secrets(called))
+    payload = cleaned_body(payload, secrets_of(called))
     kind = _kind(payload)
     match called.arrival.dialect.name:
         case "responses" if kind in _RESPONSES_FAULTS:
@@ -159,11 +159,12 @@ def _kind(payload: bytes) -> str:
         return ""
 
 
-def _secrets(called: Called) -> tuple[str, ...]:
+def secrets_of(called: Called) -> tuple[str, ...]:
+    """What must not come back to the client: the provider's keys, and what this call was proved with."""
     return called.target.provider.secrets + called.answer.secrets
 
 
 def _without_secrets(called: Called, fault: Fault) -> Fault:
-    secrets = _secrets(called)
+    secrets = secrets_of(called)
     param = fault.param and cleaned(fault.param, secrets)
     return msgspec.structs.replace(fault, message=cleaned(fault.message, secrets), param=param)

@@ -14,10 +14,11 @@ from tollway._native.sse import Payloads, Relay
 from tollway.contract.snapshot import Operation
 from tollway.contract.usage import Outcome
 from tollway.errors import GatewayError, UpstreamBroken, UpstreamTimeout
+from tollway.proxy.causes import cleaned_body
 from tollway.proxy.deadline import Deadline
 from tollway.proxy.dialects.port import refused
 from tollway.proxy.exchange import Called, Progress, Relayed
-from tollway.proxy.relay.heads import head, refusal
+from tollway.proxy.relay.heads import head, refusal, secrets_of
 
 PASSAGES = frozenset[Operation]({"images", "image_edits", "speech", "transcriptions", "translations"})
 """What may be answered with something else than JSON or a stream of chat."""
@@ -185,6 +186,8 @@ class _Events(_Bytes):
         if self._failed() and not self._called.arrival.connection.committed:
             return
         ready = self._whole.feed(piece)
+        if self._failed():  # providers have been seen to repeat a key in what they say of an error
+            ready = cleaned_body(ready, secrets_of(self._called))
         if self._is_done:
             self._last += ready
         elif ready:
