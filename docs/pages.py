@@ -8,7 +8,7 @@ from tollway.control.publish import BASE_URLS
 from tollway.errors import GatewayError, every_error
 from tollway.proxy.causes import Cause
 from tollway.proxy.providers.capabilities import DEFAULTS, ROWS, Takes
-from tollway.proxy.providers.presets import PRESETS
+from tollway.proxy.providers.openai.presets import PRESETS
 from tollway.telemetry.catalogue import CATALOGUE
 
 HERE = Path(__file__).parent

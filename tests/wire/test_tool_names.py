@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from tollway.proxy.dialects.anthropic import MessagesDialect
+from tollway.proxy.dialects.anthropic.dialect import MessagesDialect
 from tollway.proxy.dialects.port import Dialect, Renaming, Writer
-from tollway.proxy.dialects.responses import ResponsesDialect
+from tollway.proxy.dialects.responses.dialect import ResponsesDialect
 from tollway.wire.tool_names import ANTHROPIC, GOOGLE, NONE, OPENAI, Names, fit_chat, stand_in
 
 LONG = "mcp__a_server_with_a_name_that_goes_on__a_tool_whose_name_does_so_as_well"

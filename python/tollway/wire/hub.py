@@ -1,8 +1,8 @@
 """The hub: OpenAI's chat request as structs, for dialects that write one. Nothing decodes into these.
 
 A client's own chat body is never rebuilt from them: it passes as bytes. Beside OpenAI's fields stand the hub's
-extensions, each listed in :data:`EXTENSIONS`; :func:`plain` in ``providers/plain.py`` takes them out before a body
-leaves for a provider that speaks OpenAI's protocol.
+extensions, each listed in :data:`EXTENSIONS`; :func:`plain` in ``providers/openai/plain.py`` takes them out before a
+body leaves for a provider that speaks OpenAI's protocol.
 """
 
 from typing import Any, Literal

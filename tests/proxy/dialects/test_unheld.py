@@ -16,9 +16,9 @@ from tests.fakes.replaying import as_told_to
 from tests.fakes.sdks import OwnSdk
 
 from tollway._native.sse import Payloads
-from tollway.proxy.dialects.anthropic import MessagesDialect
+from tollway.proxy.dialects.anthropic.dialect import MessagesDialect
 from tollway.proxy.dialects.port import Dialect
-from tollway.proxy.dialects.responses import ResponsesDialect
+from tollway.proxy.dialects.responses.dialect import ResponsesDialect
 from tollway.proxy.providers.anthropic.answer import AnthropicReader
 from tollway.proxy.providers.google.answer import GoogleReader
 from tollway.proxy.providers.translated import Reader

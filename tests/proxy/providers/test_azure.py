@@ -4,7 +4,7 @@ from urllib.parse import parse_qsl
 
 import pytest
 from tests.proxy.edge import Answer
-from tests.proxy.providers.test_openai import Wire
+from tests.proxy.providers.openai.test_provider import Wire
 
 from tollway.contract.snapshot import EntraCredentials, Operation, ProviderAccess
 from tollway.proxy.causes import Cause

@@ -18,7 +18,7 @@ from tollway.errors import UpstreamBroken, UpstreamTimeout, UpstreamUnreachable
 from tollway.proxy.exchange import Called, Planned, Progress, UpstreamAnswer
 from tollway.proxy.providers.call import STREAM_FIRST_TOKEN_S, Caller, first_token_s
 from tollway.proxy.providers.http import HttpTransport
-from tollway.proxy.providers.openai import OpenAIProvider
+from tollway.proxy.providers.openai.provider import OpenAIProvider
 from tollway.proxy.providers.port import UpstreamCall
 from tollway.wire.tool_names import stand_in
 

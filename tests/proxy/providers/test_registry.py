@@ -5,14 +5,14 @@ from typing import get_args
 import pytest
 from tests.fakes.media import ServedMedia
 from tests.proxy.edge import route, snapshot, target
-from tests.proxy.providers.test_openai import Wire
+from tests.proxy.providers.openai.test_provider import Wire
 
 from tollway.contract.snapshot import GoogleCredentials, ProviderAccess, ProviderKind
 from tollway.proxy.providers.anthropic.provider import AnthropicProvider
 from tollway.proxy.providers.azure import AzureProvider
 from tollway.proxy.providers.bedrock.provider import BedrockProvider
 from tollway.proxy.providers.google.provider import GoogleProvider
-from tollway.proxy.providers.openai import OpenAIProvider
+from tollway.proxy.providers.openai.provider import OpenAIProvider
 from tollway.proxy.providers.registry import open_providers
 from tollway.proxy.providers.simulator import SimulatorProvider
 

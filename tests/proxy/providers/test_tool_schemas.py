@@ -13,14 +13,14 @@ from tests.fakes.openai_schema import check_chat_request
 from tests.fakes.records import needs_records
 from tests.fakes.tool_schemas import AT_ROOT, HOW_MANY, MADE, Tool, recorded
 
-from tollway.proxy.dialects.anthropic import MessagesDialect
+from tollway.proxy.dialects.anthropic.dialect import MessagesDialect
 from tollway.proxy.dialects.port import Dialect
-from tollway.proxy.dialects.responses import ResponsesDialect
+from tollway.proxy.dialects.responses.dialect import ResponsesDialect
 from tollway.proxy.providers.anthropic.request import map_request
 from tollway.proxy.providers.bedrock.request import map_request as converse
 from tollway.proxy.providers.google.request import translate
-from tollway.proxy.providers.plain import plain
-from tollway.proxy.providers.presets import PRESETS
+from tollway.proxy.providers.openai.plain import plain
+from tollway.proxy.providers.openai.presets import PRESETS
 
 CLAUDE_AT_AMAZON = "us.anthropic.claude-sonnet-4-5-20250929-v1:0"
 RECORDED = recorded()

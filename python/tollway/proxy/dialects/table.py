@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 
 from tollway.contract.snapshot import Operation
-from tollway.proxy.dialects.anthropic import MessagesDialect
+from tollway.proxy.dialects.anthropic.dialect import MessagesDialect
 from tollway.proxy.dialects.openai import OpenAIDialect
 from tollway.proxy.dialects.port import Dialect
-from tollway.proxy.dialects.responses import ResponsesDialect
+from tollway.proxy.dialects.responses.dialect import ResponsesDialect
 
 
 def dialects() -> Mapping[Operation, Dialect]:

@@ -13,12 +13,12 @@ from urllib.parse import quote
 from tollway.contract.snapshot import OPERATIONS, EntraCredentials, ProviderAccess
 from tollway.proxy.exchange import UpstreamAnswer
 from tollway.proxy.media.fetch import Fetcher
-from tollway.proxy.providers.openai import PATHS, known
-from tollway.proxy.providers.openai_faults import OpenAIFaults
+from tollway.proxy.providers.openai.faults import OpenAIFaults
+from tollway.proxy.providers.openai.presets import PRESETS
+from tollway.proxy.providers.openai.provider import PATHS, known
+from tollway.proxy.providers.openai.wording import worded
 from tollway.proxy.providers.port import Transport, UpstreamCall, UpstreamRequest
-from tollway.proxy.providers.presets import PRESETS
 from tollway.proxy.providers.tokens import Bearer, Minted, ask_for_token, send_with
-from tollway.proxy.providers.wording import worded
 
 _V1 = "/openai/v1"
 _ONLY_V1 = frozenset({"responses"})

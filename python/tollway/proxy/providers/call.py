@@ -17,8 +17,8 @@ from tollway.proxy.dialects.port import Renaming, Writer
 from tollway.proxy.exchange import Called, Planned, Progress, UpstreamAnswer
 from tollway.proxy.pieces import Streamed
 from tollway.proxy.providers.capabilities import Takes, takes_of
+from tollway.proxy.providers.openai.presets import PRESETS
 from tollway.proxy.providers.port import Provider, TokenCounter, UpstreamCall
-from tollway.proxy.providers.presets import PRESETS
 
 STREAM_FIRST_TOKEN_S = 60.0
 """How long a stream's first piece may take where the route does not say."""

@@ -16,7 +16,7 @@ from typing import Any, Literal
 import msgspec
 
 from tollway.contract.snapshot import Overrule, ProviderKind, Target
-from tollway.proxy.providers.presets import PRESETS
+from tollway.proxy.providers.openai.presets import PRESETS
 
 Sampling = Literal["always", "idle", "never"]
 """When ``temperature`` and its neighbours are taken; ``idle``: only while the model does not think."""

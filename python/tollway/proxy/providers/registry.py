@@ -10,7 +10,7 @@ from tollway.proxy.providers.bedrock.provider import BedrockProvider
 from tollway.proxy.providers.google.api import GeminiApi
 from tollway.proxy.providers.google.provider import GoogleProvider
 from tollway.proxy.providers.google.vertex import VertexApi
-from tollway.proxy.providers.openai import OpenAIProvider
+from tollway.proxy.providers.openai.provider import OpenAIProvider
 from tollway.proxy.providers.port import Provider, Transport
 from tollway.proxy.providers.simulator import SimulatorProvider
 

@@ -22,7 +22,7 @@ OVERLAP_BYTES = 256
 """Longer than anything that is searched for."""
 
 _MADE_HERE = "tollway."
-"""How signatures begin that carry another vendor's (``dialects/anthropic_signatures.py``, ``responses_sealed.py``)."""
+"""How signatures begin that are made in ``dialects/anthropic/signatures.py`` and ``dialects/responses/sealed.py``."""
 
 _SIGNATURE = re.compile(rb'"signature"\s{0,8}:\s{0,8}"(?:"|tollway\.)')
 _SEALED = re.compile(rb'"encrypted_content"\s{0,8}:\s{0,8}"tollway\.')
