@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as some
 from tests.fakes.records import needs_records, records
 
-from tollway.contract.snapshot import ProviderKind
+from tollway.contract.snapshot import ProviderAccess, ProviderKind
 from tollway.proxy.providers.openai.plain import mend, needs_plain, plain
-from tollway.proxy.providers.openai.presets import PRESETS
+from tollway.proxy.providers.openai.presets import PRESETS, preset_of
 from tollway.wire.hub import EXTENSIONS
 
 THOUGHT = {"type": "thinking", "thinking": "Hm.", "signature": "c2ln"}
@@ -247,6 +247,9 @@ def test_what_another_vendors_answer_left_in_a_conversation_is_cut() -> None:
         assert mend(own, preset)["messages"] == [{"role": "assistant", "content": "a", "tool_calls": [CALL]} | kept]
 
 
+HOME = preset_of(ProviderAccess("o", "openai", "https://api.openai.com/v1", None)) or PRESETS["openai"]
+"""OpenAI itself: a server of its kind that lives elsewhere gets a client's chat as it was written."""
+
 DUMPED: dict[str, Any] = {"refusal": None, "annotations": [], "audio": None, "function_call": None}
 """What OpenAI's SDK writes of an answer beside its content."""
 
@@ -255,9 +258,18 @@ DUMPED: dict[str, Any] = {"refusal": None, "annotations": [], "audio": None, "fu
 def test_an_answer_of_whoever_spoke_before_comes_back_as_the_next_provider_takes_it(kind: ProviderKind) -> None:
     thought = {"reasoning_content": "Hm.", "reasoning_details": []} if kind != "cohere" else {}
     own = {"messages": [{"role": "assistant", "content": "a", **DUMPED, **thought}]}
-    assert needs_plain(json.dumps(own).encode(), PRESETS[kind])
+    preset = HOME if kind == "openai" else PRESETS[kind]
+    assert needs_plain(json.dumps(own).encode(), preset)
     said = {"role": "assistant", "content": "a"} | (DUMPED if kind == "openai" else {})
-    assert mend(own, PRESETS[kind])["messages"] == [said]
+    assert mend(own, preset)["messages"] == [said]
+
+
+@pytest.mark.parametrize("kind", ["openai", "azure", "openai_compatible", "vllm"])
+def test_a_server_that_may_be_any_gets_a_chat_as_it_was_written(kind: ProviderKind) -> None:
+    thinking = {"type": "thinking", "thinking": [{"type": "text", "text": "Hm."}]}
+    turn = {"role": "assistant", "content": [thinking], "reasoning_content": "Hm.", "reasoning": "Hm.", **DUMPED}
+    own = {"messages": [turn, {"role": "tool", "tool_call_id": "x" * 41, "content": "x"}]}
+    assert not needs_plain(json.dumps(own).encode(), PRESETS[kind])
 
 
 def test_a_refusal_stays_said_where_the_field_is_refused() -> None:
@@ -268,14 +280,15 @@ def test_a_refusal_stays_said_where_the_field_is_refused() -> None:
     assert mend(old, PRESETS["groq"]) == old
 
 
-@pytest.mark.parametrize("kind", [kind for kind in PRESETS if kind != "mistral"])
+@pytest.mark.parametrize("kind", sorted(PRESETS.keys() - {"mistral", "azure", "vllm", "openai_compatible"}))
 def test_thoughts_inside_a_content_of_mistrals_go_to_nobody_else(kind: ProviderKind) -> None:
     thought = {"type": "thinking", "thinking": [{"type": "text", "text": "Hm."}]}
     text = {"type": "text", "text": "Yes."}
     own = {"messages": [{"role": "assistant", "content": [thought, text, {"type": "reference", "reference_ids": [1]}]}]}
-    assert needs_plain(json.dumps(own).encode(), PRESETS[kind])
-    said = "Yes." if PRESETS[kind].joins_texts else [text]
-    assert mend(own, PRESETS[kind])["messages"] == [{"role": "assistant", "content": said}]
+    preset = HOME if kind == "openai" else PRESETS[kind]
+    assert needs_plain(json.dumps(own).encode(), preset)
+    said = "Yes." if preset.joins_texts else [text]
+    assert mend(own, preset)["messages"] == [{"role": "assistant", "content": said}]
     assert not needs_plain(json.dumps(own).encode(), PRESETS["mistral"])
 
 
@@ -311,9 +324,9 @@ def test_ids_that_openai_finds_too_long_are_put_right_and_stay_the_same() -> Non
             {"role": "tool", "tool_call_id": CALL["id"], "content": "x"},
         ]
     }
-    assert needs_plain(json.dumps(own).encode(), PRESETS["openai"])
-    assert not needs_plain(json.dumps({"tool_call_id": "x" * 40}).encode(), PRESETS["openai"])
-    for made in (mend(own, PRESETS["openai"]), plain(own, PRESETS["openai"])[0]):
+    assert needs_plain(json.dumps(own).encode(), HOME)
+    assert not needs_plain(json.dumps({"tool_call_id": "x" * 40}).encode(), HOME)
+    for made in (mend(own, HOME), plain(own, PRESETS["openai"])[0]):
         calls, first, second = made["messages"]
         assert calls["tool_calls"][0]["id"] == first["tool_call_id"] != long
         assert len(first["tool_call_id"]) <= 40

@@ -41,12 +41,9 @@ def needs_plain(body: bytes, preset: Preset) -> bool:
     for mark in preset.mends:
         if mark in body:
             return True
-    for name in preset.refused_of_answers:
-        if f'"{name}"'.encode() in body:
-            return True
     if not preset.thinks_in_content and b'"thinking"' in body and _THINKING_PART.search(body):
         return True
-    foreign = _FOREIGN_ID if preset.has_mistral_order else _LONG_ID if preset.has_short_ids else None
+    foreign = _FOREIGN_ID if preset.has_mistral_order else _LONG_ID if preset.mends_ids else None
     return foreign is not None and b'"tool_call_id"' in body and foreign.search(body) is not None
 
 

@@ -72,12 +72,14 @@ class Preset(msgspec.Struct, frozen=True, kw_only=True):
     """What in the bytes of a client's own chat says that it has to be mended for this provider."""
     has_short_ids: bool = False
     """Whether the id of a call may have no more than 40 characters."""
+    mends_ids: bool = False
+    """Whether longer ones are shortened in a client's own chat, too."""
     has_plain_roots: bool = False
     """Whether the root of a tool's parameters may hold no alternatives."""
     refused_of_answers: frozenset[str] = frozenset()
     """Fields of an earlier answer that it refuses when that comes back in a turn of the assistant."""
     thinks_in_content: bool = False
-    """Whether a content may hold a part of type ``thinking``, as Mistral has it."""
+    """Whether a content may hold a part of type ``thinking``, as Mistral has it, or may for all that is known."""
     has_mistral_order: bool = False
     """Whether a user's turn may not follow a tool's, nor a system's one an assistant's, and a call's id has nine
     letters or digits."""
@@ -86,6 +88,13 @@ class Preset(msgspec.Struct, frozen=True, kw_only=True):
 _OF_OTHERS = (b'"thinking_blocks"', b'"extra_content"')
 """What an answer of another vendor has left in a conversation that is sent on to this one."""
 _NEWER = b'"max_completion_tokens"'
+
+
+def _quoted(names: frozenset[str]) -> tuple[bytes, ...]:
+    """Names as they stand in JSON."""
+    return tuple(f'"{name}"'.encode() for name in sorted(names))
+
+
 _THOUGHTS = frozenset({"reasoning_content", "reasoning_details"})
 """What others call thoughts in an answer; Groq and OpenRouter also ``reasoning``."""
 _EMPTIED = frozenset({"refusal", "annotations", "audio", "function_call"})
@@ -97,10 +106,18 @@ _OPENAI = Preset(
     joins_texts=False,
     has_developer=True,
     mends=_OF_OTHERS,
-    refused_of_answers=_THOUGHTS | {"reasoning"},
+    thinks_in_content=True,
     has_short_ids=True,
     has_plain_roots=True,
 )
+_HOME = msgspec.structs.replace(
+    _OPENAI,
+    mends=(*_OF_OTHERS, *_quoted(_THOUGHTS | {"reasoning"})),
+    refused_of_answers=_THOUGHTS | {"reasoning"},
+    thinks_in_content=False,
+    mends_ids=True,
+)
+"""OpenAI itself. Other servers of its kind are left to say themselves what they refuse: many take thoughts back."""
 _GROQ = Preset(
     limit_field="max_completion_tokens",
     refuses=frozenset(
@@ -108,7 +125,7 @@ _GROQ = Preset(
     ),
     extras=frozenset({"reasoning_format", "include_reasoning", "search_settings", "documents"}),
     has_names=False,
-    mends=_OF_OTHERS,
+    mends=(*_OF_OTHERS, *_quoted(_THOUGHTS | _EMPTIED)),
     refused_of_answers=_THOUGHTS | _EMPTIED,
 )
 _MISTRAL = Preset(
@@ -117,7 +134,7 @@ _MISTRAL = Preset(
     renames={"seed": "random_seed"},
     document_urls=True,
     has_mistral_order=True,
-    mends=(*_OF_OTHERS, _NEWER, b'"stream_options"', b'"seed"'),
+    mends=(*_OF_OTHERS, _NEWER, b'"stream_options"', b'"seed"', *_quoted(_THOUGHTS | _EMPTIED | {"reasoning"})),
     refused_of_answers=_THOUGHTS | _EMPTIED | {"reasoning"},
     thinks_in_content=True,
 )
@@ -151,6 +168,7 @@ _VLLM = Preset(
         }
     ),
     thoughts="reasoning_content",
+    thinks_in_content=True,
 )
 _COHERE = Preset(
     refuses=frozenset(
@@ -160,16 +178,20 @@ _COHERE = Preset(
         }
     ),
     has_developer=True,
-    mends=(*_OF_OTHERS, _NEWER),
+    mends=(*_OF_OTHERS, _NEWER, *_quoted(_EMPTIED)),
     refused_of_answers=_EMPTIED,
 )
 _CEREBRAS = Preset(
     limit_field="max_completion_tokens",
     has_names=False,
-    mends=_OF_OTHERS,
+    mends=(*_OF_OTHERS, *_quoted(_THOUGHTS | _EMPTIED)),
     refused_of_answers=_THOUGHTS | _EMPTIED,
 )
-_ANY = Preset(extras=_VLLM.extras | {"thinking", "enable_thinking", "reasoning"}, thoughts="reasoning_content")
+_ANY = Preset(
+    extras=_VLLM.extras | {"thinking", "enable_thinking", "reasoning"},
+    thoughts="reasoning_content",
+    thinks_in_content=True,
+)
 
 PRESETS: Mapping[ProviderKind, Preset] = {
     "openai": _OPENAI,
@@ -189,7 +211,9 @@ PRESETS: Mapping[ProviderKind, Preset] = {
 """Kinds that speak OpenAI's dialect. ``anthropic``, ``google`` and ``bedrock`` have their own and no row."""
 
 _OF_HOST: Mapping[str, Preset] = {
-    "api.openai.com": _OPENAI,
+    "api.openai.com": _HOME,
+    "eu.api.openai.com": _HOME,
+    "us.api.openai.com": _HOME,
     "api.mistral.ai": _MISTRAL,
     "api.deepseek.com": _DEEPSEEK,
     "api.groq.com": _GROQ,
