@@ -41,9 +41,10 @@ class MessagesDialect:
     def owns(self, body: bytes) -> bool:
         """Whether it is such an envelope, ``request_id`` or not."""
         try:
-            return msgspec.json.decode(body, type=_Envelope).error.message is not None
+            msgspec.json.decode(body, type=_Envelope)
         except (ValueError, RecursionError):  # msgspec's errors are ValueErrors
             return False
+        return True
 
     def fault_event(self, refused: Refused) -> bytes:
         """The same as ``event: error``."""
