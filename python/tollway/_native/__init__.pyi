@@ -4,5 +4,6 @@ from tollway._native import chat as chat
 from tollway._native import keys as keys
 from tollway._native import limits as limits
 from tollway._native import pii as pii
+from tollway._native import routing as routing
 from tollway._native import sse as sse
 from tollway._native import tokens as tokens

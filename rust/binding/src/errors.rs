@@ -6,6 +6,7 @@
 //! ├── Key        ValueError: no key can be made so
 //! ├── Random     OSError: the operating system gives no randomness
 //! ├── Rule       ValueError: limits that contradict themselves
+//! ├── Pool       ValueError: a route's targets, or a breaker, that make no sense
 //! ├── Ledger     LedgerError, or LedgerFull when no counter is free
 //! ├── Request    InvalidRequest: a chat request that is refused, with the parameter at fault
 //! ├── Answer     ValueError: an answer that is not a JSON object
@@ -19,6 +20,7 @@ use tollway_core::chat::{InvalidAnswer, InvalidRequest};
 use tollway_core::eventstream::BadFrame;
 use tollway_core::keys::KeyError;
 use tollway_core::limits::RuleError;
+use tollway_core::routing::PoolError;
 use tollway_core::sse::EventTooLarge;
 use tollway_ledger::LedgerError;
 
@@ -30,6 +32,7 @@ pub(crate) enum NativeError {
     Key(KeyError),
     Random(getrandom::Error),
     Rule(RuleError),
+    Pool(PoolError),
     Ledger(LedgerError),
     Request(InvalidRequest),
     Answer(InvalidAnswer),
@@ -52,6 +55,12 @@ impl From<getrandom::Error> for NativeError {
 impl From<RuleError> for NativeError {
     fn from(error: RuleError) -> Self {
         Self::Rule(error)
+    }
+}
+
+impl From<PoolError> for NativeError {
+    fn from(error: PoolError) -> Self {
+        Self::Pool(error)
     }
 }
 
@@ -92,6 +101,7 @@ impl From<NativeError> for PyErr {
             NativeError::Key(error) => PyValueError::new_err(error.to_string()),
             NativeError::Random(error) => PyOSError::new_err(error.to_string()),
             NativeError::Rule(error) => PyValueError::new_err(error.to_string()),
+            NativeError::Pool(error) => PyValueError::new_err(error.to_string()),
             NativeError::Ledger(error @ LedgerError::Full(_)) => limits::LedgerFull::new_err(error.to_string()),
             NativeError::Ledger(error) => limits::LedgerError::new_err(error.to_string()),
             NativeError::Request(error) => chat::refused(&error),

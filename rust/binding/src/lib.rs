@@ -11,6 +11,7 @@ mod eventstream;
 mod keys;
 mod limits;
 mod pii;
+mod routing;
 mod sse;
 mod tokens;
 
@@ -26,6 +27,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
         ("keys", keys::register),
         ("limits", limits::register),
         ("pii", pii::register),
+        ("routing", routing::register),
         ("sse", sse::register),
         ("tokens", tokens::register),
     ];

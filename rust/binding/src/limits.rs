@@ -54,7 +54,7 @@ fn rule((scope, kind, limit, window_ms): (String, String, i64, i64)) -> Result<R
 
 /// The host's ledger, shared through a file.
 #[pyclass(frozen, module = "tollway._native.limits")]
-struct Ledger(Arc<tollway_ledger::Ledger>);
+pub(crate) struct Ledger(pub(crate) Arc<tollway_ledger::Ledger>);
 
 /// What `Ledger.admit` answers.
 #[derive(IntoPyObject)]

@@ -23,14 +23,14 @@ const CLEANED_AT_ONCE: usize = 512;
 /// `fork` gets one of its own, and cannot touch what its parent had admitted.
 pub struct Ledger {
     shared: Shared,
-    membership: Membership,
+    pub(crate) membership: Membership,
     path: PathBuf,
     closed: AtomicBool,
 }
 
 /// The table for as long as the lock is held. Fields drop in order: the table's borrow ends before the lock is let go.
-struct Locked<'a> {
-    table: Table<'a>,
+pub(crate) struct Locked<'a> {
+    pub(crate) table: Table<'a>,
     _held: Held<'a>,
 }
 
@@ -50,7 +50,7 @@ impl Ledger {
     }
 
     #[inline]
-    fn lock(&self) -> Result<Locked<'_>, LedgerError> {
+    pub(crate) fn lock(&self) -> Result<Locked<'_>, LedgerError> {
         let held = self.shared.hold().map_err(|error| match error.raw_os_error() {
             Some(libc::ETIMEDOUT) => LedgerError::Stalled(self.path.clone()),
             _ => LedgerError::system("lock", &self.path)(error),
@@ -67,7 +67,7 @@ impl Ledger {
     }
 
     #[inline]
-    fn seat(&self) -> Result<Seat, LedgerError> {
+    pub(crate) fn seat(&self) -> Result<Seat, LedgerError> {
         match self.membership.get() {
             Some(seat) => Ok(seat),
             None => self.take_seat(),
@@ -199,14 +199,18 @@ impl Ledger {
     /// Zeroes the columns of the buried, a batch at a time, and frees them. Several processes may do so at once.
     fn clean(&self) -> Result<(), LedgerError> {
         loop {
-            let (columns, burials, capacity) = {
+            let (columns, burials, cleanable) = {
                 let locked = self.lock()?;
-                (locked.table.to_clean(), locked.table.burials(), locked.table.capacity())
+                (
+                    locked.table.to_clean(),
+                    locked.table.burials(),
+                    locked.table.cleanable(),
+                )
             };
             if columns == 0 {
                 return Ok(());
             }
-            for from in (0..capacity).step_by(CLEANED_AT_ONCE) {
+            for from in (0..cleanable).step_by(CLEANED_AT_ONCE) {
                 self.lock()?.table.clean(columns, from, from + CLEANED_AT_ONCE);
             }
             let mut locked = self.lock()?;

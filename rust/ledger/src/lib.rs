@@ -12,6 +12,7 @@
 //! Linux only. The file belongs on a local disk or, better, on a tmpfs such as `/dev/shm`: there no write-back ever makes
 //! a store wait. It must not be removed while in use: those who have it open would go on sharing the removed one.
 
+mod board;
 mod error;
 mod file;
 mod ledger;

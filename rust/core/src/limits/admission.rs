@@ -208,7 +208,7 @@ impl Table<'_> {
 
     fn used(&self, rule: &Rule, place: usize, now_ms: u64) -> u64 {
         match self.slots_at(place) {
-            Some(slots) if rule.kind == Kind::Concurrency => slots.held(self.live()),
+            Some(slots) if rule.kind == Kind::Concurrency => slots.lanes().held(self.live()),
             _ => self.window_at(place, now_ms).used(),
         }
     }
@@ -218,7 +218,7 @@ impl Table<'_> {
         rule.kind != Kind::Concurrency
             || place
                 .and_then(|place| self.slots_at(place))
-                .is_none_or(|slots| slots.taken(seat.column).is_some())
+                .is_none_or(|slots| slots.lanes().taken(seat.column).is_some())
     }
 
     /// Moves the counters on to now and makes the missing ones; the bucket of each, or none when the table is full.
@@ -253,7 +253,7 @@ impl Table<'_> {
         let mut writes = Writes::new();
         for (rule, place) in limits.rules().iter().zip(places.iter().flatten()) {
             let write = match rule.kind {
-                Kind::Concurrency => self.slots_at(*place).and_then(|slots| slots.taken(seat.column)),
+                Kind::Concurrency => self.slots_at(*place).and_then(|slots| slots.lanes().taken(seat.column)),
                 kind => {
                     let (_, cell) = self.window_at(*place, now_ms).advance();
                     Some((cell, self.words.get(cell).saturating_add(demand.of(kind))))
@@ -363,7 +363,7 @@ impl Table<'_> {
         {
             debug_assert_eq!(rule.window_ms, 0);
             let slots = self.find(identity).and_then(|place| self.slots_at(place));
-            if let Some((at, value)) = slots.and_then(|slots| slots.returned(seat.column)) {
+            if let Some((at, value)) = slots.and_then(|slots| slots.lanes().returned(seat.column)) {
                 writes.push(at, value);
             }
         }

@@ -3,7 +3,7 @@
 use super::layout::{JOURNAL, JOURNAL_ENTRIES, Words, barrier};
 
 /// Words to be written together.
-pub(super) struct Writes {
+pub(crate) struct Writes {
     entries: [(usize, u64); JOURNAL_ENTRIES],
     length: usize,
 }

@@ -6,11 +6,13 @@
 //! journal    48 words   length, then (address, old value) pairs
 //! tags       capacity   one word per counter: half of its identity, 0 when the way is empty
 //! counters   capacity × 40 words: rest of the identity, window, newest bucket, 33 cells
+//! board      8,192 tags as above, then as many entries of 96 words (crate::routing)
 //! ```
 
 use std::sync::atomic::{AtomicU64, Ordering, compiler_fence};
 
 use super::rule::MAX_RULES;
+use crate::routing::entry;
 
 /// How many workers may sit at one ledger at a time: one bit each of a mask word.
 pub const COLUMNS: usize = 64;
@@ -18,7 +20,7 @@ pub const COLUMNS: usize = 64;
 /// `"tollway\0"`, read little-endian.
 pub(super) const MAGIC: u64 = u64::from_le_bytes(*b"tollway\0");
 /// Raised whenever the meaning of a word changes; a ledger of another version is made anew once nobody uses it.
-pub(super) const LAYOUT_VERSION: u64 = 1;
+pub(super) const LAYOUT_VERSION: u64 = 2;
 
 /// Header words.
 pub(super) mod header {
@@ -78,6 +80,11 @@ pub(super) const TAGS: usize = JOURNAL + JOURNAL_WORDS;
 /// Ways of one group of counters: two cache lines of tags.
 pub(super) const WAYS: usize = 16;
 
+/// Targets, keys and routes that the board has room for. The core's own tests fill their memory word by word, unoptimised.
+pub(crate) const ENTRIES: usize = if cfg!(test) { 64 } else { 8_192 };
+const _: () = assert!(ENTRIES % WAYS == 0);
+pub(super) const BOARD_WORDS: usize = ENTRIES * (1 + entry::WORDS);
+
 /// The capacity that is made when this one is asked for: whole groups, at least one.
 pub(super) fn rounded(capacity: usize) -> usize {
     capacity.max(1).next_multiple_of(WAYS)
@@ -86,7 +93,12 @@ pub(super) fn rounded(capacity: usize) -> usize {
 /// How many words a ledger of at least `capacity` counters needs.
 #[must_use]
 pub fn words_for(capacity: usize) -> usize {
-    TAGS + rounded(capacity) * (1 + counter::WORDS)
+    board_at(rounded(capacity)) + BOARD_WORDS
+}
+
+/// Where the board begins behind `capacity` counters.
+pub(super) fn board_at(capacity: usize) -> usize {
+    TAGS + capacity * (1 + counter::WORDS)
 }
 
 /// Whose process numbers the worker table holds: they mean nothing after a reboot or in another PID namespace.
@@ -118,7 +130,7 @@ pub enum Fault {
 /// The ledger's memory. Words are atomics because other processes write them too; the lock, held by the caller, is what
 /// orders them, so every access is relaxed.
 #[derive(Clone, Copy)]
-pub(super) struct Words<'a>(&'a [AtomicU64]);
+pub(crate) struct Words<'a>(&'a [AtomicU64]);
 
 impl<'a> Words<'a> {
     pub fn new(words: &'a [AtomicU64]) -> Self {
@@ -137,7 +149,7 @@ impl<'a> Words<'a> {
     #[inline]
     pub fn set(self, at: usize, value: u64) {
         #[cfg(test)]
-        super::tests::crash::before_store();
+        super::crash::before_store();
         self.0[at].store(value, Ordering::Relaxed);
     }
 }
@@ -146,6 +158,6 @@ impl<'a> Words<'a> {
 /// around: a process dies between two instructions, and by the time another one holds the lock the kernel has made all that
 /// came before visible.
 #[inline]
-pub(super) fn barrier() {
+pub(crate) fn barrier() {
     compiler_fence(Ordering::SeqCst);
 }

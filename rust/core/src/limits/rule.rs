@@ -77,7 +77,7 @@ pub enum RuleError {
 
 /// Names a counter: 128 bits of SHA-256, so that two tenants meet in one counter about never (2⁻⁶⁴ at 2³² counters).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Identity {
+pub(crate) struct Identity {
     /// Never zero: it stands in the tag row, where zero means an empty way.
     pub tag: u64,
     pub rest: u64,
@@ -90,6 +90,19 @@ impl Identity {
         hash.update([0]);
         hash.update(rule.window_ms.to_le_bytes());
         hash.update(&rule.scope);
+        Self::digested(hash)
+    }
+
+    /// The identity of what is called `name` among those of `kind`, which holds no NUL.
+    pub fn named(kind: &str, name: &str) -> Self {
+        let mut hash = Sha256::new();
+        hash.update(kind);
+        hash.update([0]);
+        hash.update(name);
+        Self::digested(hash)
+    }
+
+    fn digested(hash: Sha256) -> Self {
         let digest = hash.finalize();
         let word = |from: usize| {
             digest[from..from + 8]

@@ -1,17 +1,16 @@
 //! The ledger's memory as a table of counters: making it, finding a counter, claiming one, reclaiming idle ones.
-//!
-//! A counter may lie in one of two groups of sixteen, both named by its identity. So a look-up reads at most four cache
-//! lines of tags, nothing is ever moved or left as a tombstone, and the table takes counters until it is about 95 % full
-//! of busy ones. Open addressing with chains was the alternative: it needs rebuilding once enough tenants have come and
-//! gone, under the lock.
 
 use std::sync::atomic::AtomicU64;
 
+use super::index::Index;
 use super::journal::roll_back;
-use super::layout::{Fault, Host, LAYOUT_VERSION, MAGIC, TAGS, WAYS, Words, barrier, counter, header, rounded};
+use super::layout::{
+    BOARD_WORDS, ENTRIES, Fault, Host, LAYOUT_VERSION, MAGIC, TAGS, Words, barrier, board_at, counter, header, rounded,
+};
 use super::rule::{Identity, Rule};
 use super::slots::Slots;
 use super::window::{Window, width_ms};
+use crate::routing::{Board, entry};
 
 /// What a refusal for concurrency says: nobody knows when a slot comes free.
 pub const CONCURRENCY_RETRY_MS: u64 = 1_000;
@@ -74,7 +73,7 @@ impl<'a> Table<'a> {
     }
 
     fn over(words: &'a [AtomicU64]) -> Self {
-        let capacity = (words.len() - TAGS) / (1 + counter::WORDS);
+        let capacity = (words.len() - TAGS - BOARD_WORDS) / (1 + counter::WORDS);
         Self {
             words: Words::new(words),
             capacity,
@@ -111,7 +110,7 @@ impl<'a> Table<'a> {
             self.bury(seat);
         }
         let waiting = self.to_clean();
-        self.clean(waiting, 0, self.capacity);
+        self.clean(waiting, 0, self.cleanable());
         self.free(waiting);
         self.set_host(host);
     }
@@ -136,12 +135,38 @@ impl<'a> Table<'a> {
             .set(header::FULL_REFUSALS, self.full_refusals().saturating_add(1));
     }
 
-    fn tag(index: usize) -> usize {
-        TAGS + index
+    /// Where to cut a walk of [`Table::clean`] that covers everything: all counters, then the board's entries.
+    #[must_use]
+    pub fn cleanable(&self) -> usize {
+        self.capacity + ENTRIES
+    }
+
+    /// The part of the memory where routing keeps what it knows.
+    #[inline]
+    pub fn board(&mut self) -> Board<'_> {
+        Board::new(self.board_index(), self.live())
+    }
+
+    pub(super) fn board_index(&self) -> Index<'a> {
+        Index {
+            words: self.words,
+            tags: board_at(self.capacity),
+            count: ENTRIES,
+            size: entry::WORDS,
+        }
+    }
+
+    fn index(&self) -> Index<'a> {
+        Index {
+            words: self.words,
+            tags: TAGS,
+            count: self.capacity,
+            size: counter::WORDS,
+        }
     }
 
     fn base(&self, index: usize) -> usize {
-        TAGS + self.capacity + index * counter::WORDS
+        self.index().base(index)
     }
 
     pub(super) fn window_at(&self, index: usize, now_ms: u64) -> Window<'a> {
@@ -151,36 +176,23 @@ impl<'a> Table<'a> {
     /// The counter at `index`, if it is one of concurrency.
     pub(super) fn slots_at(&self, index: usize) -> Option<Slots<'a>> {
         let base = self.base(index);
-        let is_concurrency = self.words.get(Self::tag(index)) != 0 && self.words.get(base + counter::WINDOW_MS) == 0;
+        let is_concurrency = !self.index().is_empty(index) && self.words.get(base + counter::WINDOW_MS) == 0;
         is_concurrency.then(|| Slots::new(self.words, base))
-    }
-
-    /// The indices at which a counter of that identity may lie.
-    fn groups(&self, identity: Identity) -> [std::ops::Range<usize>; 2] {
-        let count = (self.capacity / WAYS) as u64;
-        [identity.rest & 0xFFFF_FFFF, identity.rest >> 32].map(|half| {
-            // A 32-bit fraction of the groups; u128 only so that no capacity can overflow it.
-            let first = ((u128::from(half) * u128::from(count)) >> 32) as usize * WAYS;
-            first..first + WAYS
-        })
     }
 
     /// The index of the counter of that identity.
     #[inline]
     pub(super) fn find(&self, identity: Identity) -> Option<usize> {
-        self.groups(identity).into_iter().flatten().find(|index| {
-            self.words.get(Self::tag(*index)) == identity.tag
-                && self.words.get(self.base(*index) + counter::IDENTITY) == identity.rest
-        })
+        self.index().find(identity)
     }
 
     /// Makes a counter for a rule that has none; none when both its groups are full of busy counters.
     ///
     /// The caller has moved its other counters on to now, so none of them is idle and taken from under it.
     pub(super) fn claim(&mut self, rule: &Rule, identity: Identity, now_ms: u64) -> Option<usize> {
-        let groups = self.groups(identity);
-        let index = self.emptiest(&groups).or_else(|| self.idle(&groups, now_ms))?;
-        let (tag, base) = (Self::tag(index), self.base(index));
+        let groups = self.index().groups(identity);
+        let index = self.index().emptiest(&groups).or_else(|| self.idle(&groups, now_ms))?;
+        let (tag, base) = (self.index().tag(index), self.base(index));
         // Untagged while it is made: killed half-way, it is an empty way.
         self.words.set(tag, 0);
         barrier();
@@ -198,15 +210,6 @@ impl<'a> Table<'a> {
         barrier();
         self.words.set(tag, identity.tag);
         Some(index)
-    }
-
-    /// A free way of the emptier group: choosing between two fills the table evenly.
-    fn emptiest(&self, groups: &[std::ops::Range<usize>; 2]) -> Option<usize> {
-        let is_empty = |index: &usize| self.words.get(Self::tag(*index)) == 0;
-        let emptier = groups
-            .iter()
-            .max_by_key(|group| (*group).clone().filter(is_empty).count())?;
-        emptier.clone().find(is_empty)
     }
 
     fn idle(&self, groups: &[std::ops::Range<usize>; 2], now_ms: u64) -> Option<usize> {

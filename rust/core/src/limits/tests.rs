@@ -6,27 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use proptest::prelude::*;
 
+use super::crash;
 use super::window::{BUCKETS, width_ms};
 use super::*;
-
-/// Stands for `kill -9`: unwinds out of the n-th store to the ledger's words, leaving those before it.
-pub(super) mod crash {
-    use std::cell::Cell;
-
-    thread_local! { static STORES_LEFT: Cell<Option<u32>> = const { Cell::new(None) }; }
-
-    pub fn after(stores: Option<u32>) {
-        STORES_LEFT.set(stores);
-    }
-
-    pub fn before_store() {
-        match STORES_LEFT.get() {
-            Some(0) => std::panic::resume_unwind(Box::new("killed")),
-            Some(left) => STORES_LEFT.set(Some(left - 1)),
-            None => {}
-        }
-    }
-}
 
 const MINUTE: u64 = 60_000;
 const NOON: u64 = 1_800_000_000_000;
@@ -295,7 +277,7 @@ fn a_buried_worker_gives_its_slots_back_and_its_column_is_cleaned_before_it_is_r
     assert!(!table.bury(first));
     assert_eq!((table.in_flight(), table.to_clean()), (0, 1 << first.column));
     assert_eq!(table.join(Process { pid: 2, start_ticks: 2 }).unwrap().column, 2);
-    table.clean(1 << first.column, 0, table.capacity());
+    table.clean(1 << first.column, 0, table.cleanable());
     table.free(1 << first.column);
     let heir = table.join(Process { pid: 3, start_ticks: 3 }).unwrap();
     assert_eq!(heir.column, first.column);

@@ -4,7 +4,9 @@
 //! cells takes a walk over all counters, which is done in batches, off the request path, before the column is given away.
 
 use super::layout::{COLUMNS, WORKERS, barrier, header, worker};
+use super::slots::Slots;
 use super::table::Table;
+use crate::routing::entry;
 
 /// A process, told apart from a later one of the same number by when it started (clock ticks since boot).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,21 +106,27 @@ impl Table<'_> {
         self.dirty() & !self.live()
     }
 
-    /// How many workers were ever buried. A walk of [`Table::clean`] over all counters is good for the columns that
+    /// How many workers were ever buried. A walk of [`Table::clean`] over everything is good for the columns that
     /// waited when it began, if this has not changed by its end.
     #[must_use]
     pub fn burials(&self) -> u64 {
         self.words.get(header::BURIALS)
     }
 
-    /// Zeroes the cells that those of `columns` which still wait have in the counters `from..until`.
+    /// Zeroes the cells that those of `columns` which still wait have in `from..until` of the counters and, behind them,
+    /// of the board's entries.
     pub fn clean(&mut self, columns: u64, from: usize, until: usize) {
         let dead = columns & self.to_clean();
-        if dead != 0 {
-            for index in from..until.min(self.capacity) {
-                if let Some(slots) = self.slots_at(index) {
-                    slots.clear(dead);
-                }
+        if dead == 0 {
+            return;
+        }
+        for index in from..until.min(self.cleanable()) {
+            let lanes = match index.checked_sub(self.capacity) {
+                Some(index) => Some(entry::lanes(self.board_index(), index)),
+                None => self.slots_at(index).map(Slots::lanes),
+            };
+            if let Some(lanes) = lanes {
+                lanes.clear(dead);
             }
         }
     }
