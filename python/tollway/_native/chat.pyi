@@ -4,7 +4,7 @@ A request's fields that Tollway does not know pass through untouched, byte for b
 `o200k_base`; another raises ValueError.
 """
 
-from typing import final
+from typing import Literal, final
 
 from tollway._native.pii import Scanner
 
@@ -62,6 +62,19 @@ class ChatRequest:
     @property
     def text_bytes(self) -> int:
         """Bytes of all text a model reads, escapes undone."""
+
+    def needs(self) -> frozenset[Literal["vision", "audio", "documents", "tools", "json_schema"]]:
+        """What it needs of a model beyond text; files that are only named by an id are not among it."""
+
+    def metadata(self) -> dict[str, str]:
+        """The texts that the client noted under `metadata`, by name: the first 32, and of 4 KiB at most."""
+
+    def conversation(self) -> int:
+        """64 bits of what stays the same from a conversation's first call to its last: what systems say before the
+        first user, and what that one says. The same on every host; 0 when there is no such text."""
+
+    def prefix(self) -> int:
+        """64 bits of the first 4 KiB of the prompt's texts, systems first; 0 when there are none."""
 
     def render(self, model: str, ask_usage: bool) -> bytes:
         """The body for an upstream: `model` replaced and, with `ask_usage` in a stream of a chat or a continuation,

@@ -7,7 +7,7 @@ use pyo3::create_exception;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
-use pyo3::types::PyBytes;
+use pyo3::types::{PyBytes, PyFrozenSet};
 use tollway_core::chat as core;
 
 use crate::errors::NativeError;
@@ -82,6 +82,22 @@ impl ChatRequest {
     #[getter]
     const fn text_bytes(&self) -> usize {
         self.inner.text_bytes()
+    }
+
+    fn needs<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyFrozenSet>> {
+        PyFrozenSet::new(py, self.inner.needs().map(core::Need::name))
+    }
+
+    fn metadata(&self) -> BTreeMap<String, String> {
+        self.inner.metadata().into_iter().collect()
+    }
+
+    fn conversation(&self) -> u64 {
+        self.inner.conversation()
+    }
+
+    fn prefix(&self) -> u64 {
+        self.inner.prefix()
     }
 
     /// With nothing to change, the client's own object goes back.

@@ -5,7 +5,8 @@
 //! with a few spans replaced, so that every field Tollway does not know passes through untouched, byte for byte.
 //!
 //! - [`Operation`]: what is asked for, in which dialect.
-//! - [`ChatRequest`]: check, render for an upstream, screen and redact, bound and count its tokens.
+//! - [`ChatRequest`]: check, render for an upstream, screen and redact, bound and count its tokens, tell routing of it.
+//! - [`Need`]: what a request needs of a model beyond text.
 //! - [`ChatAnswer`]: usage, finish reasons and the completion's tokens out of a whole answer.
 //! - [`Usage`]: the numbers of a `usage` object, with the providers' oddities smoothed.
 
@@ -19,6 +20,7 @@ mod pieces;
 mod places;
 mod redaction;
 mod request;
+mod traits;
 mod usage;
 
 pub use answer::{ChatAnswer, InvalidAnswer};
@@ -26,6 +28,7 @@ pub use fields::InvalidRequest;
 pub use operation::Operation;
 pub use redaction::Tally;
 pub use request::ChatRequest;
+pub use traits::Need;
 pub use usage::Usage;
 
 pub(crate) use answer::{is_error, messages, responses, spoken, usage_within, words};

@@ -191,7 +191,7 @@ pub(crate) fn spoken(text: &[u8], message: Span, mut say: impl FnMut(&[u8])) -> 
 
 fn each_text(text: &[u8], value: Span, mut say: impl FnMut(&[u8])) {
     for piece in Pieces::of_field(text, value, Vocabulary::Chat) {
-        if !matches!(piece.kind, Kind::Definitions | Kind::Image | Kind::Attachment) {
+        if !matches!(piece.kind, Kind::Definitions | Kind::Image | Kind::Attachment(_)) {
             say(piece.span.of(text));
         }
     }

@@ -8,6 +8,9 @@ use super::places::{ALIASES_MAX, BESIDE_MAX, DEFINITIONS_MAX, Field, Layout};
 /// The most choices a request may ask for.
 const N_MAX: u64 = 128;
 
+/// The field with the client's notes. Its value is not judged, and of two the last counts.
+const METADATA: &str = "metadata";
+
 /// Why a request is refused, in `OpenAI`'s words.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
@@ -79,6 +82,7 @@ pub(super) struct Fields {
     user: [Option<Span>; ALIASES_MAX],
     pub(super) beside: [Option<Span>; BESIDE_MAX],
     pub(super) definitions: [Option<Span>; DEFINITIONS_MAX],
+    metadata: Option<Span>,
 }
 
 impl Fields {
@@ -101,9 +105,13 @@ impl Fields {
             user: [None; ALIASES_MAX],
             beside: [None; BESIDE_MAX],
             definitions: [None; DEFINITIONS_MAX],
+            metadata: None,
         };
         for Member { key, value } in json::members(text, start) {
             let Some((name, place)) = fields.place(&key) else {
+                if &*key == METADATA.as_bytes() {
+                    fields.metadata = Some(value);
+                }
                 fields.refuse_lookalike(&key)?;
                 continue;
             };
@@ -133,6 +141,13 @@ impl Fields {
             )),
             None => Ok(()),
         }
+    }
+
+    /// Where the client's notes stand; in some dialects they hold the user's name, too.
+    pub(super) fn metadata(&self) -> Option<Span> {
+        let mut users = self.layout.user.iter().zip(self.user);
+        let named = users.find(|(field, _)| field.name == METADATA);
+        named.map_or(self.metadata, |(_, value)| value)
     }
 
     /// Reads the fields that steer the call; refuses what `OpenAI` would refuse.

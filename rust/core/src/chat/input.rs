@@ -18,6 +18,8 @@ pub(super) struct Measure {
     /// Tokens that came as numbers instead of text.
     pub(super) numbered: usize,
     pub(super) images: usize,
+    pub(super) sounds: usize,
+    pub(super) files: usize,
     pub(super) text_bytes: usize,
     pub(super) definition_bytes: usize,
     pub(super) attachment_bytes: usize,

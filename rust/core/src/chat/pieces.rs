@@ -5,7 +5,7 @@
 //! walk past the guardrails until somebody adds it here.
 
 use super::json::{self, Span};
-use super::places::{Block, Meaning, Vocabulary};
+use super::places::{Block, Meaning, Medium, Vocabulary};
 
 /// What a piece is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub(crate) enum Kind {
     /// An image, by URL or inline: the whole value.
     Image,
     /// Sound, video or a file's data: the whole value.
-    Attachment,
+    Attachment(Medium),
 }
 
 /// One thing a model reads.
@@ -66,6 +66,14 @@ impl<'a> Pieces<'a> {
         }
     }
 
+    /// The pieces of one message, which stands in an array.
+    pub(super) const fn of_message(text: &'a [u8], value: Span, vocabulary: Vocabulary) -> Self {
+        Self {
+            depth: 1,
+            ..Self::of_field(text, value, vocabulary)
+        }
+    }
+
     /// The pieces of a field's value, be it one of the request or one within a message.
     pub(super) const fn of_field(text: &'a [u8], value: Span, vocabulary: Vocabulary) -> Self {
         Self {
@@ -98,7 +106,7 @@ impl<'a> Pieces<'a> {
             Meaning::Data if start < self.sealed_until => return self.skip(),
             Meaning::FileId if within => match self.block_at(start) {
                 Some(Block::Image) => Kind::Image,
-                Some(_) => Kind::Attachment,
+                Some(_) => Kind::Attachment(Medium::File),
                 None => return self.skip(),
             },
             Meaning::Sealed => {
@@ -118,10 +126,10 @@ impl<'a> Pieces<'a> {
             }
             Meaning::Image if within => Kind::Image,
             Meaning::Picture if within && self.block_at(start) == Some(Block::Image) => Kind::Image,
-            Meaning::Attachment if within => Kind::Attachment,
+            Meaning::Attachment(medium) if within => Kind::Attachment(medium),
             Meaning::Source if within && is_media(self.text, start) => match self.block_at(start) {
                 Some(Block::Image) => Kind::Image,
-                _ => Kind::Attachment,
+                _ => Kind::Attachment(Medium::File),
             },
             Meaning::Arguments if first != b'"' => Kind::Json,
             Meaning::Definitions if self.depth == MESSAGE_DEPTH => Kind::Definitions,

@@ -223,7 +223,7 @@ pub(super) enum Meaning {
     /// An image, by URL or inline.
     Image,
     /// Sound, video or a file.
-    Attachment,
+    Attachment(Medium),
     /// Text as JSON, unless it is a string: the arguments of a call.
     Arguments,
     /// A file by its id: an image or a document, where a block of that type holds it; else a word of the dialect.
@@ -242,6 +242,14 @@ pub(super) enum Meaning {
     Definitions,
     /// An object whose keys the client has chosen: none of them is a word of the dialect.
     Variables,
+}
+
+/// What an attachment is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Medium {
+    Sound,
+    Film,
+    File,
 }
 
 /// What a block's `type` says of the keys in it.
@@ -323,7 +331,9 @@ fn chat(key: &[u8]) -> Meaning {
         | b"prompt_cache_breakpoint" => Meaning::Structure,
         b"name" => Meaning::Name,
         b"image_url" => Meaning::Image,
-        b"input_audio" | b"audio" | b"audio_url" | b"video_url" | b"file_data" => Meaning::Attachment,
+        b"input_audio" | b"audio" | b"audio_url" => Meaning::Attachment(Medium::Sound),
+        b"video_url" => Meaning::Attachment(Medium::Film),
+        b"file_data" => Meaning::Attachment(Medium::File),
         b"arguments" => Meaning::Arguments,
         b"data" => Meaning::Data,
         b"reasoning_details" => Meaning::Sealed,
@@ -359,7 +369,8 @@ fn responses(key: &[u8]) -> Meaning {
         | b"encrypted_content"
         | b"prompt_cache_breakpoint" => Meaning::Structure,
         b"image_url" => Meaning::Image,
-        b"input_audio" | b"file_data" | b"file_url" => Meaning::Attachment,
+        b"input_audio" => Meaning::Attachment(Medium::Sound),
+        b"file_data" | b"file_url" => Meaning::Attachment(Medium::File),
         b"file_id" => Meaning::FileId,
         b"result" | b"url" => Meaning::Picture,
         b"arguments" | b"env" | b"attributes" => Meaning::Arguments,
@@ -373,7 +384,8 @@ fn responses(key: &[u8]) -> Meaning {
 fn documents(key: &[u8]) -> Meaning {
     match key {
         b"image_url" => Meaning::Image,
-        b"audio_url" | b"video_url" => Meaning::Attachment,
+        b"audio_url" => Meaning::Attachment(Medium::Sound),
+        b"video_url" => Meaning::Attachment(Medium::Film),
         _ => Meaning::Said,
     }
 }

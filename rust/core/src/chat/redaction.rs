@@ -74,7 +74,7 @@ pub(super) fn inspect_piece(body: &[u8], piece: Piece, scanner: &Scanner) -> Vec
             let text = String::from_utf8_lossy(piece.span.of(body));
             inspect_json(&text, &scanner.scan(&text), scanner, 0)
         }
-        Kind::Image | Kind::Attachment => inspect_media(piece.span.of(body), scanner),
+        Kind::Image | Kind::Attachment(_) => inspect_media(piece.span.of(body), scanner),
         Kind::Definitions => Vec::new(),
     };
     shift(&mut hits, piece.span.start);

@@ -7,8 +7,9 @@ use super::fields::{Fields, InvalidRequest, Steering};
 use super::input::{self, Measure};
 use super::json::{self, Edit, Span};
 use super::pieces::{Kind, Piece, Pieces};
-use super::places::{BESIDE_MAX, DEFINITIONS_MAX, Form, Layout};
+use super::places::{BESIDE_MAX, DEFINITIONS_MAX, Form, Layout, Medium};
 use super::redaction::{self, Tally};
+use super::traits::{self, Need, Prompt};
 use crate::pii::Scanner;
 use crate::tokens::{self, Encoding};
 
@@ -21,6 +22,10 @@ const IMAGE_TOKENS: usize = 85 + 170 * 4;
 /// Sound and files: bytes of base64 for each token. An estimate for both, since the coding decides.
 const ATTACHMENT_BYTES_PER_TOKEN: usize = 4;
 
+/// From this size on the numbers are made while a body is read, where it may take its time: to find the first text of an
+/// odd body can take milliseconds.
+const EAGER_FROM_BYTES: usize = 128 * 1024;
+
 /// A request for a chat or any other operation, over its own bytes `B`.
 #[derive(Clone, Debug)]
 pub struct ChatRequest<B> {
@@ -29,6 +34,14 @@ pub struct ChatRequest<B> {
     steering: Steering,
     places: Places,
     measure: Measure,
+    numbers: Option<Numbers>,
+}
+
+/// What calls are told apart by.
+#[derive(Clone, Copy, Debug)]
+struct Numbers {
+    prefix: u64,
+    conversation: u64,
 }
 
 /// Where the values stand that are rewritten or read again.
@@ -39,6 +52,7 @@ struct Places {
     input: Option<Span>,
     beside: [Option<Span>; BESIDE_MAX],
     definitions: [Option<Span>; DEFINITIONS_MAX],
+    metadata: Option<Span>,
 }
 
 impl<B: AsRef<[u8]>> ChatRequest<B> {
@@ -58,6 +72,7 @@ impl<B: AsRef<[u8]>> ChatRequest<B> {
             input: fields.input,
             beside: fields.beside,
             definitions: fields.definitions,
+            metadata: fields.metadata(),
         };
         let mut measure = input::check(text, &fields, layout)?;
         weigh(text, pieces(text, &places, layout), &mut measure);
@@ -66,13 +81,21 @@ impl<B: AsRef<[u8]>> ChatRequest<B> {
             let prompts = u32::try_from(measure.messages).unwrap_or(u32::MAX);
             steering.n = steering.n.saturating_mul(prompts);
         }
-        Ok(Self {
+        let mut request = Self {
             operation,
             body,
             steering,
             places,
             measure,
-        })
+            numbers: None,
+        };
+        if request.body.as_ref().len() >= EAGER_FROM_BYTES {
+            request.numbers = Some(Numbers {
+                prefix: request.prompt().prefix(),
+                conversation: request.prompt().conversation(),
+            });
+        }
+        Ok(request)
     }
 
     /// The bytes as they came.
@@ -128,6 +151,51 @@ impl<B: AsRef<[u8]>> ChatRequest<B> {
     /// The bytes of all text a model reads, escapes undone.
     pub const fn text_bytes(&self) -> usize {
         self.measure.text_bytes
+    }
+
+    /// What it needs of a model beyond text. Sound and files that are only named by an id need nothing: who keeps them
+    /// can read them.
+    pub fn needs(&self) -> impl Iterator<Item = Need> {
+        let (text, layout, definitions) = (self.body.as_ref(), self.operation.layout(), &self.places.definitions);
+        let measure = &self.measure;
+        let tools = measure.definition_bytes > 0 || traits::offers_tools(text, layout, definitions);
+        let found = [
+            (measure.images > 0, Need::Vision),
+            (measure.sounds > 0, Need::Audio),
+            (measure.files > 0, Need::Documents),
+            (tools, Need::Tools),
+            (traits::asks_schema(text, layout, definitions), Need::JsonSchema),
+        ];
+        found
+            .into_iter()
+            .filter_map(|(is_needed, need)| is_needed.then_some(need))
+    }
+
+    /// The texts that the client noted under `metadata`, by name: the first 32, and of 4 KiB at most.
+    pub fn metadata(&self) -> Vec<(String, String)> {
+        let value = self.places.metadata;
+        value.map_or_else(Vec::new, |value| traits::notes(self.body.as_ref(), value))
+    }
+
+    /// A number for the conversation: the same from its first call to its last, on every host. 0: it can't be told.
+    pub fn conversation(&self) -> u64 {
+        let numbers = self.numbers;
+        numbers.map_or_else(|| self.prompt().conversation(), |numbers| numbers.conversation)
+    }
+
+    /// A number for the first 4 KiB of the prompt's texts, systems first. 0: there are none.
+    pub fn prefix(&self) -> u64 {
+        let numbers = self.numbers;
+        numbers.map_or_else(|| self.prompt().prefix(), |numbers| numbers.prefix)
+    }
+
+    fn prompt(&self) -> Prompt<'_> {
+        Prompt {
+            text: self.body.as_ref(),
+            operation: self.operation,
+            systems: &self.places.beside[..self.operation.layout().systems],
+            input: self.places.input,
+        }
     }
 
     /// The body for an upstream: `model` replaced and, with `ask_usage` in a chat's or a continuation's stream that does not
@@ -208,7 +276,7 @@ impl<B: AsRef<[u8]>> ChatRequest<B> {
         self.pieces().filter_map(move |Piece { kind, span }| match kind {
             Kind::Text | Kind::Name | Kind::Signed => Some(json::unescape(span.of(text))),
             Kind::Json => Some(String::from_utf8_lossy(span.of(text))),
-            Kind::Definitions | Kind::Image | Kind::Attachment => None,
+            Kind::Definitions | Kind::Image | Kind::Attachment(_) => None,
         })
     }
 
@@ -254,7 +322,7 @@ impl<B: AsRef<[u8]>> ChatRequest<B> {
         let texts = self.pieces().map(|Piece { kind, span }| match kind {
             Kind::Text | Kind::Name | Kind::Signed => encoding.count(&json::unescape(span.of(body))),
             Kind::Json | Kind::Definitions => json(span.of(body)),
-            Kind::Image | Kind::Attachment => 0,
+            Kind::Image | Kind::Attachment(_) => 0,
         });
         texts.sum::<usize>() + self.definition_texts().map(json).sum::<usize>() + self.overhead(IMAGE_TOKENS)
     }
@@ -316,7 +384,9 @@ fn weigh(text: &[u8], pieces: impl Iterator<Item = Piece>, measure: &mut Measure
             Kind::Json => measure.text_bytes += span.len(),
             Kind::Definitions => measure.definition_bytes += span.len(),
             Kind::Image => measure.images += 1,
-            Kind::Attachment => {
+            Kind::Attachment(medium) => {
+                measure.sounds += usize::from(medium == Medium::Sound);
+                measure.files += usize::from(medium == Medium::File);
                 measure.attachment_bytes += span.len().max(IMAGE_TOKENS_MAX * ATTACHMENT_BYTES_PER_TOKEN);
             }
         }

@@ -3,6 +3,7 @@
 mod answers;
 pub(crate) mod broken;
 mod places;
+mod traits;
 
 use std::borrow::Cow;
 
