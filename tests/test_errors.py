@@ -4,7 +4,7 @@ import pytest
 from docs.pages import raised_errors
 
 from tollway import errors
-from tollway.errors import ClientError, GatewayError, every_error
+from tollway.errors import ClientError, GatewayError, UpstreamLimited, every_error
 
 DRAWN = re.compile(
     r"^(?P<indent>[│ ]*)(?:[├└]── )?(?P<name>[A-Z]\w+)(?: +(?P<status>\d{3}) (?P<code>\w+))?", re.MULTILINE
@@ -43,7 +43,8 @@ def test_no_two_errors_share_a_code() -> None:
 
 @pytest.mark.parametrize("error", every_error())
 def test_an_error_of_the_client_is_a_4xx_and_any_other_a_5xx(error: type[GatewayError]) -> None:
-    assert error.status // 100 == (4 if issubclass(error, ClientError) else 5)
+    is_limit = issubclass(error, ClientError | UpstreamLimited)  # a provider's limit is told as a limit
+    assert error.status // 100 == (4 if is_limit else 5)
 
 
 def test_what_no_status_may_say() -> None:

@@ -16,11 +16,13 @@
     │   ├── Conflict                     409 conflict
     │   ├── BodyTooLarge                 413 request_too_large
     │   ├── RateLimited                  429 rate_limit_exceeded
-    │   └── RequestTooLargeForLimit      429 request_exceeds_limit, waiting does not help
+    │   ├── RequestTooLargeForLimit      429 request_exceeds_limit, waiting does not help
+    │   └── NothingToSpend               429 insufficient_quota, waiting does not help
     ├── UpstreamError                    the provider failed
     │   ├── UpstreamUnreachable          502 upstream_unreachable
     │   ├── UpstreamBroken               502 upstream_broken: an answer that is cut or no answer at all
     │   ├── UpstreamUnavailable          503 upstream_unavailable
+    │   ├── UpstreamLimited              429 upstream_rate_limited: the provider's limit, not the caller's
     │   └── UpstreamTimeout              504 upstream_timeout
     ├── DependencyUnavailable            503 dependency_unavailable: our own database is out of reach
     ├── ServerBusy                       503 server_busy: more is arriving than this instance holds at once
@@ -164,6 +166,14 @@ class RequestTooLargeForLimit(ClientError):
     type = "rate_limit_error"
 
 
+class NothingToSpend(ClientError):
+    """The caller may spend nothing, and nothing that would serve the call is free."""
+
+    status = 429
+    code = "insufficient_quota"
+    type = "insufficient_quota"
+
+
 class UpstreamError(GatewayError):
     """The provider failed."""
 
@@ -186,10 +196,18 @@ class UpstreamBroken(UpstreamError):
 
 
 class UpstreamUnavailable(UpstreamError):
-    """The provider says it can't serve now."""
+    """No target can be asked now: they have failed, are drained, or asked to be left alone."""
 
     status = 503
     code = "upstream_unavailable"
+
+
+class UpstreamLimited(UpstreamError):
+    """Every target has said that too much is asked of it; ``retry_after_s`` says when the first may be asked again."""
+
+    status = 429
+    code = "upstream_rate_limited"
+    type = "rate_limit_error"
 
 
 class UpstreamTimeout(UpstreamError):

@@ -14,7 +14,8 @@ class KeyRecord(msgspec.Struct, frozen=True):
     """A key with what its tenant adds: all that a request is judged by. Never holds the secret.
 
     ``limits`` of tenant and key both hold. ``allowed_models`` is ``None`` for all, else the aliases that
-    both tenant and key allow. ``expires_at_ms`` is Unix time in milliseconds.
+    both tenant and key allow. ``expires_at_ms`` is Unix time in milliseconds. Who ``may_spend`` nothing is served by
+    models whose price is zero alone.
     """
 
     key_id: str
@@ -30,6 +31,7 @@ class KeyRecord(msgspec.Struct, frozen=True):
     key_limits: LimitValues | None = None
     allowed_models: frozenset[str] | None = None
     policy: str | None = None
+    may_spend: bool = True
 
 
 class KeySource(Protocol):

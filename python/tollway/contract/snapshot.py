@@ -11,6 +11,7 @@ import msgspec
 
 from tollway.contract.keys import KeyRecord
 from tollway.contract.limits import LimitValues
+from tollway.contract.routing import Breaker, FallbackCause, Hedge, Probe, Retries, Rule, Strategy
 
 ProviderKind = Literal[
     "openai",
@@ -133,7 +134,9 @@ def _key_lines(pem: str) -> tuple[str, ...]:
 
 
 class ProviderAccess(msgspec.Struct, frozen=True):
-    """How a configured provider is reached. ``base_url`` has no trailing slash; empty for the simulator."""
+    """How a configured provider is reached, with one of its keys. ``base_url`` has no trailing slash; empty for the
+    simulator. ``key_name`` tells the keys of a provider apart; empty where it has but one, or none.
+    """
 
     name: str
     kind: ProviderKind
@@ -144,6 +147,7 @@ class ProviderAccess(msgspec.Struct, frozen=True):
     entra: EntraCredentials | None = None
     aws: AwsCredentials | None = None
     """For ``bedrock`` without an ``api_key``."""
+    key_name: str = ""
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -161,15 +165,17 @@ class ProviderAccess(msgspec.Struct, frozen=True):
 class Timeouts(msgspec.Struct, frozen=True):
     """Limits of one upstream call, in seconds.
 
-    ``connect_s`` to a socket, ``first_token_s`` from sending to the first byte of the answer (``None``: 60 s for a
+    ``connect_s`` to a socket, ``first_token_s`` from sending to the first byte of the answer (``None``: 120 s for a
     stream; a whole answer has its total time),
-    ``idle_s`` between two pieces of it, ``total_s`` for all of it.
+    ``idle_s`` between two pieces of it, ``total_s`` for all of it, over all attempts. A client of a stream that has
+    waited ``keep_alive_s`` without a byte is sent a comment, and again after as long (``None``: never).
     """
 
     connect_s: float = 5.0
     first_token_s: float | None = None
     idle_s: float = 60.0
     total_s: float = 600.0
+    keep_alive_s: float | None = 5.0
 
 
 class Price(msgspec.Struct, frozen=True):
@@ -204,24 +210,65 @@ class Overrule(msgspec.Struct, frozen=True, kw_only=True):
     reasoning_effort: tuple[str, ...] | None = None
     stop: int | None = None
     max_output_tokens: int | None = None
+    context_tokens: int | None = None
+
+
+class ProviderKey(msgspec.Struct, frozen=True):
+    """One of a provider's keys: its share of the calls against the others', and what may be asked with it."""
+
+    access: ProviderAccess
+    weight: int = 1
+    limits: LimitValues | None = None
 
 
 class Target(msgspec.Struct, frozen=True):
-    """One (provider, model) that may answer for an alias; ``price`` is ``None`` for an unpriced model."""
+    """One (provider, model) that may answer for an alias; ``price`` is ``None`` for an unpriced model.
+
+    ``provider`` is reached with any of ``keys``; without any, as it is. The lowest ``tier`` is asked first by the
+    strategy ``priority``. Rules choose targets by ``tags``.
+    """
 
     provider: ProviderAccess
     model: str
     weight: int
     price: Price | None
     takes: Overrule = Overrule()
+    tags: frozenset[str] = frozenset()
+    tier: int = 1
+    keys: tuple[ProviderKey, ...] = ()
+    breaker: Breaker = Breaker()
+    probe: Probe | None = None
+
+    @property
+    def name(self) -> str:
+        """``provider/model``: what its state is known by, whichever alias it answers for."""
+        return f"{self.provider.name}/{self.model}"
+
+
+class Shadow(msgspec.Struct, frozen=True, kw_only=True):
+    """Copies of ``share`` of the calls go to ``target``; its answers are metered and thrown away."""
+
+    target: Target
+    share: float = 1.0
 
 
 class Route(msgspec.Struct, frozen=True):
-    """A model alias as clients name it, and who may answer."""
+    """A model alias as clients name it, and who may answer.
+
+    ``fallbacks`` are aliases, in order, by why this one can't answer. ``sticky_by`` is what calls are told apart by
+    under the strategy ``sticky``.
+    """
 
     alias: str
     targets: tuple[Target, ...]
     timeouts: Timeouts
+    strategy: Strategy = "weighted"
+    rules: tuple[Rule, ...] = ()
+    retries: Retries = Retries()
+    fallbacks: dict[FallbackCause, tuple[str, ...]] = {}
+    sticky_by: Literal["user", "conversation", "prefix"] = "conversation"
+    hedge: Hedge | None = None
+    shadow: Shadow | None = None
 
 
 class PiiCheck(msgspec.Struct, frozen=True):

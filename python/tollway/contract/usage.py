@@ -5,6 +5,8 @@ from typing import Literal
 import msgspec
 
 UsageSource = Literal["told", "counted", "estimated"]
+UsageRole = Literal["answer", "hedge", "shadow"]
+"""What a call was for: the client's answer; a second try at once, whose answer came too late; a copy for comparison."""
 Outcome = Literal["ok", "error", "timeout", "client_gone", "cut"]
 
 
@@ -39,3 +41,4 @@ class UsageRow(msgspec.Struct, frozen=True, array_like=True):
     first_token_ms: int | None
     attempts: int
     cache_write_1h_tokens: int = 0
+    role: UsageRole = "answer"
