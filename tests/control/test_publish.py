@@ -12,6 +12,7 @@ from tests.fakes.identity import account
 from tollway.contract import snapshot as contract
 from tollway.contract.keys import GATEWAY_USE
 from tollway.contract.limits import LimitValues
+from tollway.contract.routing import Breaker, Hedge, Probe, Retries, Rule, When
 from tollway.contract.snapshot import (
     AwsCredentials,
     EntraCredentials,
@@ -20,7 +21,9 @@ from tollway.contract.snapshot import (
     PiiCheck,
     Policy,
     Price,
+    Route,
     Snapshot,
+    Target,
     Timeouts,
 )
 from tollway.control.billing.prices import PACKAGED, load_prices
@@ -180,6 +183,140 @@ def test_an_unpriced_model_has_no_price_and_a_configured_one_goes_first(publishe
     )
 
 
+ROUTED = """\
+version: 1
+providers:
+  many:
+    kind: openai
+    keys: [{name: a, api_key: key-a, weight: 3, limits: {rpm: 500}}, {name: empty, api_key: "${NONE:-}"},
+           {name: b, api_key: key-b, limits: gold}, {name: c, api_key: key-c}]
+    breaker: {consecutive: 2, failure_rate: 25%, minimum_calls: 4, window: 20s, cooldown: 1s, max_cooldown: 2s,
+              probes: 3, slow_start: 4s}
+    probe: {path: /health, every: 3s, timeout: 1s}
+  local: {kind: vllm, base_url: "http://127.0.0.1:8000/v1"}
+  idle: {kind: xai, api_key: "${NONE:-}"}
+models:
+  plain: {targets: [{provider: local, model: llama}], shadow: {provider: idle, model: grok-4}}
+  full:
+    strategy: sticky
+    sticky_by: user
+    targets:
+      - {provider: many, model: gpt-4o, weight: 0, priority: 2, tags: [eu, stable], takes: {context_tokens: 9}}
+      - {provider: local, model: llama, tags: [canary]}
+    rules:
+      - name: eu
+        when: {tenant: [acme], header: {X-Region: [eu, eea]}, metadata: {Team: [search]}, needs: [vision],
+               tokens_over: 1, tokens_up_to: 2}
+        to: [eu]
+      - {name: canary, share: 5%, to: [canary]}
+    retries: {attempts: 2, budget: 10%, backoff: 1ms, max_backoff: 1s}
+    fallbacks: {error: [plain], context_window: [full, plain], content_policy: []}
+    hedge: {after: 300ms, budget: 1%, max_cost_usd: 0.5}
+    shadow: {provider: many, model: gpt-4o-mini, share: 10%, takes: {stop: 1}}
+    timeouts: {keep_alive: off}
+    price: {input_per_1m: 1, output_per_1m: 2}
+  listed:
+    targets: [{provider: local, model: llama}]
+    fallbacks: [full, plain]
+    hedge: {}
+limits: {default: {rpm: 1}, gold: {tpm: 9}}
+tenants:
+  free: {monthly_budget_usd: 0, keys: {k: {key: free-key-0123456}}}
+  paying: {keys: {k: {key: paying-key-0123456}}}
+"""
+
+
+@pytest.fixture(scope="module")
+def routed() -> Snapshot:
+    return publish(read(ROUTED, {}), load_prices(PACKAGED), version=1)
+
+
+def test_a_route_that_says_nothing_has_the_defaults_of_the_contract(routed: Snapshot) -> None:
+    plain = routed.routes["plain"]
+    assert plain == Route(alias="plain", targets=plain.targets, timeouts=Timeouts())
+    (target,) = plain.targets
+    assert target == Target(provider=target.provider, model="llama", weight=1, price=None)
+
+
+def test_several_keys_are_as_many_ways_to_ask_and_the_empty_ones_none(routed: Snapshot) -> None:
+    target, _ = routed.routes["full"].targets
+    assert [(key.access.key_name, key.access.api_key, key.weight, key.limits) for key in target.keys] == [
+        ("a", "key-a", 3, LimitValues(rpm=500)),
+        ("b", "key-b", 1, LimitValues(tpm=9)),
+        ("c", "key-c", 1, None),
+    ]
+    assert {(key.access.name, key.access.base_url) for key in target.keys} == {("many", "https://api.openai.com/v1")}
+    assert target.provider == target.keys[0].access
+    assert target.name == "many/gpt-4o"
+
+
+def test_a_target_has_its_tier_and_tags_and_its_providers_breaker_and_probe(routed: Snapshot) -> None:
+    many, local = routed.routes["full"].targets
+    assert (many.weight, many.tier, many.tags) == (0, 2, frozenset({"eu", "stable"}))
+    assert many.takes == Overrule(context_tokens=9)
+    assert many.breaker == Breaker(
+        consecutive=2,
+        failure_rate=0.25,
+        minimum_calls=4,
+        window_s=20.0,
+        cooldown_s=1.0,
+        max_cooldown_s=2.0,
+        probes=3,
+        slow_start_s=4.0,
+    )
+    assert many.probe == Probe(path="/health", every_s=3.0, timeout_s=1.0)
+    assert (local.tier, local.tags, local.breaker, local.probe) == (1, frozenset({"canary"}), Breaker(), None)
+
+
+def test_rules_are_published_with_headers_in_lower_case(routed: Snapshot) -> None:
+    eu, canary = routed.routes["full"].rules
+    assert eu == Rule(
+        name="eu",
+        to=frozenset({"eu"}),
+        when=When(
+            headers={"x-region": frozenset({"eu", "eea"})},
+            metadata={"Team": frozenset({"search"})},
+            tenants=frozenset({"acme"}),
+            needs=frozenset({"vision"}),
+            tokens_over=1,
+            tokens_up_to=2,
+        ),
+    )
+    assert canary == Rule(name="canary", to=frozenset({"canary"}), share=0.05)
+
+
+def test_a_route_has_its_strategy_retries_fallbacks_and_hedge(routed: Snapshot) -> None:
+    full, listed = routed.routes["full"], routed.routes["listed"]
+    assert (full.strategy, full.sticky_by) == ("sticky", "user")
+    assert full.retries == Retries(attempts=2, budget=0.1, backoff_s=0.001, max_backoff_s=1.0)
+    assert full.fallbacks == {"error": ("plain",), "context_window": ("full", "plain")}
+    assert full.hedge == Hedge(after_s=0.3, budget=0.01, max_cost_picousd=500_000_000_000)
+    assert full.timeouts == Timeouts(keep_alive_s=None)
+    assert listed.fallbacks == {"error": ("full", "plain"), "rate_limit": ("full", "plain")}
+    assert listed.hedge == Hedge()
+
+
+def test_a_shadow_is_another_model_at_its_own_price(routed: Snapshot) -> None:
+    shadow = routed.routes["full"].shadow
+    assert shadow is not None
+    assert (shadow.share, shadow.target.name, shadow.target.takes) == (0.1, "many/gpt-4o-mini", Overrule(stop=1))
+    assert shadow.target.keys == routed.routes["full"].targets[0].keys
+    assert shadow.target.price is not None
+    assert shadow.target.price.version.startswith("openai/gpt-4o-mini@")
+
+
+def test_a_shadow_whose_provider_is_not_configured_is_none(routed: Snapshot) -> None:
+    assert routed.routes["plain"].shadow is None
+
+
+def test_who_has_a_budget_of_nothing_may_spend_nothing(routed: Snapshot) -> None:
+    assert {record.tenant_name: record.may_spend for _, record in routed.file_keys} == {"free": False, "paying": True}
+
+
+def test_no_representation_shows_one_of_several_keys(routed: Snapshot) -> None:
+    assert not any(key in repr(routed) for key in ("key-a", "key-b", "key-c"))
+
+
 def test_policies_are_published_by_name(published: Snapshot) -> None:
     assert published.policies["default"] == Policy("default", (PiiCheck(("email", "iban"), "redact"),))
     assert published.policies["strict"].input[0].entities == ("email", "credit_card", "us_ssn", "phone", "iban", "ip")
@@ -225,8 +362,9 @@ def test_with_no_provider_key_the_shipped_models_are_the_simulators() -> None:
     assert {target.provider.base_url for target in targets} == {""}
 
 
-def test_a_snapshot_travels_as_bytes(published: Snapshot) -> None:
-    assert msgspec.msgpack.decode(msgspec.msgpack.encode(published), type=Snapshot) == published
+def test_a_snapshot_travels_as_bytes(published: Snapshot, routed: Snapshot) -> None:
+    for snapshot in (published, routed):
+        assert msgspec.msgpack.decode(msgspec.msgpack.encode(snapshot), type=Snapshot) == snapshot
 
 
 def test_settings_and_contract_speak_of_the_same_kinds_and_timeouts() -> None:

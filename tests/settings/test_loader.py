@@ -9,6 +9,7 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.settings import marked
 
 from tollway.settings import (
     BadConfiguration,
@@ -126,9 +127,7 @@ def test_anchors_and_merges_save_repetition() -> None:
 
 
 def test_what_is_not_yet_there_may_stand_when_it_is_off() -> None:
-    read(
-        "version: 1\nserver: {trusted_proxies: []}\nstorage: {redis: null, objects: null}\ncache: null\nalerts: []", {}
-    )
+    read("version: 1\nserver: {trusted_proxies: []}\nstorage: {objects: null}\ncache: null\nalerts: []", {})
 
 
 def test_settings_survive_the_way_to_a_worker() -> None:
@@ -141,8 +140,77 @@ def test_what_did_not_come_from_encode_is_refused() -> None:
         decode(msgspec.msgpack.encode({"version": 2}))
 
 
+@pytest.mark.parametrize("written", ["null", "''", "'${REDIS:-}'", "${REDIS}"])
+def test_no_redis_is_said_by_nothing_at_all(written: str) -> None:
+    storage = read(f"version: 1\nstorage:\n  redis: {written}", {"REDIS": ""}).storage
+    assert not storage.redis
+    assert storage.secrets == ()
+
+
+@pytest.mark.parametrize(
+    "address", ["redis://h", "redis://h:6379/", "rediss://h:6380/15", "redis://:p%20w@[::1]:6379/0", "redis://u:p@h"]
+)
+def test_the_address_of_a_redis_is_kept_as_it_is(address: str) -> None:
+    redis = read(f"version: 1\nstorage: {{redis: '{address}'}}", {}).storage.redis
+    assert redis == Secret(address)
+
+
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [
+        ("h:6379", "should begin with redis:// or rediss://"),
+        ("http://canary@h", "should begin with redis:// or rediss://"),
+        ("redis://", "names no host"),
+        ("redis://:canary@", "names no host"),
+        ("redis://h:port", "is not an address"),
+        ("redis://[canary", "is not an address"),
+        ("redis://:can ary@h", "should be plain ASCII without blanks"),
+        ("redis://:canary@h?db=1", "should end before any ? or #"),
+        ("redis://:canary#1@h", "should end before any ? or #"),
+        ("redis://h/cache", "or with the number of a database: /0"),
+        ("redis://h/0/1", "or with the number of a database: /0"),
+    ],
+)
+def test_what_is_no_address_of_a_redis_is_told_without_showing_it(address: str, message: str) -> None:
+    path, found = marked.only_fault(f"version: 1\nstorage: {{redis: §'{address}'}}")
+    assert path == "storage.redis"
+    assert message in found
+    assert "canary" not in found
+
+
+def test_a_budget_of_nothing_is_understood_and_no_other() -> None:
+    tenants = read(
+        "version: 1\ntenants: {a: {monthly_budget_usd: 0}, b: {monthly_budget_usd: null}, c: {}}", {}
+    ).tenants
+    assert [tenant.monthly_budget_picousd for tenant in tenants.values()] == [0, None, None]
+    for budget in ("100", "0.01", "0.000000000001"):
+        assert marked.only_fault(f"version: 1\ntenants: {{a: {{monthly_budget_usd: §{budget}}}}}") == (
+            "tenants.a.monthly_budget_usd",
+            "a budget above 0 is not part of this version; remove it",
+        )
+    assert "US dollars" in marked.only_fault("version: 1\ntenants: {a: {monthly_budget_usd: §none}}")[1]
+
+
+def test_everything_secret_is_known_to_those_who_keep_logs_clean() -> None:
+    loaded = read(
+        """
+version: 1
+storage: {postgres: 'postgresql://u:pg%20word@h/d', redis: 'rediss://:redis-word@h:6379'}
+providers:
+  one: {kind: openai, api_key: key-of-one}
+  two: {kind: openai, keys: [{name: a, api_key: key-of-two-a}, {name: b, api_key: key-of-two-b}]}
+tenants: {a: {keys: {k: {key: key-of-a-tenants}}}}
+""",
+        {},
+    )
+    addresses = {"postgresql://u:pg%20word@h/d", "rediss://:redis-word@h:6379"}
+    keys = {"key-of-one", "key-of-two-a", "key-of-two-b", "key-of-a-tenants"}
+    assert set(loaded.secrets) == addresses | keys | {"pg word", "redis-word"}
+    assert read("version: 1", {}).secrets == ()
+
+
 def test_no_representation_shows_a_secret() -> None:
-    text = BASE + "storage: {postgres: 'postgresql://u:hunter2hunter2@h/d'}\n"
+    text = BASE + "storage: {postgres: 'postgresql://u:hunter2hunter2@h/d', redis: 'redis://:hunter2hunter2@h'}\n"
     text += "tenants: {a: {keys: {k: {key: hunter2hunter2hunter2}}}}"
     loaded = read(text, {})
     assert "hunter2" not in f"{loaded!r} {loaded} {Secret('hunter2')!s} {Secret('hunter2'):}"
@@ -168,7 +236,7 @@ providers:
 models:
   m:
     targets:
-      - {provider: opnai, model: x, weight: 0}
+      - {provider: opnai, model: x, weight: -1}
 cache: {exact: {ttl: 1h}}
 """
     with pytest.raises(BadConfiguration) as raised:
@@ -179,7 +247,7 @@ cache: {exact: {ttl: 1h}}
         "my.yaml:4:35: providers.openai.api_key: the environment variable NO_SUCH_KEY is not set; "
         "a default is written ${NO_SUCH_KEY:-default}",
         'my.yaml:8:20: models.m.targets[0].provider: there is no "opnai" under providers; did you mean "openai"?',
-        'my.yaml:8:45: models.m.targets[0].weight: the number "0" is out of range: from 1 to 1,000,000',
+        'my.yaml:8:45: models.m.targets[0].weight: the number "-1" is out of range: from 0 to 1,000,000',
         "my.yaml:9:1: cache: caching is not part of this version; remove it",
     ]
     assert str(raised.value) == "\n".join(raised.value.lines())
@@ -483,7 +551,12 @@ def test_any_text_loads_or_is_bad_configuration(text: str) -> None:
 
 
 _KEYS = sorted(
-    {*Settings.__struct_fields__, *absent.KEYS, "kind", "targets", "provider", "model", "input", "rpm", "keys"}
+    {
+        *(*Settings.__struct_fields__, *absent.KEYS, "kind", "targets", "provider", "model", "input", "rpm", "keys"),
+        *("name", "api_key", "breaker", "probe", "cooldown", "max_cooldown", "every", "timeout", "redis", "postgres"),
+        *("strategy", "sticky_by", "rules", "when", "to", "share", "tags", "header", "metadata", "retries", "backoff"),
+        *("fallbacks", "error", "hedge", "after", "shadow", "timeouts", "keep_alive", "monthly_budget_usd", "weight"),
+    }
 )
 _VALUES = st.recursive(
     st.none()
@@ -491,7 +564,26 @@ _VALUES = st.recursive(
     | st.integers()
     | st.floats()
     | st.text(max_size=12)
-    | st.sampled_from(["openai", "simulator", "pii", "20MiB", "2s", "${A}", "${B:-1}", "$", "*", "0.15", "~", "<<"]),
+    | st.sampled_from(
+        [
+            "openai",
+            "simulator",
+            "pii",
+            "20MiB",
+            "2s",
+            "5%",
+            "sticky",
+            "off",
+            "p95",
+            "${A}",
+            "${B:-1}",
+            "$",
+            "*",
+            "0.15",
+            "~",
+            "<<",
+        ]
+    ),
     lambda inner: (
         st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(_KEYS) | st.text(max_size=6), inner, max_size=4)
     ),

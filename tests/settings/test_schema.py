@@ -31,6 +31,15 @@ ENVIRON = dict.fromkeys(
 )
 
 
+MODEL = """\
+version: 1
+providers: {p: {kind: simulator}}
+models:
+  m:
+    targets: [{provider: p, model: m, tags: [a]}]
+    """
+
+
 def in_use(text: str) -> str:
     """The annotated file with everything in it taken into use."""
     return re.sub(r"^( *)#(?=\S)", r"\1", text.replace("tenants: {}\n", ""), flags=re.MULTILINE)
@@ -144,6 +153,21 @@ def test_the_annotated_file_names_its_schema() -> None:
         "version: 1\nproviders: {p: {kind: nobody}}",
         "version: 1\nmodels: {m: {targets: []}}",
         "version: 1\ntenants: {a/b: {}}",
+        "version: 1\ntenants: {a: {monthly_budget_usd: 100}}",
+        MODEL + "strategy: fastest",
+        MODEL + "retries: {budget: 0.2}",
+        MODEL + "retries: {attempts: 0}",
+        MODEL + "fallbacks: m",
+        MODEL + "fallbacks: {errors: [m]}",
+        MODEL + "hedge: {after: p99}",
+        MODEL + "hedge: {max_cost_usd: -1}",
+        MODEL + "shadow: {model: m}",
+        MODEL + "timeouts: {keep_alive: never}",
+        MODEL + "rules: [{name: r, to: []}]",
+        MODEL + "rules: [{name: r, to: [a], when: {needs: [sight]}}]",
+        "version: 1\nproviders: {p: {kind: openai, keys: [{name: a}]}}",
+        "version: 1\nproviders: {p: {kind: openai, api_key: k, breaker: {failure_rate: 50}}}",
+        "version: 1\nproviders: {p: {kind: openai, api_key: k, probe: {path: models}}}",
     ],
 )
 def test_the_schema_refuses_what_the_loader_refuses(text: str) -> None:
@@ -156,6 +180,11 @@ def test_the_schema_refuses_what_the_loader_refuses(text: str) -> None:
         "version: 1",
         "version: 1\nserver: {port: '${PORT:-1}', workers: auto, max_body: 4096, trusted_proxies: []}",
         "version: 1\nstorage: {redis: null, postgres: '${PG:-embedded}'}",
+        "version: 1\nstorage: {redis: '${REDIS:-}'}",
+        "version: 1\ntenants: {a: {monthly_budget_usd: 0}, b: {monthly_budget_usd: null}}",
+        MODEL + "fallbacks: [m]\n    hedge: {after: 2s, budget: 0.5%, max_cost_usd: 0.01}",
+        MODEL + "fallbacks: {error: [m], rate_limit: []}\n    hedge: {after: p95}",
+        MODEL + "timeouts: {keep_alive: 'off'}\n    hedge: null\n    retries: {budget: '${B:-5%}'}",
         "version: 1\nlimits: {a: {rpm: 1, tpm: null}}\ntenants: {t: {limits: a}, u: {limits: {rpm: 1}}}",
     ],
 )
@@ -204,6 +233,8 @@ def _used(value: Any, info: inspect.Type, path: tuple[str, ...] = ()) -> Iterato
 def test_the_annotated_file_shows_every_key_there_is() -> None:
     info = inspect.type_info(Settings)
     used = set(_used(yaml.safe_load(in_use(SHIPPED)), info))
-    # The limits of a tenant and of a key have the same keys as those under limits, where they are shown in full.
-    repeated = {path for path in _keys(info) if "limits" in path[1:] and path[-1] in ("rpm", "tpm", "concurrency")}
+    # The limits of a tenant and of a key have the same keys as those under limits, where they are shown in full; and
+    # a shadow takes what a target takes.
+    limits = {path for path in _keys(info) if "limits" in path[1:] and path[-1] in ("rpm", "tpm", "concurrency")}
+    repeated = limits | {path for path in _keys(info) if path[:3] == ("models", "shadow", "takes")}
     assert set(_keys(info)) - used - repeated == set()

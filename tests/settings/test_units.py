@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tollway.settings import units
+from tollway.settings.conversion import READERS
 
 
 @pytest.mark.parametrize(
@@ -36,6 +37,40 @@ def test_a_duration_is_read_in_seconds(text: str, duration: float) -> None:
 def test_a_duration_without_a_unit_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="with its unit"):
         units.duration_s(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "share"), [("5%", 0.05), ("0.5%", 0.005), ("100%", 1.0), ("12.5%", 0.125), ("0%", 0.0), ("7%", 0.07)]
+)
+def test_a_share_is_read_as_a_part_of_one_and_shown_as_it_is_written(text: str, share: float) -> None:
+    assert units.share(text) == share
+    assert units.percent(share) == text
+
+
+@pytest.mark.parametrize("text", ["5", "0.05", "", "%", "5 %", "-5%", ".5%", "5%\n", "1e1%", "1000%", "\u0665%"])
+def test_a_share_without_its_percent_sign_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="with its percent sign"):
+        units.share(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "picousd", "shown"),
+    [
+        ("0.01", 10**10, "0.01 US dollars"),
+        ("0", 0, "0 US dollars"),
+        ("1250", 1250 * 10**12, "1,250 US dollars"),
+        ("0.000000000001", 1, "0.000000000001 US dollars"),
+    ],
+)
+def test_an_amount_is_read_in_whole_pico_dollars(text: str, picousd: int, shown: str) -> None:
+    assert units.picousd(text) == picousd
+    assert units.usd(picousd) == shown
+
+
+@pytest.mark.parametrize("text", ["-1", "1e-3", ".5", "0,15", "$1", "", "1.", "nan", "0.0000000000001"])
+def test_what_is_no_amount_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="an amount in US dollars"):
+        units.picousd(text)
 
 
 @pytest.mark.parametrize(
@@ -81,7 +116,7 @@ def test_what_is_no_date_is_refused(text: str) -> None:
         units.instant_ms(text)
 
 
-@given(st.text(max_size=30), st.sampled_from(["size_bytes", "duration_s", "picousd_per_token", "instant_ms"]))
+@given(st.text(max_size=30), st.sampled_from(sorted(READERS)))
 def test_any_text_is_read_or_refused(text: str, reader: str) -> None:
     with contextlib.suppress(ValueError):
         assert isinstance(getattr(units, reader)(text), int | float)

@@ -5,13 +5,14 @@ addresses completed, and keys reduced to digests. It decides and does no I/O.
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 import msgspec
 
 from tollway.contract.keys import GATEWAY_USE, KeyRecord
 from tollway.contract.limits import LimitValues
+from tollway.contract.routing import Breaker, FallbackCause, Hedge, Probe, Retries, Rule, When
 from tollway.contract.snapshot import (
     AwsCredentials,
     EntraCredentials,
@@ -21,24 +22,34 @@ from tollway.contract.snapshot import (
     Policy,
     Price,
     ProviderAccess,
+    ProviderKey,
     ProviderKind,
     Route,
+    Shadow,
     Snapshot,
     Target,
     Timeouts,
 )
 from tollway.control.billing.prices import Prices, configured_price
 from tollway.settings import (
+    BreakerSettings,
     EntraSettings,
+    FallbackSettings,
     GuardrailSettings,
+    HedgeSettings,
     KeySettings,
     LimitSettings,
     ModelSettings,
+    ProbeSettings,
     ProviderSettings,
+    RetriesSettings,
+    RuleSettings,
     Settings,
+    ShadowSettings,
     TargetSettings,
     TenantSettings,
     TimeoutSettings,
+    WhenSettings,
     read_account,
 )
 
@@ -67,10 +78,10 @@ AZURE_API_VERSION: Final = "2024-10-21"
 
 def publish(settings: Settings, prices: Prices, version: int) -> Snapshot:
     """The snapshot that ``settings`` ask for. ``version`` grows with every publication."""
-    providers = {name: _access(name, provider) for name, provider in settings.providers.items()}
+    asked = {name: _asked(name, provider, settings) for name, provider in settings.providers.items()}
     return Snapshot(
         version=version,
-        routes={alias: _route(alias, model, settings, providers, prices) for alias, model in settings.models.items()},
+        routes={alias: _route(alias, model, settings, asked, prices) for alias, model in settings.models.items()},
         policies={name: _policy(name, policy) for name, policy in settings.guardrails.items()},
         default_limits=_limits(None, settings) or LimitValues(),
         file_keys=tuple(_keys(settings)),
@@ -155,26 +166,128 @@ def _aws(provider: ProviderSettings) -> AwsCredentials | None:
     )
 
 
-def _route(
-    alias: str, model: ModelSettings, settings: Settings, providers: Mapping[str, ProviderAccess], prices: Prices
-) -> Route:
+def _asked(name: str, provider: ProviderSettings, settings: Settings) -> Target:
+    """What every target of a provider has of it; the model is still to come.
+
+    With several keys the first of them stands for all: who knows only of one way to ask asks with it.
+    """
+    access = _access(name, provider)
+    keys = tuple(
+        ProviderKey(
+            access=msgspec.structs.replace(access, api_key=key.api_key.reveal(), key_name=key.name),
+            weight=key.weight,
+            limits=_limits(key.limits, settings) if key.limits is not None else None,
+        )
+        for key in provider.filled_keys
+    )
+    return Target(
+        provider=keys[0].access if keys else access,
+        model="",
+        weight=1,
+        price=None,
+        keys=keys,
+        breaker=_breaker(provider.breaker),
+        probe=_probe(provider.probe) if provider.probe else None,
+    )
+
+
+def _breaker(breaker: BreakerSettings) -> Breaker:
+    """The longest is at least as long as the first: here, of a probe and of retries, what is not written follows."""
+    longest_s = max(breaker.cooldown_s, breaker.max_cooldown_s)
+    return Breaker(**(msgspec.structs.asdict(breaker) | {"max_cooldown_s": longest_s}))
+
+
+def _probe(probe: ProbeSettings) -> Probe:
+    return Probe(**(msgspec.structs.asdict(probe) | {"timeout_s": min(probe.timeout_s, probe.every_s)}))
+
+
+def _retries(retries: RetriesSettings) -> Retries:
+    return Retries(
+        **(msgspec.structs.asdict(retries) | {"max_backoff_s": max(retries.backoff_s, retries.max_backoff_s)})
+    )
+
+
+def _route(alias: str, model: ModelSettings, settings: Settings, asked: Mapping[str, Target], prices: Prices) -> Route:
     own_price = configured_price(model.price, alias) if model.price else None
     targets = (
-        _target(alias, target, providers[target.provider], own_price, prices)
+        _target(alias, target, asked[target.provider], own_price, prices)
         for target in settings.answering(model.targets)
     )
-    return Route(alias=alias, targets=tuple(targets), timeouts=_timeouts(model.timeouts))
+    shadow = model.shadow if model.shadow and settings.can_ask(model.shadow.provider) else None
+    return Route(
+        alias=alias,
+        targets=tuple(targets),
+        timeouts=_timeouts(model.timeouts),
+        strategy=model.strategy,
+        rules=tuple(_rule(rule) for rule in model.rules),
+        retries=_retries(model.retries),
+        fallbacks=_fallbacks(model.fallbacks),
+        sticky_by=model.sticky_by or "conversation",
+        hedge=_hedge(model.hedge) if model.hedge else None,
+        shadow=_shadow(alias, shadow, asked[shadow.provider], prices) if shadow else None,
+    )
 
 
-def _target(
-    alias: str, target: TargetSettings, provider: ProviderAccess, own_price: Price | None, prices: Prices
-) -> Target:
-    return Target(
-        provider=provider,
+def _target(alias: str, target: TargetSettings, asked: Target, own_price: Price | None, prices: Prices) -> Target:
+    return msgspec.structs.replace(
+        asked,
         model=target.model,
         weight=target.weight,
-        price=own_price or prices.find(provider.kind, provider.base_url, target.model, alias),
+        price=own_price or _listed(alias, asked, target.model, prices),
         takes=Overrule(**msgspec.structs.asdict(target.takes)),
+        tags=frozenset(target.tags),
+        tier=target.priority,
+    )
+
+
+def _listed(alias: str, asked: Target, model: str, prices: Prices) -> Price | None:
+    return prices.find(asked.provider.kind, asked.provider.base_url, model, alias)
+
+
+def _shadow(alias: str, shadow: ShadowSettings, asked: Target, prices: Prices) -> Shadow:
+    """The alias's own price is not the shadow's: that is another model."""
+    target = msgspec.structs.replace(
+        asked,
+        model=shadow.model,
+        price=_listed(alias, asked, shadow.model, prices),
+        takes=Overrule(**msgspec.structs.asdict(shadow.takes)),
+    )
+    return Shadow(target=target, share=shadow.share)
+
+
+def _rule(rule: RuleSettings) -> Rule:
+    return Rule(name=rule.name, to=frozenset(rule.to), when=_when(rule.when), share=rule.share)
+
+
+def _when(when: WhenSettings) -> When:
+    return When(
+        headers={name.lower(): frozenset(values) for name, values in when.header.items()},
+        metadata={name: frozenset(values) for name, values in when.metadata.items()},
+        tenants=frozenset(when.tenant or ()),
+        needs=frozenset(when.needs or ()),
+        tokens_over=when.tokens_over,
+        tokens_up_to=when.tokens_up_to,
+    )
+
+
+def _fallbacks(fallbacks: Sequence[str] | FallbackSettings) -> dict[FallbackCause, tuple[str, ...]]:
+    """By cause; a plain list is for what another model can mend whatever the request is."""
+    if not isinstance(fallbacks, FallbackSettings):
+        fallbacks = FallbackSettings(error=tuple(fallbacks), rate_limit=tuple(fallbacks))
+    by_cause: dict[FallbackCause, tuple[str, ...]] = {
+        "error": fallbacks.error,
+        "rate_limit": fallbacks.rate_limit,
+        "context_window": fallbacks.context_window,
+        "content_policy": fallbacks.content_policy,
+    }
+    return {cause: aliases for cause, aliases in by_cause.items() if aliases}
+
+
+def _hedge(hedge: HedgeSettings) -> Hedge:
+    return Hedge(
+        after_s=None if hedge.after_s == "p95" else hedge.after_s,
+        budget=hedge.budget,
+        max_cost_picousd=hedge.max_cost_picousd,
     )
 
 
@@ -184,6 +297,7 @@ def _timeouts(timeouts: TimeoutSettings) -> Timeouts:
         first_token_s=timeouts.first_token_s,
         idle_s=timeouts.idle_s,
         total_s=timeouts.total_s,
+        keep_alive_s=None if timeouts.keep_alive_s == "off" else timeouts.keep_alive_s,
     )
 
 
@@ -214,6 +328,7 @@ def _record(tenant_name: str, tenant: TenantSettings, key_name: str, key: KeySet
         key_limits=_limits(key.limits, settings) if key.limits is not None else None,
         allowed_models=None if "*" in tenant.allowed_models else frozenset(tenant.allowed_models),
         policy=tenant.guardrails or (DEFAULT if has_default_policy else None),
+        may_spend=tenant.monthly_budget_picousd != 0,
     )
 
 

@@ -9,10 +9,7 @@ from collections.abc import Mapping
 
 KEYS: Mapping[str, str] = {
     "server.trusted_proxies": "trusting proxies",
-    "storage.redis": "Redis",
     "storage.objects": "object storage",
-    "models.*.fallbacks": "fallbacks",
-    "models.*.retries": "retries",
     "guardrails.*.output": "screening of output",
     "guardrails.*.input[].restore": "restoring redacted values",
     "guardrails.*.input[].threshold": "a threshold of a check",
@@ -24,13 +21,11 @@ KEYS: Mapping[str, str] = {
     "telemetry.otlp": "OpenTelemetry export",
     "telemetry.trace_sample": "tracing",
     "alerts": "alerts",
-    "tenants.*.monthly_budget_usd": "budgets",
     "tenants.*.logging_policy": "logging of payloads",
 }
 """Keys; they may stand in a file as long as they are off."""
 
 CHOICES: Mapping[str, frozenset[str]] = {
-    "models.*.strategy": frozenset({"round_robin", "least_busy", "latency", "cost", "priority", "sticky"}),
     "guardrails.*.input[].check": frozenset({"secrets", "injection", "content", "webhook"}),
 }
 """Values of a choice."""

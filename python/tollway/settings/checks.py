@@ -1,23 +1,28 @@
-"""What no single field can tell: addresses, what a kind of provider needs, secrets, and who can answer for a model.
+"""What no single field can tell: addresses, what a kind of provider needs, secrets. ``model_checks`` has the models'.
 
 Fields that ``conversion`` refused hold their defaults here, and entries it refused are missing; nothing below may
 take that for a second fault.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from urllib.parse import urlsplit
 
+from tollway.settings import absent
 from tollway.settings.document import Document, Path, dotted
 from tollway.settings.faults import Fault
+from tollway.settings.model_checks import Finding, check_models, not_in_order
+from tollway.settings.providers import ProviderSettings
 from tollway.settings.service_account import read_account
-from tollway.settings.structs import ProviderSettings, Secret, Settings
+from tollway.settings.structs import Settings
+from tollway.settings.values import Secret
 
 KEY_LENGTH_MIN = 16
 _AWS_SECRETS = ("access_key_id", "secret_access_key", "session_token")
 _AWS_FIELDS = ("region", *_AWS_SECRETS)
+_REDIS_DATABASE = re.compile(r"/?|/[0-9]{1,5}")
+_SIGNING = frozenset({"vertex", "bedrock"})
 _NEEDS_BASE_URL = frozenset({"azure", "vllm", "openai_compatible"})
-
-Finding = tuple[Path, str]
 
 
 def check(settings: Settings, document: Document) -> list[Fault]:
@@ -32,14 +37,20 @@ def _findings(settings: Settings, document: Document) -> Iterator[Finding]:
     yield from _storage(settings)
     for name, provider in settings.providers.items():
         yield from _provider(("providers", name), provider, document)
-    yield from _models(settings, document)
+    yield from check_models(settings, document)
     yield from _secrets(settings)
+    for name, tenant in settings.tenants.items():
+        if tenant.monthly_budget_picousd:
+            yield ("tenants", name, "monthly_budget_usd"), absent.sentence("a budget above 0")
 
 
 def _storage(settings: Settings) -> Iterator[Finding]:
     postgres = settings.storage.postgres.reveal()
     if postgres != "embedded" and not postgres.startswith(("postgresql://", "postgres://")):
         yield ("storage", "postgres"), "should be embedded, or an address that begins with postgresql://"
+    redis = settings.storage.redis
+    if redis and (why := _bad_redis(redis.reveal())):
+        yield ("storage", "redis"), why
 
 
 def _provider(path: Path, provider: ProviderSettings, document: Document) -> Iterator[Finding]:
@@ -53,16 +64,63 @@ def _provider(path: Path, provider: ProviderSettings, document: Document) -> Ite
         yield (*path, "base_url"), why
     if provider.key is None:
         is_faulty = any(document.is_written((*path, name)) for name in (provider.key_name, "entra", "access_key_id"))
-        if provider.needs_key and not is_faulty:
-            others = ", or access_key_id and secret_access_key" if kind == "bedrock" else ""
-            yield path, f'"{provider.key_name}" is missing; {kind} needs one{others}'
+        if provider.needs_key and not is_faulty and not document.is_faulty((*path, "keys")):
+            signed = ", or access_key_id and secret_access_key" if kind == "bedrock" else ""
+            yield path, f'"{provider.key_name}" is missing; {kind} needs one{signed}'
     elif provider.api_key is not None and (why := _bad_secret(provider.api_key)):
         yield (*path, "api_key"), why
+    yield from _several(path, provider, document)
+    yield from _health(path, provider, document)
     yield from _vertex(path, provider)
     yield from _entra(path, provider)
     yield from _aws(path, provider, document)
     if provider.api_version is not None and kind != "azure":
         yield (*path, "api_version"), "only azure has versions"
+
+
+def _several(path: Path, provider: ProviderSettings, document: Document) -> Iterator[Finding]:
+    """Several keys: for kinds that have an api_key, instead of it, and each another one."""
+    path = (*path, "keys")
+    if not provider.keys:
+        return
+    if provider.kind in ("vertex", "simulator"):
+        yield path, f"{provider.kind} has no api_key, nor several"
+    elif provider.api_key is not None or provider.entra is not None:
+        yield path, f"stand beside {'an api_key' if provider.api_key is not None else 'entra'}; one of them is enough"
+    names: dict[str, Path] = {}
+    secrets: dict[str, Path] = {}
+    if document.is_written((*path, len(provider.keys))):
+        return  # one of them is missing, and the places of those after it are others
+    for at, key in enumerate(provider.keys):
+        own = (*path, at)
+        if (other := names.setdefault(key.name, own)) != own:
+            yield (*own, "name"), f"is the name of {dotted(other)} already"
+        if not key.api_key:
+            continue
+        if why := _bad_secret(key.api_key):
+            yield (*own, "api_key"), why
+        elif (other := secrets.setdefault(key.api_key.reveal(), own)) != own:
+            yield (*own, "api_key"), f"is the same secret as {dotted(other)}.api_key"
+
+
+def _health(path: Path, provider: ProviderSettings, document: Document) -> Iterator[Finding]:
+    breaker, probe = provider.breaker, provider.probe
+    yield from not_in_order(
+        (*path, "breaker"),
+        ("cooldown", breaker.cooldown_s),
+        ("max_cooldown", breaker.max_cooldown_s),
+        document,
+        follows="max_cooldown",
+    )
+    if probe is None:
+        return
+    if provider.kind == "simulator":
+        yield (*path, "probe"), "the simulator is built in and need not be asked"
+    elif provider.kind in _SIGNING or provider.entra is not None:
+        yield (*path, "probe"), f"is not for {'entra' if provider.entra else provider.kind}: it asks with a key alone"
+    yield from not_in_order(
+        (*path, "probe"), ("timeout", probe.timeout_s), ("every", probe.every_s), document, follows="timeout"
+    )
 
 
 def _vertex(path: Path, provider: ProviderSettings) -> Iterator[Finding]:
@@ -140,6 +198,26 @@ def _bad_address(address: str) -> str:
     return ""
 
 
+def _bad_redis(address: str) -> str:
+    """Why this is not the address of a Redis server and one of its databases; never shows it."""
+    if not address.startswith(("redis://", "rediss://")):
+        return "should begin with redis:// or rediss://"
+    if not address.isascii() or not address.isprintable() or " " in address:
+        return "should be plain ASCII without blanks; other characters of a password are written as %XX"
+    if "?" in address or "#" in address:
+        return "should end before any ? or #; in a password they are written as %3F and %23"
+    try:
+        parts = urlsplit(address)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        return "is not an address"
+    if not host:
+        return "names no host"
+    if not _REDIS_DATABASE.fullmatch(parts.path):
+        return "should end with its host and port, or with the number of a database: /0"
+    return ""
+
+
 def _bad_secret(secret: Secret) -> str:
     text = secret.reveal()
     if text != text.strip():
@@ -147,22 +225,6 @@ def _bad_secret(secret: Secret) -> str:
     if not text.isascii() or not text.isprintable() or " " in text:
         return "should be plain ASCII without blanks, as it travels in a header"
     return ""
-
-
-def _models(settings: Settings, document: Document) -> Iterator[Finding]:
-    for alias, model in settings.models.items():
-        path = ("models", alias, "targets")
-        providers = [settings.providers.get(target.provider) for target in model.targets]
-        is_partial = document.is_written((*path, len(model.targets)))
-        if is_partial or any(provider is None or _lacks_key(provider) for provider in providers):
-            continue  # has its faults already
-        if not settings.answering(model.targets):
-            names = ", ".join(dict.fromkeys(target.provider for target in model.targets))
-            yield path, f"no target can answer: the api_key of {names} is empty"
-
-
-def _lacks_key(provider: ProviderSettings) -> bool:
-    return provider.needs_key and provider.key is None
 
 
 def _secrets(settings: Settings) -> Iterator[Finding]:

@@ -17,19 +17,21 @@ from msgspec import inspect
 from tollway.settings import absent, units
 from tollway.settings.document import Broken, Document, Entry, Mark, Node, Path, Scalar, Series, Table, dotted
 from tollway.settings.faults import Fault
-from tollway.settings.structs import Secret
+from tollway.settings.values import Secret
 
 Struct = TypeVar("Struct", bound=msgspec.Struct)
 
 _Reader = Callable[[str], int | float]
 
-READERS: Final[Mapping[str, tuple[_Reader, str]]] = {
-    "size_bytes": (units.size_bytes, " bytes"),
-    "duration_s": (units.duration_s, " s"),
-    "picousd_per_token": (units.picousd_per_token, ""),
-    "instant_ms": (units.instant_ms, ""),
+READERS: Final[Mapping[str, tuple[_Reader, Callable[[float], str]]]] = {
+    "size_bytes": (units.size_bytes, "{:,} bytes".format),
+    "duration_s": (units.duration_s, "{:,} s".format),
+    "share": (units.share, units.percent),
+    "picousd": (units.picousd, units.usd),
+    "picousd_per_token": (units.picousd_per_token, "{:,}".format),
+    "instant_ms": (units.instant_ms, "{:,}".format),
 }
-"""Who reads what is written with a unit, and the unit of what comes out."""
+"""Who reads what is written with a unit, and how its bounds are shown."""
 
 FILE_LIMIT_BYTES = 64 * 1024
 """As much is read of a file that a setting names."""
@@ -194,16 +196,21 @@ class _Conversion:
         options = [option for option in options if not isinstance(option, inspect.NoneType)]
         if isinstance(node, Table | Series):
             holding = [option for option in options if _holds(option)]
-            return self.value((holding or options)[0], node, place)
+            alike = [option for option in holding if _is_list(option) == isinstance(node, Series)]
+            return self.value((alike or holding or options)[0], node, place)
         plain = [option for option in options if not _holds(option)] or options
         for option in plain:
             if isinstance(option, inspect.LiteralType) and isinstance(node, Scalar) and node.text in option.values:
                 return node.text
         others = [option for option in plain if not isinstance(option, inspect.LiteralType)]
         words = [str(word) for option in plain if isinstance(option, inspect.LiteralType) for word in option.values]
-        if words and isinstance(node, Scalar) and node.kind != "int" and not node.has_variables:
+        if not words or not others or not isinstance(node, Scalar) or node.has_variables:
+            return self.value((others or plain)[0], node, place)
+        if (reader := _reader(others[0])) is not None:
+            return self._quantity(*reader, node, place, or_else=f", or {' or '.join(words)}")
+        if node.kind != "int":
             return self.fault(place, node.mark, f"should be {_wanted(others[0])}, or {' or '.join(words)}")
-        return self.value((others or plain)[0], node, place)
+        return self.value(others[0], node, place)
 
     # -- single values
 
@@ -248,15 +255,15 @@ class _Conversion:
         near = "" if node.has_variables else nearest(node.text, map(str, info.values))
         return self.fault(place, node.mark, f"should be {_wanted(info)}, not {_shown(node)}{near}")
 
-    def _quantity(self, reader: str, info: inspect.Type, node: Node, place: Place) -> Any:
-        read, unit = READERS[reader]
+    def _quantity(self, reader: str, info: inspect.Type, node: Node, place: Place, *, or_else: str = "") -> Any:
+        read, shown = READERS[reader]
         if not isinstance(node, Scalar):
             return self.fault(place, node.mark, f"should be a single value, not {_shown(node)}")
         try:
             value = read(node.text)
         except ValueError as error:
-            return self.fault(place, node.mark, f"{_shown(node)} {error}")
-        return self._in_range(info, value, node, place, unit)
+            return self.fault(place, node.mark, f"{_shown(node)} {error}{or_else}")
+        return self._in_range(info, value, node, place, shown)
 
     def _file(self, value: Any, node: Node, place: Place) -> Any:
         """A secret that is JSON itself, or the path of a file that holds it; the file's content takes its place."""
@@ -278,11 +285,18 @@ class _Conversion:
             self.fault(place, node.mark, f'there is no "{name}" under {section}{nearest(name, known)}')
         return name
 
-    def _in_range(self, info: inspect.Type, value: float, node: Scalar, place: Place, unit: str = "") -> Any:
+    def _in_range(
+        self,
+        info: inspect.Type,
+        value: float,
+        node: Scalar,
+        place: Place,
+        shown: Callable[[float], str] = "{:,}".format,
+    ) -> Any:
         match info:
             case inspect.IntType(ge=low, le=high) | inspect.FloatType(ge=low, le=high) if low is not None:
                 if value < low or (high is not None and value > high):
-                    bounds = f"from {low:,}{unit} to {high:,}{unit}" if high is not None else f"{low:,}{unit} or more"
+                    bounds = f"from {shown(low)} to {shown(high)}" if high is not None else f"{shown(low)} or more"
                     return self.fault(place, node.mark, f"{_shown(node)} is out of range: {bounds}")
         return value
 
@@ -295,6 +309,21 @@ def _holds(info: inspect.Type) -> bool:
         case inspect.StructType():
             return not _is_secret(info)
     return isinstance(info, inspect.DictType | inspect.VarTupleType)
+
+
+def _is_list(info: inspect.Type) -> bool:
+    match info:
+        case inspect.Metadata(type=inner):
+            return _is_list(inner)
+    return isinstance(info, inspect.VarTupleType)
+
+
+def _reader(info: inspect.Type) -> tuple[str, inspect.Type] | None:
+    """Who reads a value of this type, and the type of what comes out, if it is written with a unit."""
+    match info:
+        case inspect.Metadata(type=inner, extra={"reads": str(reader)}):
+            return reader, inner
+    return None
 
 
 def _is_null(node: Node) -> bool:

@@ -92,7 +92,7 @@ Node = Scalar | Series | Table | Broken
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """``marks`` gives the place of every value by its path."""
+    """``marks`` gives the place of every value by its path; ``faults`` are those found so far."""
 
     root: Node
     marks: Mapping[Path, Mark]
@@ -110,6 +110,15 @@ class Document:
                 case _:
                     return False
         return not (isinstance(node, Scalar) and node.kind == "null")
+
+    def is_faulty(self, *paths: Path) -> bool:
+        """Whether something at or below one of ``paths`` has a fault, so that its value is not what the file says."""
+        names = [dotted(path) for path in paths]
+        return any(
+            fault.path == name or fault.path.startswith((f"{name}.", f"{name}["))
+            for name in names
+            for fault in self.faults
+        )
 
     def mark(self, path: Path) -> Mark:
         """The place of ``path``, or of the nearest thing around it."""

@@ -1,6 +1,7 @@
 """A file and an environment in, checked settings out; or everything that is wrong with them, at once."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from tollway.settings import checks, document
@@ -9,7 +10,7 @@ from tollway.settings.faults import BadConfiguration, Fault
 from tollway.settings.structs import Settings
 
 Check = Callable[[Struct, document.Document], list[Fault]]
-"""What looks for faults between fields, once each of them has been read."""
+"""What looks for faults between fields, once each of them has been read; the document has the faults of that."""
 
 
 def load(path: str | Path, environ: Mapping[str, str]) -> Settings:
@@ -45,7 +46,7 @@ def _parse(
     parsed = document.read(text, environ)
     value, faults = convert(parsed, struct)
     if value is not None:
-        faults += check(value, parsed)
+        faults += check(value, replace(parsed, faults=tuple(faults)))
     if value is None or faults:
         raise BadConfiguration(name, faults)
     return value

@@ -12,8 +12,9 @@ from typing import Any, Final
 from msgspec import NODEFAULT, inspect
 
 from tollway.settings import absent
-from tollway.settings.structs import Secret, Settings
-from tollway.settings.units import DURATION_PATTERN, PRICE_PATTERN, SIZE_PATTERN
+from tollway.settings.structs import Settings
+from tollway.settings.units import DURATION_PATTERN, MONEY_PATTERN, PRICE_PATTERN, SHARE_PATTERN, SIZE_PATTERN
+from tollway.settings.values import Secret
 
 Schema = dict[str, Any]
 
@@ -21,6 +22,8 @@ _VARIABLE = "#/$defs/Variable"
 _WRITTEN: Final[Mapping[str, Schema]] = {
     "size_bytes": {"type": ["integer", "string"], "pattern": SIZE_PATTERN, "examples": ["20MiB"]},
     "duration_s": {"type": "string", "pattern": DURATION_PATTERN, "examples": ["500ms", "2s", "10m"]},
+    "share": {"type": "string", "pattern": SHARE_PATTERN, "examples": ["5%", "0.5%"]},
+    "picousd": {"type": ["number", "string"], "pattern": MONEY_PATTERN, "minimum": 0, "examples": [0.01]},
     "picousd_per_token": {"type": ["number", "string"], "pattern": PRICE_PATTERN, "minimum": 0, "examples": [0.15]},
     "instant_ms": {"type": "string", "examples": ["2027-01-31", "2027-01-31T12:00:00Z"]},
 }

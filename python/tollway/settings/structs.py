@@ -6,72 +6,29 @@ The structs know no place, no YAML and no environment; ``schema`` and ``conversi
 
 import os
 from typing import Annotated, Literal
+from urllib.parse import unquote, urlsplit
 
 import msgspec
 from msgspec import Meta, field
 
-ProviderKind = Literal[
-    "openai",
-    "azure",
-    "xai",
-    "vllm",
-    "openai_compatible",
-    "anthropic",
-    "google",
-    "mistral",
-    "deepseek",
-    "groq",
-    "together",
-    "openrouter",
-    "ollama",
-    "cohere",
-    "bedrock",
-    "simulator",
-    "vertex",
-]
-Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max", "default"]
+from tollway.settings.providers import ProviderSettings
+from tollway.settings.routing import ModelSettings, TargetSettings
+from tollway.settings.values import (
+    GuardrailName,
+    HostPort,
+    InstantMs,
+    LimitSettings,
+    LimitsName,
+    ModelName,
+    Name,
+    PicoUsd,
+    PlainName,
+    Seconds,
+    Secret,
+    SizeBytes,
+)
+
 Entity = Literal["email", "credit_card", "us_ssn", "phone", "iban", "ip"]
-
-Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@+-]*$", max_length=128)]
-"""Names become metric labels and header values: plain ASCII, no blanks."""
-
-PlainName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]*$", max_length=128)]
-"""Names of tenants and keys, which are joined by a slash."""
-
-ProviderName = Annotated[Name, Meta(extra={"names": "providers"})]
-GuardrailName = Annotated[Name, Meta(extra={"names": "guardrails"})]
-LimitsName = Annotated[Name, Meta(extra={"names": "limits"})]
-ModelName = Annotated[str, Meta(extra={"names": "models", "all": "*"})]
-"""References: the section must declare the name (or it is the word for all of them)."""
-
-SizeBytes = Annotated[int, Meta(extra={"reads": "size_bytes"})]
-Seconds = Annotated[float, Meta(extra={"reads": "duration_s"})]
-HostPort = Annotated[str, Meta(pattern=r"^(\[[0-9a-f:.]+\]|[a-z0-9._-]{1,253}):[1-9][0-9]{0,4}$")]
-"""A host as addresses name it, in lower case, and its port: ``files.internal:443``."""
-
-PicoUsdPerToken = Annotated[int, Meta(extra={"reads": "picousd_per_token"})]
-InstantMs = Annotated[int, Meta(extra={"reads": "instant_ms"})]
-"""Quantities: written as ``units`` reads them (``reads`` names its function), kept as plain numbers."""
-
-Count = Annotated[int, Meta(ge=1, le=1_000_000_000)]
-
-
-class Secret(msgspec.Struct, frozen=True):
-    """A text that no log, error or traceback shows. An empty one is a variable that was left empty."""
-
-    text: str
-
-    def reveal(self) -> str:
-        """The text itself, for the one place that needs it."""
-        return self.text
-
-    def __bool__(self) -> bool:
-        return bool(self.text)
-
-    def __repr__(self) -> str:
-        return "Secret(…)" if self.text else "Secret()"
-
-    __str__ = __repr__
 
 
 class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -102,9 +59,12 @@ class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
 
 
 class StorageSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Where the truth is kept."""
+    """Where the truth is kept, and what hosts share."""
 
     postgres: Annotated[Secret, Meta(description="embedded, or a postgresql:// address.")] = Secret("embedded")
+    redis: Annotated[
+        Secret | None, Meta(description="A redis:// or rediss:// address that hosts share; empty or null is none.")
+    ] = None
     data_dir: Annotated[
         str, Meta(min_length=1, description="Journal, ledger and embedded database; relative to the working directory.")
     ] = "./data"
@@ -114,6 +74,14 @@ class StorageSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
         """Whether Tollway runs PostgreSQL itself, inside ``data_dir``."""
         return self.postgres.reveal() == "embedded"
 
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """All that a log must never show: whole addresses, and the passwords in them."""
+        held = [self.redis] if self.redis else []
+        addresses = [address.reveal() for address in (held if self.is_embedded else [self.postgres, *held])]
+        passwords = (_password(address) for address in addresses)
+        return (*addresses, *(password for password in passwords if password))
+
 
 class MediaSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Images and files that requests name by their address, where the provider needs their bytes."""
@@ -122,185 +90,6 @@ class MediaSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
         tuple[HostPort, ...],
         Meta(max_length=64, description="host:port that may be asked though it is not public; any other must be."),
     ] = ()
-
-
-class EntraSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """An application in Microsoft Entra that may ask."""
-
-    tenant_id: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9.-]{0,253}$", description="The directory's id.")]
-    client_id: Annotated[str, Meta(pattern=r"^[A-Za-z0-9-]{1,64}$", description="The application's id.")]
-    client_secret: Annotated[Secret, Meta(description="Left empty, the provider counts as not configured.")]
-    authority: Annotated[str, Meta(description="Where tokens are had; another in sovereign clouds.")] = (
-        "https://login.microsoftonline.com"
-    )
-
-
-class ProviderSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A provider and how it is reached."""
-
-    kind: Annotated[ProviderKind, Meta(description="How the provider is spoken to.")]
-    base_url: Annotated[str | None, Meta(description="http(s) address; needed by azure, vllm, openai_compatible.")] = (
-        None
-    )
-    api_key: Annotated[Secret | None, Meta(description="Left empty, the provider counts as not configured.")] = None
-    api_version: Annotated[
-        Annotated[str, Meta(pattern=r"^[0-9A-Za-z.-]{1,32}$")] | None,
-        Meta(description="azure only; 2024-10-21 unless given. v1 is the path without versions."),
-    ] = None
-    credentials: Annotated[
-        Secret | None,
-        Meta(
-            extra={"holds": "file"},
-            description="vertex only: the JSON of a service account's key, or the path of its file, relative to the "
-            "working directory. Left empty, the provider counts as not configured.",
-        ),
-    ] = None
-    project: Annotated[
-        Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9.:-]{1,127}$")] | None,
-        Meta(description="vertex only; the service account's own unless given."),
-    ] = None
-    location: Annotated[
-        Annotated[str, Meta(pattern=r"^[a-z][a-z0-9-]{1,63}$")] | None,
-        Meta(description="vertex only: a region such as europe-west4, or global."),
-    ] = None
-    token_url: Annotated[
-        str | None, Meta(description="vertex only: where tokens are had, instead of the service account's token_uri.")
-    ] = None
-
-    entra: Annotated[EntraSettings | None, Meta(description="azure only, instead of api_key.")] = None
-    region: Annotated[
-        Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,32}$")] | None, Meta(description="bedrock only: the AWS region.")
-    ] = None
-    access_key_id: Annotated[
-        Secret | None, Meta(description="bedrock only: to sign requests with, instead of an api_key.")
-    ] = None
-    secret_access_key: Annotated[Secret | None, Meta(description="bedrock only: belongs to access_key_id.")] = None
-    session_token: Annotated[Secret | None, Meta(description="bedrock only: if access_key_id is a temporary one.")] = (
-        None
-    )
-
-    @property
-    def needs_key(self) -> bool:
-        """Whether nothing can be asked of this kind without a key."""
-        return self.kind not in ("vllm", "openai_compatible", "ollama", "simulator")
-
-    @property
-    def key_name(self) -> str:
-        """The field that holds the key."""
-        if self.entra is not None:
-            return "entra.client_secret"
-        return "credentials" if self.kind == "vertex" else "api_key"
-
-    @property
-    def key(self) -> Secret | None:
-        """What proves that the gateway may ask; an empty one is there, but proves nothing."""
-        if self.entra is not None:
-            return self.entra.client_secret
-        if self.kind == "bedrock" and self.api_key is None:
-            return self.secret_access_key if self.access_key_id else self.access_key_id
-        return self.credentials if self.kind == "vertex" else self.api_key
-
-    @property
-    def is_configured(self) -> bool:
-        """Whether it can be asked: a provider that needs a key and has an empty one can't."""
-        return bool(self.key) or self.signs or not self.needs_key
-
-    @property
-    def secrets(self) -> tuple[str, ...]:
-        """All that a log must never show."""
-        held = (self.api_key, self.credentials, self.entra.client_secret if self.entra else None)
-        signed = (self.access_key_id, self.secret_access_key, self.session_token)
-        return tuple(secret.reveal() for secret in (*held, *signed) if secret)
-
-    @property
-    def signs(self) -> bool:
-        """Whether requests are signed with AWS credentials."""
-        return not self.api_key and bool(self.access_key_id) and bool(self.secret_access_key)
-
-
-class TakesSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What a target's model takes of a translated request, where Tollway's own table does not know it."""
-
-    images: Annotated[bool | None, Meta(description="Images.")] = None
-    image_urls: Annotated[
-        bool | None, Meta(description="Images by their address; else fetched here, for OpenAI-like kinds.")
-    ] = None
-    documents: Annotated[bool | None, Meta(description="Documents, such as PDFs.")] = None
-    audio: Annotated[bool | None, Meta(description="Sound.")] = None
-    tools: Annotated[bool | None, Meta(description="Tools.")] = None
-    parallel_tool_calls: Annotated[bool | None, Meta(description="parallel_tool_calls: false.")] = None
-    json_schema: Annotated[bool | None, Meta(description="A schema as response_format.")] = None
-    seed: Annotated[bool | None, Meta(description="seed.")] = None
-    temperature: Annotated[bool | None, Meta(description="temperature and its neighbours.")] = None
-    reasoning_effort: Annotated[
-        Annotated[tuple[Effort, ...], Meta(max_length=8)] | None,
-        Meta(description="The words it knows; none of them: it does not think."),
-    ] = None
-    stop: Annotated[Annotated[int, Meta(ge=0, le=1024)] | None, Meta(description="The most stop sequences.")] = None
-    max_output_tokens: Annotated[
-        Annotated[int, Meta(ge=1, le=100_000_000)] | None, Meta(description="The most tokens of an answer.")
-    ] = None
-
-
-class TargetSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One provider's model that may answer."""
-
-    provider: Annotated[ProviderName, Meta(description="A name under providers.")]
-    model: Annotated[str, Meta(min_length=1, max_length=256, description="The model, or Azure deployment, asked for.")]
-    weight: Annotated[int, Meta(ge=1, le=1_000_000, description="Share of the calls, against the other targets'.")] = 1
-    takes: Annotated[TakesSettings, Meta(description="What the model takes, against what is known of it.")] = (
-        TakesSettings()
-    )
-
-
-class TimeoutSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Limits of one upstream call."""
-
-    connect_s: Annotated[Seconds, Meta(ge=0.001, le=3600, description="Until there is a connection.")] = field(
-        default=5.0, name="connect"
-    )
-    first_token_s: Annotated[
-        Annotated[Seconds, Meta(ge=0.001, le=3600)] | None,
-        Meta(
-            description="From sending to the first byte of the answer; else 60s for a stream, total for a whole answer."
-        ),
-    ] = field(default=None, name="first_token")
-    idle_s: Annotated[Seconds, Meta(ge=0.001, le=3600, description="Between two pieces of the answer.")] = field(
-        default=60.0, name="idle"
-    )
-    total_s: Annotated[Seconds, Meta(ge=0.001, le=86400, description="For all of the answer.")] = field(
-        default=600.0, name="total"
-    )
-
-
-class PriceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Prices, written in US dollars per million tokens, kept in whole pico-dollars per token."""
-
-    input: Annotated[PicoUsdPerToken, Meta(description="Prompt tokens.")] = field(name="input_per_1m")
-    output: Annotated[PicoUsdPerToken, Meta(description="Completion tokens.")] = field(name="output_per_1m")
-    cached_input: Annotated[
-        PicoUsdPerToken | None, Meta(description="Prompt tokens read from the provider's cache; else input's.")
-    ] = field(default=None, name="cached_input_per_1m")
-    cache_write: Annotated[
-        PicoUsdPerToken | None, Meta(description="Prompt tokens written to the provider's cache; else input's.")
-    ] = field(default=None, name="cache_write_per_1m")
-    cache_write_1h: Annotated[
-        PicoUsdPerToken | None, Meta(description="Of these, what is kept for an hour; else cache_write's.")
-    ] = field(default=None, name="cache_write_1h_per_1m")
-    reasoning: Annotated[PicoUsdPerToken | None, Meta(description="Reasoning tokens; else output's.")] = field(
-        default=None, name="reasoning_per_1m"
-    )
-
-
-class ModelSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A model as clients name it."""
-
-    targets: Annotated[
-        tuple[TargetSettings, ...], Meta(min_length=1, max_length=64, description="Who may answer for it.")
-    ]
-    strategy: Annotated[Literal["weighted"], Meta(description="How a target is chosen.")] = "weighted"
-    timeouts: TimeoutSettings = TimeoutSettings()
-    price: Annotated[PriceSettings | None, Meta(description="Instead of the price in prices.yaml.")] = None
 
 
 class PiiCheckSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -324,14 +113,6 @@ class GuardrailSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
     input: Annotated[
         tuple[PiiCheckSettings, ...], Meta(max_length=64, description="Checks of a request, in order.")
     ] = ()
-
-
-class LimitSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Limits; one that is left out does not limit."""
-
-    rpm: Annotated[Count | None, Meta(description="Requests in any 60 seconds.")] = None
-    tpm: Annotated[Count | None, Meta(description="Tokens, prompt and completion, in any 60 seconds.")] = None
-    concurrency: Annotated[Count | None, Meta(description="Calls under way at once.")] = None
 
 
 class LogSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -370,6 +151,13 @@ class TenantSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     guardrails: Annotated[
         GuardrailName | None, Meta(description="A name under guardrails; else guardrails.default.")
     ] = None
+    monthly_budget_picousd: Annotated[
+        PicoUsd | None,
+        Meta(
+            description="0: only models without a price answer. No other is understood yet.",
+            extra_json_schema={"maximum": 0},
+        ),
+    ] = field(default=None, name="monthly_budget_usd")
     keys: dict[PlainName, KeySettings] = field(default_factory=dict)
 
 
@@ -393,13 +181,28 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         So one file serves a machine with provider keys and one without: a simulator beside a real target stands in
         for it until its key is there, and never mixes with real answers.
         """
-        configured = [(self.providers[target.provider], target) for target in targets if self._can_ask(target)]
-        real = tuple(target for provider, target in configured if provider.kind != "simulator")
-        return real or tuple(target for _, target in configured)
+        asked = [target for target in targets if self.can_ask(target.provider)]
+        real = tuple(target for target in asked if self.providers[target.provider].kind != "simulator")
+        return real or tuple(asked)
 
-    def _can_ask(self, target: TargetSettings) -> bool:
-        provider = self.providers.get(target.provider)
+    def can_ask(self, name: str) -> bool:
+        """Whether there is a provider of this name, with what it needs to be asked."""
+        provider = self.providers.get(name)
         return provider is not None and provider.is_configured
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """All that a log must never show."""
+        providers = (secret for provider in self.providers.values() for secret in provider.secrets)
+        keys = (key.key.reveal() for tenant in self.tenants.values() for key in tenant.keys.values())
+        return (*providers, *keys, *self.storage.secrets)
+
+
+def _password(address: str) -> str:
+    try:
+        return unquote(urlsplit(address).password or "")
+    except ValueError:
+        return ""
 
 
 def encode(settings: Settings) -> bytes:

@@ -1,4 +1,4 @@
-"""Quantities as people write them: ``20MiB``, ``500ms``, ``2027-01-31``, ``0.15`` dollars per million tokens.
+"""Quantities as people write them: ``20MiB``, ``500ms``, ``5%``, ``2027-01-31``, ``0.15`` dollars per million tokens.
 
 Each function takes the written text, returns the quantity in the unit of its name, and raises ``ValueError`` whose
 message says what would have been right. None of them goes through a binary float where exactness is owed.
@@ -11,6 +11,8 @@ from decimal import Decimal
 SIZE_PATTERN = r"^[0-9]{1,12}(\.[0-9]{1,6})?(B|KB|MB|GB|KiB|MiB|GiB)?$"
 DURATION_PATTERN = r"^[0-9]{1,9}(\.[0-9]{1,6})?(ms|s|m|h|d)$"
 PRICE_PATTERN = r"^[0-9]{1,9}(\.[0-9]{1,12})?$"
+MONEY_PATTERN = r"^[0-9]{1,9}(\.[0-9]{1,12})?$"
+SHARE_PATTERN = r"^[0-9]{1,3}(\.[0-9]{1,6})?%$"
 
 _BYTES = {
     "": 1,
@@ -25,6 +27,7 @@ _BYTES = {
 _SECONDS = {"ms": Decimal("0.001"), "s": Decimal(1), "m": Decimal(60), "h": Decimal(3600), "d": Decimal(86400)}
 _QUANTITY = re.compile(r"([0-9.]+)([A-Za-z]*)")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_PICOUSD = 10**12
 _PICOUSD_PER_TOKEN = 1_000_000
 """Pico-dollars per token for one dollar per million tokens."""
 
@@ -42,6 +45,20 @@ def duration_s(text: str) -> float:
     """``500ms``, ``2s``, ``10m``, ``1h`` or ``30d``, in seconds. A bare number has no unit and is refused."""
     number, unit = _split(text, DURATION_PATTERN, "a duration with its unit, such as 500ms, 2s, 10m, 1h or 30d")
     return float(number * _SECONDS[unit])
+
+
+def share(text: str) -> float:
+    """``5%`` or ``0.5%`` as a part of one. A bare number is refused: 0.5 could be either."""
+    if not re.fullmatch(SHARE_PATTERN, text):
+        raise ValueError("should be a share with its percent sign, such as 5% or 0.5%")
+    return float(Decimal(text[:-1]) / 100)
+
+
+def picousd(text: str) -> int:
+    """US dollars as whole pico-dollars (10⁻¹² USD); the pattern lets through nothing finer."""
+    if not re.fullmatch(MONEY_PATTERN, text):
+        raise ValueError("should be an amount in US dollars, such as 0.01")
+    return int(Decimal(text) * _PICOUSD)
 
 
 def picousd_per_token(text: str) -> int:
@@ -62,6 +79,16 @@ def instant_ms(text: str) -> int:
         return (instant - _EPOCH) // timedelta(milliseconds=1)
     except (ValueError, OverflowError):
         raise ValueError("should be a date such as 2027-01-31 or a time such as 2027-01-31T12:00:00Z") from None
+
+
+def percent(part: float) -> str:
+    """A part of one as ``share`` reads it."""
+    return f"{part * 100:.10g}%"
+
+
+def usd(picousd: float) -> str:
+    """Pico-dollars as a fault shows them."""
+    return f"{Decimal(picousd) / _PICOUSD:,.12f}".rstrip("0").rstrip(".") + " US dollars"
 
 
 def _split(text: str, pattern: str, wanted: str) -> tuple[Decimal, str]:
