@@ -85,6 +85,20 @@ def test_the_calls_themselves_are_listed_newest_first(used: Tollway) -> None:
     assert "no price" in used("usage", "--rows").stdout
 
 
+def test_roles_are_told_apart(used: Tollway, postgres_dsn: str) -> None:
+    other: list[dict[str, object]] = [
+        {"id": "hedge", "role": "hedge", "cost": Decimal("0.02"), "tenant_id": "initech"},
+        {"id": "shadow", "role": "shadow", "cost": Decimal("0.3"), "tenant_id": "initech"},
+    ]
+    asyncio.run(_insert(postgres_dsn, other))
+    (hedge,) = used.json("usage", "--tenant", "initech")
+    assert (hedge["calls"], Decimal(hedge["cost_usd"])) == (0, Decimal("0.02"))
+    (shadow,) = used.json("usage", "--tenant", "initech", "--role", "shadow")
+    assert (shadow["calls"], Decimal(shadow["cost_usd"])) == (1, Decimal("0.3"))
+    assert [row["id"] for row in used.json("usage", "--rows", "--role", "hedge")] == ["hedge"]
+    assert "shadow" in used("usage", "--rows").stdout
+
+
 def test_a_person_gets_a_total(used: Tollway) -> None:
     total = used("usage").stdout.splitlines()[-1].split()
     assert total == ["total", "3", "1", "30", "15", "0.100000000001", "1"]

@@ -147,10 +147,30 @@ async def test_a_row_shows_what_was_recorded(api: Api) -> None:
     assert (row["status"], row["usage_source"], row["first_token_ms"], row["stream"]) == ("ok", "told", 45, True)
 
 
+async def test_a_hedge_costs_and_is_no_call_and_a_shadow_is_summed_only_when_asked_for(api: Api) -> None:
+    await _store(
+        api,
+        _row(1, cost_picousd=1),
+        _row(2, cost_picousd=20, role="hedge", outcome="client_gone"),
+        _row(3, cost_picousd=300, role="shadow", outcome="error"),
+    )
+    (plain,) = (await api("GET", USAGE)).body["data"]
+    assert (plain["calls"], plain["failed"], plain["prompt_tokens"]) == (1, 0, 20)
+    assert Decimal(plain["cost_usd"]) == Decimal("0.000000000021")
+    for role, failed, cost in (("answer", 0, 1), ("hedge", 1, 20), ("shadow", 1, 300)):
+        (line,) = (await api("GET", f"{USAGE}?role={role}")).body["data"]
+        assert (line["calls"], line["failed"], int(Decimal(line["cost_usd"]).scaleb(12))) == (1, failed, cost)
+        (row,) = (await api("GET", f"{USAGE}/rows?role={role}")).body["data"]
+        assert row["role"] == role
+    rows = (await api("GET", f"{USAGE}/rows")).body["data"]
+    assert [row["role"] for row in rows] == ["shadow", "hedge", "answer"]
+
+
 @pytest.mark.parametrize(
     ("query", "param"),
     [
         ("by=colour", "by"),
+        ("role=copy", "role"),
         ("by=tenant;drop", "by"),
         ("start=2026-01-01T00:00:00", "start"),
         ("start=yesterday", "start"),

@@ -103,6 +103,18 @@ async def test_spend_grows_for_database_tenants_only_and_by_priced_rows_only(poo
     assert spend == {acme: Decimal("0.000000000001"), zeta: 0}
 
 
+async def test_a_hedge_is_spent_and_a_shadow_is_not(pool: asyncpg.Pool) -> None:
+    tenant_id = await _new_tenant(pool, "acme")
+    rows = [
+        msgspec.structs.replace(ROW, id=role, tenant_id=tenant_id, cost_picousd=cost, role=role)
+        for role, cost in (("answer", 1), ("hedge", 20), ("shadow", 300))
+    ]
+    assert await _insert(pool, rows) == 3
+    assert await pool.fetchval("select current_spend from tenants") == Decimal("0.000000000021")
+    stored = await pool.fetch("select id, role from usage_logs")
+    assert {row["id"]: row["role"] for row in stored} == {row.role: row.role for row in rows}
+
+
 async def test_the_sum_of_many_small_amounts_is_exact(pool: asyncpg.Pool) -> None:
     tenant_id = await _new_tenant(pool, "acme")
     rows = _rows(3_000, tenant_id=tenant_id, cost_picousd=333_333_333_333)

@@ -9,6 +9,7 @@ import typer
 from tollway.cli.database import ask
 from tollway.cli.options import AsJson, ConfigFile, DataDir, ago, load_settings
 from tollway.cli.printing import print_json, print_table
+from tollway.contract.usage import UsageRole
 from tollway.control.billing import queries, rules
 from tollway.control.billing.queries import Dimension, Selection, UsageEntry, UsageSum
 from tollway.control.tenants.queries import find_tenant
@@ -23,6 +24,10 @@ def usage(
     until: Annotated[str | None, typer.Option("--until", metavar="WHEN", help="Likewise; else now.")] = None,
     tenant: Annotated[str | None, typer.Option("--tenant", help="Only this tenant's: a name or an id.")] = None,
     model: Annotated[str | None, typer.Option("--model", help="Only this model's.")] = None,
+    role: Annotated[
+        UsageRole | None,
+        typer.Option("--role", help="Only calls of this role. Sums are of answers and the hedges' cost otherwise."),
+    ] = None,
     rows: Annotated[bool, typer.Option("--rows", help="The calls themselves, newest first, instead of sums.")] = False,
     limit: Annotated[int, typer.Option("--limit", min=1, help="With --rows: at most so many.")] = 50,
     config: ConfigFile = None,
@@ -37,6 +42,7 @@ def usage(
         end=None if until is None else ago(until, now, "--until"),
         tenant=tenant,
         model=model,
+        role=role,
     )
     selection = rules.selection(asked, now)
     if rows:
@@ -100,7 +106,19 @@ def _print_sums(sums: list[UsageSum], by: Dimension) -> None:
 
 
 def _print_calls(calls: list[UsageEntry]) -> None:
-    headings = ("at", "request", "tenant", "model", "provider", "prompt", "completion", "cost (USD)", "status", "ms")
+    headings = (
+        "at",
+        "request",
+        "tenant",
+        "model",
+        "provider",
+        "prompt",
+        "completion",
+        "cost (USD)",
+        "status",
+        "ms",
+        "role",
+    )
     rows = (
         (
             call.created_at,
@@ -113,6 +131,7 @@ def _print_calls(calls: list[UsageEntry]) -> None:
             call.cost_usd if call.cost_usd is not None else "no price",
             call.status,
             call.latency_ms,
+            call.role,
         )
         for call in calls
     )

@@ -34,6 +34,7 @@ COLUMNS = (
     "first_token_ms",
     "attempts",
     "cache_write_1h_tokens",
+    "role",
 )
 """The columns in the order of :class:`UsageRow`'s fields."""
 
@@ -57,9 +58,10 @@ _INSERT = f"""
         insert into usage_logs ({", ".join(COLUMNS)})
         select {", ".join(COLUMNS)} from usage_arriving order by id
         on conflict do nothing
-        returning tenant_id, cost
+        returning tenant_id, cost, role
     ), spent as (
-        select tenant_id, sum(cost) as cost from inserted where cost is not null group by tenant_id
+        select tenant_id, sum(cost) as cost from inserted
+        where cost is not null and role <> 'shadow' group by tenant_id
     ), added as (
         update tenants set current_spend = current_spend + spent.cost from spent where tenants.id = spent.tenant_id
     )
@@ -71,7 +73,8 @@ async def insert_usage(connection: Connection, rows: Sequence[UsageRow]) -> int:
     """Store ``rows`` that are not stored yet; returns how many these were.
 
     The spend of their tenants grows in the same transaction by exactly the rows that are new, so it is always the
-    sum of the rows. A batch sent again, whole or in part, adds nothing.
+    sum of the rows, but for shadows: nobody asked for them but the operator. A batch sent again, whole or in part,
+    adds nothing.
 
     Raises:
         asyncpg.DataError: a row can't ever be stored, and nothing of the batch is; the others can, without it.
@@ -116,6 +119,7 @@ def _record(row: UsageRow) -> tuple[object, ...]:
         None if row.first_token_ms is None else _whole(row.first_token_ms),
         row.attempts,
         _whole(row.cache_write_1h_tokens),
+        row.role,
     )
 
 

@@ -18,7 +18,7 @@ from msgspec import Meta, field
 from tollway.contract.snapshot import Price, ProviderKind
 from tollway.settings import Fault, PriceSettings, load_struct
 from tollway.settings.document import Document, dotted
-from tollway.settings.structs import InstantMs, Name
+from tollway.settings.values import InstantMs, Name
 
 PACKAGED: Final = Path(__file__).parents[2] / "prices.yaml"
 """The price list that comes with Tollway."""

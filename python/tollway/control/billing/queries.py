@@ -6,6 +6,7 @@ from typing import Literal
 
 import msgspec
 
+from tollway.contract.usage import UsageRole
 from tollway.control.paging import Position
 from tollway.storage.pool import Connection
 
@@ -13,7 +14,10 @@ Dimension = Literal["tenant", "model", "key", "provider", "day"]
 
 
 class Selection(msgspec.Struct, frozen=True):
-    """Which rows: from ``start`` up to, not including, ``end``; ``None`` selects every tenant, model…"""
+    """Which rows: from ``start`` up to, not including, ``end``; ``None`` selects every tenant, model…
+
+    With no ``role``, rows are those of every role, and sums leave shadows out.
+    """
 
     start: datetime
     end: datetime
@@ -21,13 +25,15 @@ class Selection(msgspec.Struct, frozen=True):
     model: str | None = None
     key: str | None = None
     provider: str | None = None
+    role: UsageRole | None = None
 
 
 class UsageSum(msgspec.Struct, frozen=True):
     """All calls of one tenant, model, key, provider or day (UTC).
 
     ``name`` is what people call it, if that is not ``value`` itself. ``cost_usd`` is exact and leaves out the
-    ``unpriced`` calls, whose models have no price; ``failed`` counts those whose outcome is not ``ok``.
+    ``unpriced`` rows, whose models have no price; ``failed`` counts the calls whose outcome is not ``ok``. A hedge is
+    no call of its own, but what it took and cost is in the sums.
     """
 
     value: str
@@ -69,6 +75,7 @@ class UsageEntry(msgspec.Struct, frozen=True):
     latency_ms: int
     first_token_ms: int | None
     attempts: int
+    role: str
 
     @property
     def position(self) -> Position:
@@ -84,15 +91,15 @@ _SELECTED = """
 
 _SUM = f"""
     with sums as (
-        select case $7::text
+        select case $8::text
                    when 'tenant' then tenant_id
                    when 'model' then model
                    when 'key' then api_key_id
                    when 'provider' then provider
                    else to_char(created_at at time zone 'UTC', 'YYYY-MM-DD')
                end as value,
-               count(*) as calls,
-               count(*) filter (where status <> 'ok') as failed,
+               count(*) filter (where role = coalesce($7::text, 'answer')) as calls,
+               count(*) filter (where role = coalesce($7::text, 'answer') and status <> 'ok') as failed,
                count(*) filter (where cost is null) as unpriced,
                sum(prompt_tokens)::bigint as prompt_tokens,
                sum(completion_tokens)::bigint as completion_tokens,
@@ -100,29 +107,30 @@ _SUM = f"""
                sum(reasoning_tokens)::bigint as reasoning_tokens,
                coalesce(sum(cost), 0) as cost_usd
         from usage_logs
-        where {_SELECTED}
+        where {_SELECTED} and case when $7::text is null then role <> 'shadow' else role = $7 end
         group by 1
     )
     select sums.*,
-           case $7::text
+           case $8::text
                when 'tenant' then (select name from tenants where id = value)
                when 'key' then (select name from api_keys where id = value)
            end as name
     from sums
-    where $8::text is null or value > $8
+    where $9::text is null or value > $9
     order by value
-    limit $9
+    limit $10
 """  # noqa: S608 -- a condition of ours, with parameters
 
 _ROWS = f"""
     select id, request_id, created_at, tenant_id, api_key_id, user_id, model, provider, provider_model,
            prompt_tokens, completion_tokens, cached_tokens, cache_write_tokens, cache_write_1h_tokens,
            reasoning_tokens, cost as cost_usd, price_version, usage_source, status, http_status, stream,
-           latency_ms, first_token_ms, attempts
+           latency_ms, first_token_ms, attempts, role
     from usage_logs
-    where {_SELECTED} and ($7::timestamptz is null or (created_at, id) < ($7, $8::text))
+    where {_SELECTED} and ($7::text is null or role = $7)
+      and ($8::timestamptz is null or (created_at, id) < ($8, $9::text))
     order by created_at desc, id desc
-    limit $9
+    limit $10
 """  # noqa: S608 -- a condition of ours, with parameters
 
 

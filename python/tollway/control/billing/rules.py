@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+from tollway.contract.usage import UsageRole
 from tollway.control import fields, paging
 from tollway.control.billing.queries import Dimension, Selection
 
@@ -19,6 +20,7 @@ class UsageRange(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     model: str | None = None
     key: str | None = None
     provider: str | None = None
+    role: UsageRole | None = None
     limit: paging.Limit = paging.DEFAULT_LIMIT
     cursor: str | None = None
 
@@ -42,4 +44,4 @@ def selection(asked: UsageRange, now: datetime) -> Selection:
         raise fields.refused("end", "lies before there was time to count.") from error
     if start >= end:
         raise fields.refused("start", "must lie before end.")
-    return Selection(start, end, asked.tenant, asked.model, asked.key, asked.provider)
+    return Selection(start, end, asked.tenant, asked.model, asked.key, asked.provider, asked.role)
