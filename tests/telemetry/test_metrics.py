@@ -12,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tollway import __version__
 from tollway.telemetry.catalogue import CATALOGUE
 from tollway.telemetry.metrics import Metrics, forget, prepare
+from tollway.telemetry.readings import Reading
 
 Opened = Callable[[str], Metrics]
 
@@ -44,7 +45,11 @@ def every_event(metrics: Metrics) -> None:
     metrics.entered()
     metrics.left()
     metrics.authenticated("known")
+    metrics.retried("m", "fail_over")
+    metrics.breaker_changed("openai/m", "open")
+    metrics.key_set_aside("openai", "one")
     metrics.limited("requests")
+    metrics.shadowed("mini", "answered")
     metrics.found("email", "redact", 2)
     metrics.answered("mini", "openai", "ok", "none", 1.5, 0.0004, 0.3)
     metrics.refused("invalid_api_key")
@@ -63,6 +68,8 @@ def every_event(metrics: Metrics) -> None:
     metrics.journal(4096, 12)
     metrics.dropped_log_lines(9)
     metrics.worker_restarted()
+    metrics.redis_connected(connected=True)
+    metrics.unheard("garbled", 2)
 
 
 def test_every_event_is_counted_where_it_belongs(opened: Opened) -> None:
@@ -88,6 +95,8 @@ def test_every_event_is_counted_where_it_belongs(opened: Opened) -> None:
         ("tollway_journal_pending_rows",): 12,
         ("tollway_log_lines_dropped_total",): 9,
         ("tollway_worker_restarts_total",): 1,
+        ("tollway_redis_connected",): 1,
+        ("tollway_neighbour_messages_dropped_total", "garbled"): 2,
         ("tollway_build_info", __version__): 1,
         ("tollway_request_duration_seconds_count", "mini", "openai"): 1,
         ("tollway_request_duration_seconds_sum", "mini", "openai"): 1.5,
@@ -104,7 +113,9 @@ def test_every_event_is_counted_where_it_belongs(opened: Opened) -> None:
 def test_every_metric_of_the_catalogue_is_exposed_with_its_kind_labels_and_meaning(opened: Opened) -> None:
     metrics = opened("worker-0")
     every_event(metrics)
-    exposed = {family.name: family for family in text_string_to_metric_families(metrics.exposition().decode())}
+    of_host = [Reading(family, family.labels, 1.0) for family in CATALOGUE if family.merge == "host"]
+    text = metrics.exposition(of_host).decode()
+    exposed = {family.name: family for family in text_string_to_metric_families(text)}
     assert len(exposed) == len(CATALOGUE)
     for family in CATALOGUE:
         found = exposed[family.name.removesuffix("_total") if family.kind == "counter" else family.name]
@@ -117,6 +128,7 @@ def test_metrics_without_labels_are_there_before_anything_happens(opened: Opened
     assert found["tollway_usage_shipped_total",] == 0
     assert found["tollway_added_latency_seconds_count",] == 0
     assert ("tollway_snapshot_version",) not in found
+    assert ("tollway_redis_connected",) not in found
 
 
 def test_a_value_on_a_bound_falls_into_its_bucket(opened: Opened) -> None:
@@ -218,6 +230,15 @@ def test_threads_lose_no_count(opened: Opened) -> None:
     for thread in threads:
         thread.join()
     assert values(metrics)["tollway_usage_shipped_total",] == 20_000
+
+
+def test_redis_is_connected_when_it_is_for_every_worker(opened: Opened) -> None:
+    first, second, _supervisor = opened("worker-0"), opened("worker-1"), opened("supervisor")
+    first.redis_connected(connected=True)
+    second.redis_connected(connected=False)
+    assert values(first)["tollway_redis_connected",] == 0
+    second.redis_connected(connected=True)
+    assert values(first)["tollway_redis_connected",] == 1
 
 
 def test_a_name_that_the_file_format_would_split_is_refused(directory: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Literal
 import msgspec
 
 Kind = Literal["counter", "histogram", "gauge"]
-Merge = Literal["livesum", "livemin", "livemax"]
+Merge = Literal["livesum", "livemin", "livemax", "host"]
 
 CALL_SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
 """Bucket bounds for what a provider takes: from a cached short answer to ``timeouts.total``."""
@@ -20,7 +20,10 @@ ADDED_SECONDS = (0.0001, 0.0002, 0.0003, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02
 
 
 class Family(msgspec.Struct, frozen=True):
-    """One metric. ``merge`` says how a gauge's values of several processes become one; ``buckets`` are upper bounds."""
+    """One metric. ``merge`` says how a gauge's values of several processes become one; ``buckets`` are upper bounds.
+
+    A gauge of the ``host`` has no values of processes: it is read when it is asked for (``readings``).
+    """
 
     name: str
     kind: Kind
@@ -72,6 +75,25 @@ COST = Family(
 UNPRICED = Family(
     "tollway_unpriced_total", "counter", "Calls settled without a price, since the model has none.", ("model",)
 )
+RETRIES = Family(
+    "tollway_retries_total",
+    "counter",
+    "Calls of providers beyond a request's first: `retry` (the same target), `fail_over` (another one), `fallback` "
+    "(under another alias) or `hedge` (beside one that is waited for). `model` is the alias that was asked for.",
+    ("model", "kind"),
+)
+BREAKER_CHANGES = Family(
+    "tollway_breaker_changes_total",
+    "counter",
+    "Breakers that calls have opened or closed, by target (`provider/model`, and `#key` where there are several).",
+    ("target", "state"),
+)
+KEYS_SET_ASIDE = Family(
+    "tollway_provider_keys_set_aside_total",
+    "counter",
+    "Provider keys that were refused, or whose account is empty: somebody has to mend them.",
+    ("provider", "key"),
+)
 LIMITED = Family(
     "tollway_limited_total",
     "counter",
@@ -90,9 +112,60 @@ AUTH = Family(
     "Keys checked: `known` to this worker, `asked` of the database, or `missing`, `refused`, `forbidden`.",
     ("result",),
 )
+SHADOWS = Family(
+    "tollway_shadow_copies_total",
+    "counter",
+    "Copies of calls for another model to answer: `answered`, `failed` (no answer came), or `dropped` (never sent, "
+    "since too many were under way). `model` is the alias that was asked for.",
+    ("model", "result"),
+)
 IN_FLIGHT = Family("tollway_in_flight", "gauge", "Requests under way now, over all workers.")
 SNAPSHOT = Family(
     "tollway_snapshot_version", "gauge", "The oldest snapshot version that any worker serves from.", merge="livemin"
+)
+TARGET_STATE = Family(
+    "tollway_target_state",
+    "gauge",
+    "1 for the state that a target is in on this host, 0 for the others: `closed` (it is asked), `open`, `half_open` "
+    "(a few calls try it), `cooling` (it asked to be left alone).",
+    ("target", "state"),
+    merge="host",
+)
+TARGET_DRAINED = Family(
+    "tollway_target_drained", "gauge", "1 for a target that somebody has drained.", ("target",), merge="host"
+)
+TARGET_IN_FLIGHT = Family(
+    "tollway_target_in_flight", "gauge", "Calls of a target under way now, over all workers.", ("target",), merge="host"
+)
+TARGET_LATENCY = Family(
+    "tollway_target_latency_seconds",
+    "gauge",
+    "What a target is known to take, after which `latency` chooses: to the first byte of a stream, or for a `whole` "
+    "answer.",
+    ("target", "kind"),
+    merge="host",
+)
+TARGET_RAMP = Family(
+    "tollway_target_ramp",
+    "gauge",
+    "The part of its share that a target takes: below 1 while it starts slowly.",
+    ("target",),
+    merge="host",
+)
+TARGET_WEIGHT = Family(
+    "tollway_target_weight",
+    "gauge",
+    "A target's share of a model's calls against the other targets', as it holds now.",
+    ("model", "target"),
+    merge="host",
+)
+KEY_STATE = Family(
+    "tollway_target_key_state",
+    "gauge",
+    "1 for the state that one of a target's keys is in on this host, as a target's; 0 for the others. `key` is its "
+    "name.",
+    ("target", "key", "state"),
+    merge="host",
 )
 SHIPPED = Family("tollway_usage_shipped_total", "counter", "Usage rows written to PostgreSQL.")
 JOURNAL_BYTES = Family("tollway_journal_bytes", "gauge", "Size of the usage journal on disk, in bytes.")
@@ -101,6 +174,20 @@ JOURNAL_PENDING = Family(
 )
 LOG_DROPPED = Family("tollway_log_lines_dropped_total", "counter", "Log lines lost because nobody read them in time.")
 RESTARTS = Family("tollway_worker_restarts_total", "counter", "Workers that ended unasked and were started again.")
+REDIS = Family(
+    "tollway_redis_connected",
+    "gauge",
+    "1 while Redis answers every worker, 0 while it does not answer one of them: then hosts do without each other's "
+    "word. Missing where no Redis is configured.",
+    merge="livemin",
+)
+UNHEARD = Family(
+    "tollway_neighbour_messages_dropped_total",
+    "counter",
+    "Messages between hosts that came to nothing: `garbled` (no message of this version's), `unknown` (of a target "
+    "that this host does not have) or `overflow` (not sent: too many were waiting for Redis).",
+    ("kind",),
+)
 BUILD = Family(
     "tollway_build_info", "gauge", "Always 1; the label says which version runs.", ("version",), merge="livemax"
 )
@@ -113,16 +200,29 @@ CATALOGUE: tuple[Family, ...] = (
     TOKENS,
     COST,
     UNPRICED,
+    RETRIES,
+    BREAKER_CHANGES,
+    KEYS_SET_ASIDE,
     LIMITED,
     FINDINGS,
     AUTH,
+    SHADOWS,
     IN_FLIGHT,
     SNAPSHOT,
+    TARGET_STATE,
+    TARGET_DRAINED,
+    TARGET_IN_FLIGHT,
+    TARGET_LATENCY,
+    TARGET_RAMP,
+    TARGET_WEIGHT,
+    KEY_STATE,
     SHIPPED,
     JOURNAL_BYTES,
     JOURNAL_PENDING,
     LOG_DROPPED,
     RESTARTS,
+    REDIS,
+    UNHEARD,
     BUILD,
 )
 """All of them, in the order of the page."""

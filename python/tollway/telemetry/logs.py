@@ -21,7 +21,7 @@ from tollway.telemetry.scrubber import SECRET, Scrubber
 
 Level = Literal["debug", "info", "warning", "error"]
 
-Fact = str | int | bool | None
+Fact = str | int | bool | None | Mapping[str, object]
 STDOUT = 1
 
 _LEVELS: tuple[str, ...] = get_args(Level)

@@ -15,6 +15,7 @@ import shutil
 import struct
 import threading
 from bisect import bisect_left
+from collections.abc import Iterable
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -25,6 +26,7 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 from tollway import __version__
 from tollway.telemetry import catalogue
 from tollway.telemetry.catalogue import Family
+from tollway.telemetry.readings import Reading, Readings
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 """The ``content-type`` of :meth:`Metrics.exposition`."""
@@ -69,7 +71,7 @@ class Metrics:
                 continue
             if family.kind == "histogram":
                 self._histogram(family)
-            elif family is not catalogue.SNAPSHOT:  # the lowest counts: no version yet is not version 0
+            elif family.merge != "livemin":  # the lowest counts: nothing known yet is not 0
                 self._one(family)
         self._one(catalogue.BUILD, __version__).set(1)
         self._in_flight = self._one(catalogue.IN_FLIGHT)
@@ -146,6 +148,21 @@ class Metrics:
             else:
                 self._one(catalogue.COST, model, provider).add(cost_picousd / _PICOUSD_PER_USD)
 
+    def retried(self, model: str, kind: str) -> None:
+        """Another call was made for a request for ``model``: ``retry``, ``fail_over``, ``fallback`` or ``hedge``."""
+        with self._lock:
+            self._one(catalogue.RETRIES, model, kind).add(1)
+
+    def breaker_changed(self, target: str, state: str) -> None:
+        """The breaker of a target has opened or closed."""
+        with self._lock:
+            self._one(catalogue.BREAKER_CHANGES, target, state).add(1)
+
+    def key_set_aside(self, provider: str, key: str) -> None:
+        """A provider's key is not used for a while; ``key`` is its name, empty where there is but one."""
+        with self._lock:
+            self._one(catalogue.KEYS_SET_ASIDE, provider, key).add(1)
+
     def limited(self, kind: str) -> None:
         """A limit of this kind refused a request: ``requests``, ``tokens`` or ``concurrency``."""
         with self._lock:
@@ -160,6 +177,11 @@ class Metrics:
         """A key was checked: ``known``, ``asked``, ``missing``, ``refused`` or ``forbidden``."""
         with self._lock:
             self._one(catalogue.AUTH, result).add(1)
+
+    def shadowed(self, model: str, result: str) -> None:
+        """A copy of a call for ``model`` was ``answered``, has ``failed``, or was ``dropped``."""
+        with self._lock:
+            self._one(catalogue.SHADOWS, model, result).add(1)
 
     def follows_snapshot(self, version: int) -> None:
         """This worker now serves from this version."""
@@ -188,10 +210,23 @@ class Metrics:
         with self._lock:
             self._one(catalogue.RESTARTS).add(1)
 
-    def exposition(self) -> bytes:
-        """The text of ``/metrics``, over all processes of the host. Reads files: call it from a thread."""
+    def redis_connected(self, *, connected: bool) -> None:
+        """Whether Redis answers this process now."""
+        with self._lock:
+            if self._files:
+                self._one(catalogue.REDIS).set(1 if connected else 0)
+
+    def unheard(self, kind: str, messages: int = 1) -> None:
+        """Messages between hosts came to nothing: ``garbled``, ``unknown`` or ``overflow``."""
+        with self._lock:
+            self._one(catalogue.UNHEARD, kind).add(messages)
+
+    def exposition(self, readings: Iterable[Reading] = ()) -> bytes:
+        """The text of ``/metrics``, over all processes of the host, and with what was read of the host itself. Reads
+        files: call it from a thread."""
         registry = CollectorRegistry()
         MultiProcessCollector(registry, str(self._directory))  # type: ignore[no-untyped-call]
+        registry.register(Readings(readings))
         return generate_latest(registry)
 
     def close(self) -> None:
