@@ -6,8 +6,9 @@ import msgspec
 import pytest
 from tests.fakes.records import needs_records, records
 
+from tollway.contract.routing import Need
 from tollway.contract.snapshot import Overrule, ProviderAccess, ProviderKind, Target
-from tollway.proxy.providers.capabilities import DEFAULTS, EFFORTS, ROWS, Takes, known, overruled, takes_of
+from tollway.proxy.providers.capabilities import DEFAULTS, EFFORTS, ROWS, Takes, capable, known, overruled, takes_of
 
 LOW_TO_HIGH = ("low", "medium", "high")
 
@@ -124,3 +125,23 @@ def test_what_a_provider_took_is_known_to_be_taken(kind: ProviderKind) -> None:
 
 def _parts(content: object) -> list[dict[str, object]]:
     return [part for part in content if isinstance(part, dict)] if isinstance(content, list) else []
+
+
+@pytest.mark.parametrize(
+    ("kind", "model", "unable"),
+    [
+        ("openai", "gpt-4o", {"audio"}),
+        ("openai", "gpt-4", {"vision", "documents", "audio"}),
+        ("openai", "gpt-4o-audio-preview", {"vision", "documents", "json_schema"}),
+        ("deepseek", "deepseek-chat", {"vision", "documents", "audio", "json_schema"}),
+        ("anthropic", "claude-sonnet-4-5", {"audio"}),
+        ("openai_compatible", "my-model", set()),
+        ("simulator", "none", set()),
+    ],
+)
+def test_who_can_take_what_a_request_needs(kind: ProviderKind, model: str, unable: set[str]) -> None:
+    target = Target(ProviderAccess("p", kind, "https://example.org", None), model, 1, None)
+    assert {need for need in get_args(Need) if not capable(target, need)} == unable
+    told = Overrule(images=False, audio=True, documents=False, tools=False, json_schema=True)
+    overruled = msgspec.structs.replace(target, takes=told)
+    assert {need for need in get_args(Need) if not capable(overruled, need)} == {"vision", "documents", "tools"}

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from tollway.contract.routing import Need
 from tollway.contract.snapshot import Overrule, ProviderKind, Target
 from tollway.proxy.providers.openai.presets import PRESETS
 
@@ -212,6 +213,22 @@ def takes_of(target: Target) -> Takes | None:
     if target.provider.kind in PRESETS:
         return overruled(known(target.provider.kind, target.model), target.takes)
     return overruled(Takes(), target.takes) if target.takes != _NOTHING_SAID else None
+
+
+_WORD_OF_NEED: Mapping[Need, str] = {
+    "vision": "images",
+    "audio": "audio",
+    "documents": "documents",
+    "tools": "tools",
+    "json_schema": "json_schema",
+}
+
+
+def capable(target: Target, need: Need) -> bool:
+    """Whether a target can take what a request needs, as far as the operator or the table says; else it is taken to."""
+    takes = overruled(known(target.provider.kind, target.model), target.takes)
+    can: bool = getattr(takes, _WORD_OF_NEED[need])
+    return can
 
 
 def overruled(takes: Takes, by: Overrule) -> Takes:

@@ -1,0 +1,158 @@
+"""A route made ready: what can be known of its targets before anybody asks, as a bit for each target.
+
+Compiled once for a snapshot and again when somebody decides about one of its targets; a request only joins masks.
+"""
+
+from bisect import bisect_left
+from collections.abc import Callable, Mapping, Sequence
+from typing import get_args
+
+import msgspec
+
+from tollway._native.routing import BreakerPolicy, Pool
+from tollway.contract.routing import Breaker, Need
+from tollway.contract.snapshot import Operation, Price, Route, Target, serves
+from tollway.proxy.routing.masks import joined
+from tollway.proxy.routing.rules import Rules
+
+NEEDS: tuple[Need, ...] = ("vision", "audio", "documents", "tools", "json_schema")
+"""In this order targets are left out for what they can't take."""
+
+Capable = Callable[[Target, Need], bool]
+"""Whether a target can take something, as far as is known."""
+
+
+class Decided(msgspec.Struct, frozen=True):
+    """What people decided, by the name of a target or key: its weight in a route, that it is not asked any more, or
+    not before a time (Unix milliseconds)."""
+
+    weights: Mapping[tuple[str, str], int] = {}
+    drained: frozenset[str] = frozenset()
+    opened: Mapping[str, int] = {}
+
+
+NOTHING_DECIDED = Decided()
+
+
+class Held:
+    """Who is held back by hand among some names, as bits."""
+
+    __slots__ = ("_opened", "drained")
+
+    def __init__(self, names: Sequence[str], decided: Decided) -> None:
+        self.drained = joined(1 << index for index, name in enumerate(names) if name in decided.drained)
+        self._opened = tuple(
+            (1 << index, decided.opened[name]) for index, name in enumerate(names) if name in decided.opened
+        )
+
+    @property
+    def holds_any(self) -> bool:
+        """Whether anybody may be held back, now or later."""
+        return bool(self.drained or self._opened)
+
+    def opened(self, now_ms: int) -> int:
+        """Those that somebody has opened, and whose time has not come."""
+        return joined(bit for bit, until_ms in self._opened if now_ms < until_ms) if self._opened else 0
+
+
+class Contexts:
+    """How much targets can read at once."""
+
+    __slots__ = ("_masks", "_sizes")
+
+    def __init__(self, targets: Sequence[Target]) -> None:
+        known = sorted(
+            (target.takes.context_tokens, 1 << index)
+            for index, target in enumerate(targets)
+            if target.takes.context_tokens is not None
+        )
+        self._sizes = [size for size, _ in known]
+        self._masks = [joined(bit for _, bit in known[:count]) for count in range(len(known) + 1)]
+
+    @property
+    def knows_any(self) -> bool:
+        """Whether any size is known."""
+        return bool(self._sizes)
+
+    def too_small(self, tokens: int) -> int:
+        """Those that can't read so many tokens."""
+        return self._masks[bisect_left(self._sizes, tokens)]
+
+
+class Compiled:
+    """One route with its targets' weights as they are now. The board knows it by ``pool_name``, else by its alias."""
+
+    __slots__ = ("able", "contexts", "everyone", "free", "held", "plain", "pool", "route", "rules", "serving")
+
+    def __init__(self, route: Route, able: Mapping[Need, int], decided: Decided, pool_name: str = "") -> None:
+        weights = [decided.weights.get((route.alias, target.name), target.weight) for target in route.targets]
+        targets = tuple(
+            target if target.weight == weight else msgspec.structs.replace(target, weight=weight)
+            for target, weight in zip(route.targets, weights, strict=True)
+        )
+        self.route = route if targets == route.targets else msgspec.structs.replace(route, targets=targets)
+        self.everyone = (1 << len(targets)) - 1
+        self.pool = Pool(pool_name or route.alias, route.strategy, [_entry(target) for target in targets])
+        self.rules = Rules(route.alias, route.rules, targets)
+        self.serving: Mapping[Operation, int] = {
+            operation: joined(
+                1 << index for index, target in enumerate(targets) if serves(target.provider.kind, operation)
+            )
+            for operation in get_args(Operation)
+        }
+        self.able = able
+        self.free = joined(1 << index for index, target in enumerate(targets) if is_free(target.price))
+        self.contexts = Contexts(targets)
+        self.held = Held([target.name for target in targets], decided)
+        chooses = route.rules or self.held.holds_any or self.contexts.knows_any
+        chooses = chooses or any(mask != self.everyone for mask in able.values())
+        self.plain = frozenset(
+            operation for operation, mask in self.serving.items() if mask == self.everyone and not chooses
+        )
+        """The operations for which no target is ever left out, for whatever a request says."""
+
+
+def key_names(target: Target) -> tuple[str, ...]:
+    """What the keys of a target are known by, where it has several: ``provider/model#key``."""
+    return tuple(f"{target.name}#{key.access.key_name}" for key in target.keys)
+
+
+def able_of(targets: Sequence[Target], can: Callable[[Target], frozenset[Need]]) -> Mapping[Need, int]:
+    """For each need, who can take it."""
+    takes = [can(target) for target in targets]
+    return {need: joined(1 << index for index, taken in enumerate(takes) if need in taken) for need in NEEDS}
+
+
+def is_free(price: Price | None) -> bool:
+    """Whether nothing can be owed: no part of a known price is above zero."""
+    if price is None:
+        return False
+    parts = (
+        price.input,
+        price.output,
+        price.cached_input,
+        price.cache_write,
+        price.cache_write_1h,
+        price.reasoning,
+    )
+    return not any(parts)
+
+
+def policy_of(breaker: Breaker) -> BreakerPolicy:
+    """A breaker in the board's units, of which each is at least one."""
+    return BreakerPolicy(
+        consecutive=breaker.consecutive,
+        failure_permille=max(1, round(breaker.failure_rate * 1_000)),
+        minimum_calls=breaker.minimum_calls,
+        window_ms=max(1, round(breaker.window_s * 1_000)),
+        cooldown_ms=max(1, round(breaker.cooldown_s * 1_000)),
+        max_cooldown_ms=max(1, round(breaker.max_cooldown_s * 1_000)),
+        probes=breaker.probes,
+        slow_start_ms=round(breaker.slow_start_s * 1_000),
+    )
+
+
+def _entry(target: Target) -> tuple[str, int, int, int | None, int | None, BreakerPolicy]:
+    price = target.price
+    prices = (None, None) if price is None else (price.input, price.output)
+    return (target.name, target.weight, target.tier, *prices, policy_of(target.breaker))

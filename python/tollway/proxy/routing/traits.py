@@ -1,0 +1,261 @@
+"""What a request says that its way depends on: read from a request, or from a description of one.
+
+What costs time (notes in the body, the numbers that calls are told apart by) is only looked at when a route asks.
+"""
+
+from collections.abc import Mapping
+from hashlib import blake2b
+from typing import Literal, Protocol, Self
+
+import msgspec
+
+from tollway.contract.described import Described
+from tollway.contract.routing import Need
+from tollway.contract.snapshot import Operation, Price
+from tollway.errors import InvalidRequest
+from tollway.proxy.exchange import Planned, Screened
+
+METADATA = b"x-tollway-metadata"
+"""Notes for rules: a JSON object of texts. They count instead of the body's ``metadata``."""
+
+USER = b"x-tollway-user"
+"""The client's own name for its end user; it counts instead of the body's."""
+
+STRICT = b"x-tollway-strict"
+"""With ``true``, nothing may be left out of a request because a target can't take it."""
+
+METADATA_BYTES = 4096
+METADATA_ENTRIES = 32
+
+BYTES_PER_TOKEN = 4
+"""Of English. The bound on a prompt's tokens is its bytes: to compare prices, this is near enough."""
+
+OUTPUT_TOKENS = 512
+"""What an answer is taken to have where the request sets no bound."""
+
+MOST_TOKENS = 1_000_000_000
+"""A bound beyond this is taken for this."""
+
+_WORDLESS = frozenset[Operation]({"embeddings", "moderations", "rerank", "count_tokens"})
+"""What is answered without a token of output."""
+
+_NOTES = msgspec.json.Decoder(dict[str, str])
+
+
+class Said(Protocol):
+    """What is asked of a body: ``tollway._native.chat.ChatRequest`` has it all."""
+
+    @property
+    def stream(self) -> bool:
+        """Whether the answer is to be a stream."""
+        ...
+
+    @property
+    def user(self) -> str | None:
+        """The client's name for its end user."""
+        ...
+
+    @property
+    def n(self) -> int:
+        """How many answers are asked for."""
+        ...
+
+    @property
+    def max_tokens(self) -> int | None:
+        """The bound on each."""
+        ...
+
+    def prompt_upper_bound(self) -> int:
+        """The prompt's tokens, at most."""
+        ...
+
+    def needs(self) -> frozenset[Need]:
+        """What it needs of a model beyond text."""
+        ...
+
+    def metadata(self) -> dict[str, str]:
+        """The client's notes."""
+        ...
+
+    def conversation(self) -> int:
+        """64 bits that are the same all through a conversation; 0 when it can't be told."""
+        ...
+
+    def prefix(self) -> int:
+        """64 bits of the prompt's beginning; 0 when it has none."""
+        ...
+
+
+class Traits:
+    """All that decides, but for how the targets stand.
+
+    Raises:
+        InvalidRequest: the client's notes are none.
+    """
+
+    __slots__ = (
+        "_headers",
+        "_notes",
+        "_said",
+        "caller",
+        "may_spend",
+        "operation",
+        "tenant_id",
+        "tenant_name",
+    )
+
+    def __init__(
+        self,
+        said: Said,
+        headers: Mapping[bytes, bytes],
+        operation: Operation,
+        *,
+        tenant_id: str,
+        tenant_name: str,
+        caller: str,
+        may_spend: bool,
+    ) -> None:
+        self._said = said
+        self._headers = headers
+        self.operation: Operation = operation
+        self.tenant_id = tenant_id
+        self.tenant_name = tenant_name
+        self.caller = caller
+        self.may_spend = may_spend
+        raw = headers.get(METADATA)
+        self._notes: Mapping[str, str] | None = None if raw is None else read_metadata(raw)
+
+    @classmethod
+    def of(cls, asked: Screened | Planned) -> Self:
+        """Those of a request. Its key is whom shares are dealt by where no user is named."""
+        arrival, record = asked.arrival, asked.principal.record
+        return cls(
+            asked.request,
+            arrival.headers,
+            arrival.operation,
+            tenant_id=record.tenant_id,
+            tenant_name=record.tenant_name,
+            caller=record.key_id,
+            may_spend=record.may_spend,
+        )
+
+    @classmethod
+    def described(cls, call: Described) -> Self:
+        """Those of a call that nobody makes."""
+        return cls(
+            _Description(call),
+            {
+                name.encode("latin-1", "replace"): value.encode("latin-1", "replace")
+                for name, value in call.headers.items()
+            },
+            call.operation,
+            tenant_id=call.tenant,
+            tenant_name=call.tenant_name or call.tenant,
+            caller=call.tenant,
+            may_spend=call.may_spend,
+        )
+
+    @property
+    def is_strict(self) -> bool:
+        """Whether nothing may be left out for a target that can't take it."""
+        return self._headers.get(STRICT) == b"true"
+
+    @property
+    def stream(self) -> bool:
+        """Whether the answer is to be a stream."""
+        return self._said.stream
+
+    def header(self, name: str) -> str | None:
+        """The value of a header, by its name in lower case."""
+        value = self._headers.get(name.encode("latin-1", "replace"))
+        return None if value is None else value.decode("latin-1")
+
+    def metadata(self) -> Mapping[str, str]:
+        """The client's notes."""
+        if self._notes is None:
+            self._notes = self._said.metadata()
+        return self._notes
+
+    def needs(self) -> frozenset[Need]:
+        """What it needs of a model beyond text."""
+        return self._said.needs()
+
+    def prompt_bound(self) -> int:
+        """The prompt's tokens, at most."""
+        return self._said.prompt_upper_bound()
+
+    def user(self) -> str:
+        """Whom a share is dealt by: the client's name for its user, else the caller."""
+        named = self._headers.get(USER)
+        return named.decode("utf-8", "replace") if named else self._said.user or self.caller
+
+    def sticky(self, by: Literal["user", "conversation", "prefix"]) -> int:
+        """64 bits that calls which belong together share, on every host; 0 when nothing tells."""
+        if by == "user":
+            return number_of(self.user())
+        return self._said.conversation() if by == "conversation" else self._said.prefix()
+
+    def tokens(self) -> tuple[int, int]:
+        """The tokens of prompt and answer, guessed: to compare prices by."""
+        prompt = -(-self._said.prompt_upper_bound() // BYTES_PER_TOKEN)
+        if self.operation in _WORDLESS:
+            return prompt, 0
+        bound = self._said.max_tokens
+        return prompt, (OUTPUT_TOKENS if bound is None else min(bound, MOST_TOKENS)) * self._said.n
+
+
+class _Description:
+    """A description as if it were a body."""
+
+    __slots__ = ("_call", "max_tokens", "n", "stream", "user")
+
+    def __init__(self, call: Described) -> None:
+        self._call = call
+        self.stream = call.stream
+        self.user = call.user
+        self.n = 1
+        self.max_tokens = call.output_tokens
+
+    def prompt_upper_bound(self) -> int:
+        return self._call.prompt_tokens
+
+    def needs(self) -> frozenset[Need]:
+        return self._call.needs
+
+    def metadata(self) -> dict[str, str]:
+        return self._call.metadata
+
+    def conversation(self) -> int:
+        return 0  # nothing is said
+
+    def prefix(self) -> int:
+        return 0
+
+
+def read_metadata(raw: bytes) -> dict[str, str]:
+    """The client's notes in a header.
+
+    Raises:
+        InvalidRequest: they are no JSON object of texts, more than 32, or longer than 4 KiB.
+    """
+    param = METADATA.decode()
+    if len(raw) > METADATA_BYTES:
+        raise InvalidRequest(f"'{param}' is longer than {METADATA_BYTES} bytes.", param=param)
+    try:
+        notes = _NOTES.decode(raw)
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        raise InvalidRequest(f"'{param}' is to be a JSON object whose values are strings.", param=param) from None
+    if len(notes) > METADATA_ENTRIES:
+        raise InvalidRequest(f"'{param}' has more than {METADATA_ENTRIES} entries.", param=param)
+    return notes
+
+
+def number_of(*words: str) -> int:
+    """64 bits for some words, the same on every host and in every process, unlike Python's own hash."""
+    text = "\0".join(words).encode("utf-8", "surrogatepass")
+    return int.from_bytes(blake2b(text, digest_size=8).digest(), "big")
+
+
+def cost_of(price: Price, prompt_tokens: int, output_tokens: int) -> float:
+    """What a call would cost in US dollars, without any of the prompt being cached."""
+    return (price.input * prompt_tokens + price.output * output_tokens) / 1e12
