@@ -9,21 +9,19 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 from tests.fakes.telemetry import Recording, counted
-from tests.proxy.edge import Client, arrive, snapshot
+from tests.proxy.edge import Client, snapshot
 
 from tollway._native.chat import ChatRequest
 from tollway.errors import (
-    BodyTooLarge,
-    InvalidRequest,
     ModelNotFound,
     RateLimited,
-    RequestTimeout,
     Unauthenticated,
     UpstreamBroken,
 )
-from tollway.proxy.boundary import Boundary, ClientGone, Identities, InFlight, current_task, method_not_allowed
+from tollway.proxy.boundary import Boundary, Identities, InFlight, current_task, method_not_allowed
 from tollway.proxy.dialects.table import dialects
 from tollway.proxy.exchange import Arrival
+from tollway.proxy.keep_alive import COMMENT
 from tollway.proxy.pieces import Streamed
 from tollway.telemetry.metrics import Metrics
 
@@ -130,41 +128,6 @@ async def test_a_request_id_of_the_clients_own_is_kept_if_it_is_harmless(
     assert uuid.UUID(arrival.id).version == 7, "a row's id is ours whatever the client sends"
 
 
-async def test_a_body_arrives_whole_however_it_is_cut() -> None:
-    for pieces in ([b""], [b"abc"], [b"a", b"bc"], [b"", b"a", b"", b"bc", b""]):
-        assert await arrive(Client(*pieces)).connection.body(3, unbounded) == b"".join(pieces)
-
-
-async def test_a_declared_body_is_complete_without_another_message() -> None:
-    client = Client(b"ab", b"c", b"")
-    assert await arrive(client, headers={b"content-length": b"3"}).connection.body(3, unbounded) == b"abc"
-    assert client.untaken == 1
-
-
-@pytest.mark.parametrize("length", [b"11", b"99999999999999999999999999"])
-async def test_a_body_that_says_it_is_too_large_is_refused_before_it_is_read(length: bytes) -> None:
-    client = Client(b"x")
-    with pytest.raises(BodyTooLarge, match="the 10 bytes"):
-        await arrive(client, headers={b"content-length": length}).connection.body(10, unbounded)
-    assert client.untaken == 1
-
-
-@pytest.mark.parametrize("headers", [{}, {b"content-length": b"3"}], ids=["undeclared", "declared smaller"])
-async def test_a_body_that_turns_out_too_large_is_refused_at_the_piece_that_is_too_much(
-    headers: dict[bytes, bytes],
-) -> None:
-    client = Client(b"x" * 6, b"x" * 5, b"never", b"read")
-    with pytest.raises(BodyTooLarge):
-        await arrive(client, headers=headers).connection.body(10, unbounded)
-    assert client.untaken == 2
-
-
-@pytest.mark.parametrize("length", [b"", b"abc", b"-1", b"+1", b"1.0", b"0x10", b"1, 1", b"\xc2\xb2"])
-async def test_a_content_length_that_is_no_number_is_refused(length: bytes) -> None:
-    with pytest.raises(InvalidRequest, match="content-length"):
-        await arrive(Client(b"x"), headers={b"content-length": length}).connection.body(10, unbounded)
-
-
 async def test_a_body_that_ends_too_soon_is_refused_should_anyone_still_listen(run: Run, metrics: Metrics) -> None:
     gone: list[bool] = []
 
@@ -180,41 +143,6 @@ async def test_a_body_that_ends_too_soon_is_refused_should_anyone_still_listen(r
     assert client.sent[0]["status"] == 400
     assert gone == [True]
     assert counted(metrics, "tollway_requests_total") == {("invalid_request", "none", "refused", "none"): 1.0}
-
-
-async def test_leaving_in_the_body_is_told_from_an_end_of_the_body() -> None:
-    client = Client(b"x", complete=False)
-    client.hang_up()
-    with pytest.raises(ClientGone):
-        await arrive(client).connection.body(10, unbounded)
-
-
-@pytest.mark.parametrize(("piece_s", "body_s"), [(0.05, 60.0), (60.0, 0.05)], ids=["a pause", "a drip"])
-async def test_a_body_that_does_not_arrive_in_time_is_given_up(piece_s: float, body_s: float) -> None:
-    with pytest.raises(RequestTimeout):
-        await arrive(Client(b"x", complete=False)).connection.body(10, unbounded, piece_s=piece_s, body_s=body_s)
-
-
-async def test_a_body_may_take_longer_than_one_pause_as_long_as_it_goes_on() -> None:
-    client = Client(b"x", complete=False)
-
-    async def drip() -> None:
-        for _ in range(8):
-            await asyncio.sleep(0.05)
-            client.send_piece(b"x")
-        client.send_piece(b"", more=False)
-
-    dripping = asyncio.create_task(drip())
-    assert await arrive(client).connection.body(10, unbounded, piece_s=0.25) == b"x" * 9
-    await dripping
-
-
-async def test_pieces_that_wait_for_others_are_counted_and_the_last_is_not() -> None:
-    waited: list[int] = []
-    await arrive(Client(b"abc")).connection.body(10, waited.append)
-    assert waited == []
-    await arrive(Client(b"abc", b"de", b"f")).connection.body(10, waited.append)
-    assert waited == [3, 2]
 
 
 async def watched_forever(arrival: Arrival) -> None:
@@ -313,6 +241,20 @@ async def test_an_error_after_the_head_is_an_event_and_no_second_status(run: Run
     assert client.status == 200
     assert client.body.startswith(b'partialdata: {"error":')
     assert b"upstream_broken" in client.body
+    assert client.ends == 1
+
+
+async def test_an_error_after_a_comment_that_took_the_head_with_it_is_an_event(run: Run) -> None:
+    client = Client()
+
+    async def serve(arrival: Arrival) -> None:
+        arrival.connection.keep_alive(0.01, lambda: [(b"content-type", b"text/event-stream")])
+        await client.has_body.wait()
+        raise UpstreamBroken("cut")
+
+    await run(serve, client)
+    assert client.status == 200
+    assert client.body.startswith(COMMENT + b'data: {"error":')
     assert client.ends == 1
 
 
@@ -437,19 +379,3 @@ async def test_an_upload_is_closed_however_its_call_ends(run: Run) -> None:
 
     assert (await run(serve)).status == 502
     assert closed == ["closed"]
-
-
-async def test_a_body_arrives_piece_by_piece_to_its_declared_end() -> None:
-    client = Client(b"one", b"two", complete=False)
-    body = arrive(client, headers={b"content-length": b"6"}).connection.arriving(6)
-    assert [await body.piece() for _ in range(3)] == [b"one", b"two", None]
-    assert (body.declared_bytes, body.read_bytes, body.has_ended) == (6, 6, True)
-
-
-async def test_of_a_body_that_arrives_no_more_than_its_bound_is_taken() -> None:
-    body = arrive(Client(b"one", b"two")).connection.arriving(5)
-    assert await body.piece() == b"one"
-    with pytest.raises(BodyTooLarge):
-        await body.piece()
-    with pytest.raises(BodyTooLarge):
-        arrive(Client(), headers={b"content-length": b"6"}).connection.arriving(5)

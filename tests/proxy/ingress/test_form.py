@@ -15,7 +15,7 @@ from tests.proxy.ingress.test_multipart import BOUNDARY, cut, form, read
 from tollway._native.chat import ChatRequest
 from tollway.contract.snapshot import Operation
 from tollway.errors import BodyTooLarge, ContentBlocked, InvalidRequest, RequestTimeout
-from tollway.proxy.boundary import ClientGone, Connection
+from tollway.proxy.connection import ClientGone, Connection
 from tollway.proxy.exchange import Identified
 from tollway.proxy.ingress.form import MOST_FILES, MOST_TEXT_BYTES, MOST_TEXTS, SHORTEST_BOUNDARY, Forms
 from tollway.proxy.ingress.multipart import boundary_of

@@ -1,7 +1,7 @@
 """Forms: a few texts beside files, which pass as they arrive.
 
 In: a form's body, at its beginning. Out: what the stations need of it as a small JSON request, and an
-:class:`~tollway.proxy.boundary.Upload` that writes the form anew for a provider: with a boundary of its own, the
+:class:`~tollway.proxy.connection.Upload` that writes the form anew for a provider: with a boundary of its own, the
 provider's name of the model and the screened texts. Texts that stand before the first file are known by then; files
 are never held, and wait on disk only where the ``model`` stands behind one.
 """
@@ -17,7 +17,7 @@ import msgspec
 from tollway._native import chat
 from tollway._native.chat import ChatRequest
 from tollway.errors import ContentBlocked, InvalidRequest
-from tollway.proxy.boundary import Arriving, Connection
+from tollway.proxy.connection import Arriving, Connection
 from tollway.proxy.exchange import Identified
 from tollway.proxy.ingress.intake import Intake
 from tollway.proxy.ingress.multipart import End, Event, FormReader, Part, head_of
@@ -88,7 +88,7 @@ class Forms:
         Raises:
             tollway.errors.ClientError: it is too long, too slow, malformed, or no request for this operation.
             tollway.errors.ServerBusy: there is no room for it.
-            tollway.proxy.boundary.ClientGone: the client left.
+            tollway.proxy.connection.ClientGone: the client left.
         """
         arrival = identified.arrival
         body = arrival.connection.arriving(self._max_body_bytes)
@@ -103,7 +103,7 @@ class Forms:
 
 
 class Form:
-    """One form on its way; see :class:`~tollway.proxy.boundary.Upload`."""
+    """One form on its way; see :class:`~tollway.proxy.connection.Upload`."""
 
     def __init__(self, connection: Connection, body: Arriving, boundary: bytes, spool: Spool) -> None:
         self._connection = connection
@@ -168,7 +168,7 @@ class Form:
                 item.text = await self._checked(item.part.name, item.text)
 
     def streamed(self, request: ChatRequest, model: str) -> Streamed:
-        """As :class:`~tollway.proxy.boundary.Upload` says."""
+        """As :class:`~tollway.proxy.connection.Upload` says."""
         prompt = msgspec.json.decode(request.body, type=_Prompt).prompt
         for item in self._items:
             if isinstance(item, _Text):
@@ -187,7 +187,7 @@ class Form:
         return Streamed(kind, length, self._passed(boundary, head, length))
 
     def close(self) -> None:
-        """As :class:`~tollway.proxy.boundary.Upload` says."""
+        """As :class:`~tollway.proxy.connection.Upload` says."""
         self._spool.close()
 
     def _written(self, boundary: bytes) -> tuple[list[bytes], int]:

@@ -39,7 +39,7 @@ class Receiver:
             RateLimited, ServerBusy: there is no room for bodies that are arriving, for this tenant or at all.
             RequestTimeout: it did not arrive in time.
             InvalidRequest: it is not a request for this operation.
-            tollway.proxy.boundary.ClientGone: the client left.
+            tollway.proxy.connection.ClientGone: the client left.
         """
         arrival = identified.arrival
         if arrival.operation in FORMS:
