@@ -12,10 +12,13 @@ from tollway._native.chat import ChatRequest
 from tollway.contract.keys import GATEWAY_USE, KeyRecord
 from tollway.contract.limits import LimitValues
 from tollway.contract.snapshot import Operation, Policy, Price, ProviderAccess, Route, Snapshot, Target, Timeouts
-from tollway.proxy.boundary import Connection, Message, current_task
+from tollway.contract.usage import Outcome
+from tollway.proxy.boundary import current_task
 from tollway.proxy.causes import Cause, Fault, cause_of
+from tollway.proxy.connection import Connection, Message
 from tollway.proxy.dialects.table import dialects
-from tollway.proxy.exchange import Arrival, Called, Planned, Principal, Progress, Timing
+from tollway.proxy.exchange import Arrival, Attempted, Called, Dispatch, Principal, Progress, Relayed, Timing
+from tollway.proxy.relay.relay import begin, relay
 
 HELLO = [{"role": "user", "content": "Hi"}]
 ACCESS = ProviderAccess("fake", "openai", "http://127.0.0.1:9/v1", "sk-provider-canary-0123456789")
@@ -104,6 +107,8 @@ class Answer:
         self.warnings: tuple[str, ...] = ()
         self.secrets: tuple[str, ...] = ()
         self.closed = 0
+        self.why: Fault | None = None
+        """Its refusal, where the status does not say it."""
         self._script = list(script)
         self._headers = {name.replace("_", "-"): value for name, value in headers.items()}
 
@@ -129,7 +134,7 @@ class Answer:
 
     def fault(self, body: bytes) -> Fault:
         """By status, with the body's words."""
-        return Fault(cause_of(self.status), body.decode("utf-8", "replace"))
+        return self.why or Fault(cause_of(self.status), body.decode("utf-8", "replace"))
 
     def event_fault(self, payload: bytes) -> Fault:
         """The provider's own fault, with the payload's words."""
@@ -196,25 +201,45 @@ def arrive(
     )
 
 
-def planned(
+def dispatch(
     request: ChatRequest,
     *,
     client: Client | None = None,
     headers: dict[bytes, bytes] | None = None,
     way: Route | None = None,
-) -> Planned:
+    operation: Operation = "chat",
+) -> Dispatch:
     """A request on its way to the first target of ``way``."""
     way = way or route()
-    return Planned(arrive(client, headers=headers), request, way, way.targets[0])
+    arrival = arrive(client, headers=headers, operation=operation)
+    task = arrival.connection.task
+    deadline = asyncio.get_running_loop().time() + way.timeouts.total_s
+    return Dispatch(arrival, request, way, way.targets[0], way.targets[0].provider, task, deadline)
 
 
 def called(
     answer: Answer, *, stream: bool = False, client: Client | None = None, way: Route | None = None, **fields: Any
 ) -> Called:
     """A call that ``answer`` has begun to answer."""
-    plan = planned(ask(stream=stream, **fields), client=client, way=way)
-    deadline = asyncio.get_running_loop().time() + plan.route.timeouts.total_s
-    return Called(plan.arrival, plan.request, plan.route, plan.target, answer, deadline)
+    call = dispatch(ask(stream=stream, **fields), client=client, way=way)
+    return Called(call.arrival, call.request, call.route, call.target, answer, call.deadline, call.task)
+
+
+class Kept:
+    """A place at a target; keeps how the call ended."""
+
+    def __init__(self) -> None:
+        self.ends: list[Outcome | None] = []
+
+    def end(self, outcome: Outcome | None) -> None:
+        """Keeps it."""
+        self.ends.append(outcome)
+
+
+async def relayed(call: Called, progress: Progress | None = None, kept: Kept | None = None) -> Relayed:
+    """What station 6 and the relay make of an answer, on all of its way."""
+    progress = progress or dispatched()
+    return await relay(Attempted(await begin(call, progress), kept or Kept(), progress))
 
 
 def dispatched(way: Route | None = None) -> Progress:

@@ -4,22 +4,29 @@ Reading the types in order is reading a request's life; ``hallway.py`` puts them
 module and not each other, so the type checker refuses a wrong order.
 """
 
+import asyncio
 import time
-from typing import TYPE_CHECKING, Protocol
+from typing import Any, Protocol
 
 import msgspec
 
 from tollway._native.chat import ChatAnswer, ChatRequest
 from tollway._native.limits import Admission, LimitSet
+from tollway._native.routing import Pool, Ranking
 from tollway._native.sse import Relay
 from tollway.contract.keys import KeyRecord
-from tollway.contract.snapshot import Operation, Route, Snapshot, Target
+from tollway.contract.snapshot import Operation, ProviderAccess, Route, Snapshot, Target
 from tollway.contract.usage import Outcome, UsageRow
+from tollway.errors import InvalidRequest
 from tollway.proxy.causes import Fault
+from tollway.proxy.connection import Connection
 from tollway.proxy.dialects.port import Dialect, Writer
 
-if TYPE_CHECKING:
-    from tollway.proxy.boundary import Connection
+ATTEMPTS = b"x-tollway-attempts"
+"""The header that says how many calls of providers were made for an answer."""
+
+DRY_RUN = b"x-tollway-dry-run"
+"""With ``route``, the answer is where the call would go; nobody is called."""
 
 
 class Timing:
@@ -59,7 +66,7 @@ class Arrival(msgspec.Struct, frozen=True):
     id: str
     request_id: str
     headers: dict[bytes, bytes]
-    connection: "Connection"
+    connection: Connection
     timing: Timing
     snapshot: Snapshot
     dialect: Dialect
@@ -100,12 +107,48 @@ class Screened(msgspec.Struct, frozen=True):
 
 
 class Planned(msgspec.Struct, frozen=True):
-    """Station 5's result: where the call goes."""
+    """Station 5's result: who may be asked, and in which order.
+
+    ``ranking.order`` holds indices into ``route.targets``, best first; ``pool`` is what the board knows these targets
+    by. ``rule`` is the name of the rule that held. ``skipped`` tells of targets that were left out before they were
+    ranked, by index, and why.
+    """
+
+    arrival: Arrival
+    principal: Principal
+    request: ChatRequest
+    route: Route
+    pool: Pool
+    ranking: Ranking
+    rule: str | None = None
+    skipped: tuple[tuple[int, str], ...] = ()
+
+    @property
+    def is_dry_run(self) -> bool:
+        """Whether the client only wants to know where its call would go.
+
+        Raises:
+            InvalidRequest: it asks for something else that is dry.
+        """
+        asked = self.arrival.headers.get(DRY_RUN)
+        if asked not in (None, b"route"):
+            raise InvalidRequest(f"The header {DRY_RUN.decode()} knows one value: route.")
+        return asked is not None
+
+
+class Dispatch(msgspec.Struct, frozen=True):
+    """One call of one target, with one of its provider's keys, run by ``task``.
+
+    Everything about it is over at ``deadline``, of the event loop's clock, in seconds.
+    """
 
     arrival: Arrival
     request: ChatRequest
     route: Route
     target: Target
+    access: ProviderAccess
+    task: "asyncio.Task[Any]"
+    deadline: float
 
 
 class UpstreamAnswer(Protocol):
@@ -148,7 +191,7 @@ class UpstreamAnswer(Protocol):
 
 
 class Called(msgspec.Struct, frozen=True):
-    """Station 6's result: a provider has begun to answer. ``deadline`` is of the event loop's clock, in seconds.
+    """A provider has begun to answer one call, which is still to be judged. ``task`` and ``deadline`` are the call's.
 
     ``asked`` is the operation that the provider was asked for, whose dialect its answer is in. It is the client's own,
     or ``chat``: then ``writer`` says the answer in the client's dialect, and ``warnings`` names the fields of the
@@ -161,9 +204,48 @@ class Called(msgspec.Struct, frozen=True):
     target: Target
     answer: UpstreamAnswer
     deadline: float
+    task: "asyncio.Task[Any]"
     asked: Operation = "chat"
     writer: Writer | None = None
     warnings: tuple[str, ...] = ()
+
+
+class Begun(Protocol):
+    """An answer of which the first that may leave is in hand; nothing of it has left."""
+
+    @property
+    def called(self) -> Called:
+        """Whose answer it is."""
+        ...
+
+    @property
+    def fault(self) -> Fault | None:
+        """Why it is a refusal, if it is one."""
+        ...
+
+    async def finish(self) -> "Relayed":
+        """Passes the answer on, but for its end. A stream that breaks never raises: its end says so."""
+        ...
+
+    async def close(self) -> None:
+        """Gives the connection back, or cuts it when the answer has not ended."""
+        ...
+
+
+class Held(Protocol):
+    """A target's place that a call takes: until it ends, the board counts it in flight."""
+
+    def end(self, outcome: Outcome | None) -> None:
+        """The call is over; ``None``: it was given up here, and tells nothing of the target. Again: nothing more."""
+        ...
+
+
+class Attempted(msgspec.Struct, frozen=True):
+    """Station 6's result: the answer that the client is to have, be it a refusal; and how far its call has come."""
+
+    begun: Begun
+    held: Held
+    progress: "Progress"
 
 
 class Relayed(msgspec.Struct, frozen=True):
@@ -187,25 +269,63 @@ class Settled(msgspec.Struct, frozen=True):
     row: UsageRow
 
 
+class Tried(msgspec.Struct):
+    """One call of a provider, for the record. Times are nanoseconds since the request arrived, ``key`` is the name of
+    the provider's key.
+
+    ``result`` is ``ok``, ``pending``, ``abandoned``, the name of a provider's refusal (``causes.Cause``) or the code
+    of an error of ours; ``then`` is what was done about it.
+    """
+
+    alias: str
+    target: str
+    key: str
+    began_ns: int
+    took_ns: int = 0
+    status: int = 0
+    result: str = "pending"
+    then: str = ""
+
+
+class Trail(msgspec.Struct):
+    """Where a request has been: its plans, aliases that it could not turn to and why, the calls that were made, and
+    those made beside the one that counted."""
+
+    plans: list[Planned] = []
+    refused: list[tuple[str, str]] = []
+    tried: list[Tried] = []
+    beside: list["Progress"] = []
+
+
 class Progress:
-    """How far a call has come: what settlement needs when it ends at any point. One per request, filled on the way."""
+    """How far a call has come: what settlement needs when it ends at any point. Filled on the way.
 
-    __slots__ = ("answer", "dispatched_at_us", "first_piece_ns", "http_status", "reader", "route", "target")
+    One per request; of calls that are made at the same time, one for each, on one trail.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("answer", "dispatched_at_us", "first_piece_ns", "http_status", "reader", "route", "target", "trail")
+
+    def __init__(self, trail: Trail | None = None) -> None:
+        self.trail = Trail() if trail is None else trail
+        self.dispatched_at_us: int | None = None
+        self._forget()
+
+    def _forget(self) -> None:
         self.route: Route | None = None
         self.target: Target | None = None
-        self.dispatched_at_us: int | None = None
         self.first_piece_ns: int | None = None
         self.http_status = 0
         self.reader: Relay | None = None
         self.answer: ChatAnswer | None = None
 
     def planned(self, route: Route, target: Target) -> None:
-        """Where the call goes, should it leave."""
+        """Where the call goes next, should it leave: nothing that another attempt brought counts any more, but for
+        when the first one left."""
+        self._forget()
         self.route = route
         self.target = target
 
     def sent(self) -> None:
         """The request is on the wire: from here on the provider may bill it, so it gets a row whatever happens."""
-        self.dispatched_at_us = time.time_ns() // 1_000
+        if self.dispatched_at_us is None:
+            self.dispatched_at_us = time.time_ns() // 1_000

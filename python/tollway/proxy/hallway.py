@@ -6,8 +6,8 @@
                · receive        the body, bounded, read once                     ingress/receive.py
                2 admit          requests, tokens, concurrency: reserve           limits/admit.py
                3 screen input   personal data: redact or refuse                  guardrails/screen.py
-               5 plan           alias → target, by weight                        routing/plan.py
-               6 call           send, wait within the route's timeouts           providers/call.py
+               5 plan           alias → targets, best first                      routing/plan.py
+               6 call           ask, retry, fail over, until one answers         routing/walk.py
                · relay          pass on what arrives, but for the end            relay/relay.py
                8 settle         tokens, cost, reservation, journal, metrics      usage/settle.py
     answer ◀── 9 respond        the end of the answer, with its headers          relay/respond.py
@@ -15,15 +15,19 @@
 The numbers are the design's; stations that are not here yet (4 look up, 7 screen output) come in between.
 """
 
+import msgspec
+
 from tollway.proxy.auth.identify import Authenticator
 from tollway.proxy.exchange import Arrival
 from tollway.proxy.guardrails.screen import Screener
 from tollway.proxy.ingress.receive import Receiver
 from tollway.proxy.limits.admit import Admitter
-from tollway.proxy.providers.call import Caller
 from tollway.proxy.relay.relay import relay
-from tollway.proxy.relay.respond import respond
-from tollway.proxy.routing.plan import plan
+from tollway.proxy.relay.respond import respond, show
+from tollway.proxy.routing.explain import decision
+from tollway.proxy.routing.plan import Planner
+from tollway.proxy.routing.walk import Attempts
+from tollway.proxy.shadowing import Shadowing
 from tollway.proxy.usage.settle import Bookkeeper
 
 
@@ -36,14 +40,18 @@ class Hallway:
         receiver: Receiver,
         admitter: Admitter,
         screener: Screener,
-        caller: Caller,
+        planner: Planner,
+        shadowing: Shadowing,
+        attempts: Attempts,
         bookkeeper: Bookkeeper,
     ) -> None:
         self._authenticator = authenticator
         self._receiver = receiver
         self._admitter = admitter
         self._screener = screener
-        self._caller = caller
+        self._planner = planner
+        self._shadowing = shadowing
+        self._attempts = attempts
         self._bookkeeper = bookkeeper
 
     async def serve(self, arrival: Arrival) -> None:
@@ -51,15 +59,19 @@ class Hallway:
 
         Raises:
             tollway.errors.GatewayError: the request is refused or failed before anything was sent.
-            tollway.proxy.boundary.ClientGone: the client left while its body was read.
+            tollway.proxy.connection.ClientGone: the client left while its body was read.
         """
         identified = await self._authenticator.identify(arrival)
         received = await self._receiver.receive(identified)
         admitted = await self._admitter.admit(received)
         with self._bookkeeper.account(admitted) as account:  # settles on every exit path
             screened = await self._screener.screen(admitted)
-            planned = plan(screened)
-            called = await self._caller.call(planned, account.progress)
-            relayed = await relay(called, account.progress)
+            planned = self._planner.plan(screened)
+            if planned.is_dry_run:
+                return await show(planned.arrival, msgspec.json.encode(decision(planned)))
+            self._shadowing.copy(screened, planned)
+            attempted = await self._attempts.run(planned, account.progress)
+            account.progress = attempted.progress
+            relayed = await relay(attempted)
             settled = await account.settle(relayed)
             await respond(settled)

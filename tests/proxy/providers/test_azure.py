@@ -101,7 +101,7 @@ class Cloud:
         self.calls: list[UpstreamRequest] = []
         self._refuses = refuses
 
-    async def post(self, request: UpstreamRequest) -> UpstreamAnswer:
+    async def send(self, request: UpstreamRequest) -> UpstreamAnswer:
         if request.url == ENTRA.token_url:
             self.forms.append(request.body)
             return Answer(b'{"access_token": "t%d", "expires_in": 3599}' % len(self.forms))

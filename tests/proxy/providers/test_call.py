@@ -10,12 +10,12 @@ import pytest
 from tests.fakes.gateway import free_port
 from tests.fakes.scripts import Script, completion, hang, status, whole
 from tests.fakes.upstream import FakeUpstream
-from tests.proxy.edge import Answer, Client, arrive, ask, planned, route, target
+from tests.proxy.edge import Answer, Client, ask, dispatch, route, target
 
 from tollway._native import chat
 from tollway.contract.snapshot import Operation, ProviderAccess, Route, Timeouts
 from tollway.errors import UpstreamBroken, UpstreamTimeout, UpstreamUnreachable
-from tollway.proxy.exchange import Called, Planned, Progress, UpstreamAnswer
+from tollway.proxy.exchange import Called, Progress, UpstreamAnswer
 from tollway.proxy.providers.call import STREAM_FIRST_TOKEN_S, Caller, first_token_s
 from tollway.proxy.providers.http import HttpTransport
 from tollway.proxy.providers.openai.provider import OpenAIProvider
@@ -52,9 +52,9 @@ async def call(
     client: Client | None = None,
 ) -> Called:
     access = way.targets[0].provider
-    plan = planned(ask("m", stream=stream), way=way, headers=headers, client=client)
+    plan = dispatch(ask("m", stream=stream), way=way, headers=headers, client=client)
     try:
-        return await Caller({access.name: OpenAIProvider(access, transport)}).call(plan, progress)
+        return await Caller({(access.name, ""): OpenAIProvider(access, transport)}).call(plan, progress)
     finally:
         plan.arrival.connection.unwatch()
 
@@ -94,8 +94,8 @@ async def test_a_client_may_ask_that_nothing_is_dropped(asked: bytes | None, str
             seen.append(call)
             return Answer(b"{}")
 
-    plan = planned(ask("m"), headers={} if asked is None else {b"x-tollway-strict": asked})
-    await Caller({plan.target.provider.name: Deaf()}).call(plan, Progress())
+    plan = dispatch(ask("m"), headers={} if asked is None else {b"x-tollway-strict": asked})
+    await Caller({(plan.access.name, ""): Deaf()}).call(plan, Progress())
     plan.arrival.connection.unwatch()
     assert [call.strict for call in seen] == [strict]
 
@@ -257,9 +257,9 @@ async def test_a_translated_answer_is_told_with_the_names_that_the_client_gave(
     way = way_to(upstream.base_url)
     access = way.targets[0].provider
     request = chat.read_request(json.dumps(asked).encode(), "messages")
-    plan = Planned(arrive(operation="messages"), request, way, way.targets[0])
+    plan = dispatch(request, way=way, operation="messages")
     try:
-        called = await Caller({access.name: OpenAIProvider(access, transport)}).call(plan, Progress())
+        called = await Caller({(access.name, ""): OpenAIProvider(access, transport)}).call(plan, Progress())
     finally:
         plan.arrival.connection.unwatch()
     body = await body_of(called)

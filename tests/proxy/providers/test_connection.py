@@ -51,11 +51,11 @@ async def test_an_upload_goes_out_as_it_comes_on_a_connection_of_its_own(
     transport: HttpTransport, upstream: FakeUpstream, length_bytes: int | None
 ) -> None:
     upstream.default = whole(b"ok")
-    first = await transport.post(UpstreamRequest(upstream.base_url, [], b"{}", 10.0, lambda: None))
+    first = await transport.send(UpstreamRequest(upstream.base_url, [], b"{}", 10.0, lambda: None))
     assert await read_all(first.piece) == b"ok"
     await first.close()
     halves = b"a" * WRITE_BYTES, b"", b"b" * WRITE_BYTES
-    answer = await transport.post(uploading(upstream, pieces_of(*halves), length_bytes))
+    answer = await transport.send(uploading(upstream, pieces_of(*halves), length_bytes))
     assert await read_all(answer.piece) == b"ok"
     await answer.close()
     seen = upstream.requests[-1]
@@ -69,7 +69,7 @@ async def test_an_upload_that_fails_cuts_the_connection_and_says_why(
     transport: HttpTransport, upstream: FakeUpstream
 ) -> None:
     with pytest.raises(InvalidRequest, match="no form"):
-        await transport.post(uploading(upstream, pieces_of(b"half", InvalidRequest("no form")), 100))
+        await transport.send(uploading(upstream, pieces_of(b"half", InvalidRequest("no form")), 100))
     await upstream.until(lambda: upstream.open_connections == 0)
     assert upstream.hits == 0
 
@@ -77,7 +77,7 @@ async def test_an_upload_that_fails_cuts_the_connection_and_says_why(
 async def test_an_upload_that_is_answered_early_stops(transport: HttpTransport, upstream: FakeUpstream) -> None:
     upstream.early = whole(b"enough", status=413)
     left = pieces_of(b"half", then=asyncio.Event())
-    answer = await transport.post(uploading(upstream, left))
+    answer = await transport.send(uploading(upstream, left))
     assert (answer.status, await read_all(answer.piece)) == (413, b"enough")
     with pytest.raises(StopAsyncIteration):
         await anext(left)
@@ -86,7 +86,7 @@ async def test_an_upload_that_is_answered_early_stops(transport: HttpTransport, 
 
 
 async def test_an_upload_that_is_cancelled_is_cut_at_once(transport: HttpTransport, upstream: FakeUpstream) -> None:
-    call = asyncio.create_task(transport.post(uploading(upstream, pieces_of(b"half", then=asyncio.Event()))))
+    call = asyncio.create_task(transport.send(uploading(upstream, pieces_of(b"half", then=asyncio.Event()))))
     await upstream.until(lambda: upstream.open_connections == 1)
     call.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -107,7 +107,7 @@ async def test_an_upload_goes_no_faster_than_the_provider_reads(
             given += WRITE_BYTES
             yield bytes(WRITE_BYTES)
 
-    call = asyncio.create_task(transport.post(uploading(upstream, many(), total)))
+    call = asyncio.create_task(transport.send(uploading(upstream, many(), total)))
     await upstream.until(lambda: upstream.open_connections == 1)
     await asyncio.sleep(0.2)
     assert 0 < given < total // 2
@@ -120,4 +120,4 @@ async def test_an_upload_goes_no_faster_than_the_provider_reads(
 async def test_an_upload_to_a_provider_that_dies_is_broken(transport: HttpTransport, upstream: FakeUpstream) -> None:
     upstream.early = Script(raw_head=b"", steps=(("rst",),))
     with pytest.raises(UpstreamBroken):
-        await transport.post(uploading(upstream, pieces_of(b"half", then=asyncio.Event())))
+        await transport.send(uploading(upstream, pieces_of(b"half", then=asyncio.Event())))

@@ -18,9 +18,9 @@ from tests.fakes.upstream import FakeUpstream
 
 from tollway.errors import UpstreamBroken, UpstreamTimeout, UpstreamUnreachable
 from tollway.proxy.exchange import UpstreamAnswer
-from tollway.proxy.providers.connection import HELD_BYTES, MAX_HEAD_BYTES, STALE_S, WRITE_BYTES
+from tollway.proxy.providers.connection import HELD_BYTES, MAX_HEAD_BYTES, STALE_S, WAS_IDLE_S, WRITE_BYTES
 from tollway.proxy.providers.http import HttpTransport, _head
-from tollway.proxy.providers.port import UpstreamRequest
+from tollway.proxy.providers.port import UpstreamRequest, question
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
@@ -60,7 +60,7 @@ async def body_of(answer: UpstreamAnswer) -> bytes:
 
 async def ask(transport: HttpTransport, upstream: FakeUpstream, body: bytes = b"{}") -> bytes:
     """A call from its beginning to its end; the answer's body."""
-    answer = await transport.post(request(upstream.base_url, body))
+    answer = await transport.send(request(upstream.base_url, body))
     try:
         return await body_of(answer)
     finally:
@@ -71,7 +71,7 @@ async def test_a_call_goes_out_as_http_with_its_headers_and_its_body(
     transport: HttpTransport, upstream: FakeUpstream
 ) -> None:
     upstream.default = whole({"ok": True})
-    answer = await transport.post(request(upstream.base_url, '{"a": "é"}'.encode(), authorization="Bearer k"))
+    answer = await transport.send(request(upstream.base_url, '{"a": "é"}'.encode(), authorization="Bearer k"))
     assert (answer.status, answer.header("content-type"), answer.header("missing")) == (200, "application/json", None)
     assert await body_of(answer) == b'{"ok": true}'
     await answer.close()
@@ -88,6 +88,20 @@ def test_the_path_is_what_follows_the_host_whatever_the_host_is_called(host: str
     url = f"http://{host}/v1/chat?api-version=1"
     written = _head(host, UpstreamRequest(url, [], b"", 1.0, lambda: None))
     assert written.startswith(f"POST /v1/chat?api-version=1 HTTP/1.1\r\nhost: {host}\r\n".encode())
+
+
+async def test_what_is_only_asked_for_has_no_body_and_no_length(
+    transport: HttpTransport, upstream: FakeUpstream
+) -> None:
+    upstream.default = whole({"data": []})
+    for _ in range(2):
+        answer = await transport.send(question(f"{upstream.base_url}/models?limit=1", [("x-api-key", "k")], 10.0))
+        assert (answer.status, await body_of(answer), answer.secrets) == (200, b'{"data": []}', ("k",))
+        await answer.close()
+    seen = upstream.requests[-1]
+    assert (seen.method, seen.path, seen.body) == ("GET", "/v1/models?limit=1", b"")
+    assert (seen.header("x-api-key"), seen.header("content-length")) == ("k", None)
+    assert upstream.connections == 1
 
 
 @pytest.mark.parametrize(
@@ -129,7 +143,7 @@ async def test_every_framing_is_read_to_its_end_however_it_arrives(
 ) -> None:
     bytewise: list[Step] = [("send", answer[at : at + 1]) for at in range(len(answer))]
     upstream.default = raw(b"", *bytewise) if byte_by_byte else raw(answer)
-    given = await transport.post(request(upstream.base_url))
+    given = await transport.send(request(upstream.base_url))
     assert given.status in (200, 204)
     assert given.header("x-one") is None, "an interim answer's headers are not the answer's"
     assert given.header("x-checksum") is None, "nor are trailers"
@@ -177,7 +191,7 @@ async def test_what_is_no_answer_is_said_to_be_none(
 ) -> None:
     upstream.default = script
     with pytest.raises(UpstreamBroken, match=message):
-        await transport.post(request(upstream.base_url))
+        await transport.send(request(upstream.base_url))
     await upstream.until(lambda: upstream.open_connections == 0)
 
 
@@ -207,7 +221,7 @@ async def test_a_body_that_is_cut_is_told_from_one_that_has_ended(
 ) -> None:
     last: Step = ("fin",) if ending == "fin" else ("rst",) if ending == "rst" else ("hang",)
     upstream.default = raw(head, ("sleep", 0.05), last)  # a reset may overtake what was sent just before it
-    answer = await transport.post(request(upstream.base_url))
+    answer = await transport.send(request(upstream.base_url))
     assert await answer.piece() == b"part"
     for _ in range(2):
         with pytest.raises(UpstreamBroken, match="cut before its end"):
@@ -258,7 +272,7 @@ async def test_an_answer_that_nobody_reads_to_its_end_cuts_its_connection(
     transport: HttpTransport, upstream: FakeUpstream
 ) -> None:
     upstream.default = raw(CHUNKED + b"4\r\npart\r\n", ("hang",))
-    answer = await transport.post(request(upstream.base_url))
+    answer = await transport.send(request(upstream.base_url))
     assert await answer.piece() == b"part"
     await answer.close()
     await upstream.until(lambda: len(upstream.aborts) == 1)
@@ -292,7 +306,7 @@ async def test_bytes_behind_an_answer_never_become_part_of_it_or_of_the_next(
 ) -> None:
     later: tuple[Step, ...] = (("sleep", 0.02), ("send", garbage), ("hang",))
     upstream.default = raw(OK, *later) if late else raw(OK + garbage, ("hang",))
-    answer = await transport.post(request(upstream.base_url))
+    answer = await transport.send(request(upstream.base_url))
     assert answer.status == 200
     assert await body_of(answer) == b"ok"
     await answer.close()
@@ -315,7 +329,7 @@ async def test_a_call_that_is_cancelled_before_its_head_is_cut_at_once(
     transport: HttpTransport, upstream: FakeUpstream, script: Script
 ) -> None:
     upstream.default = script
-    call = asyncio.create_task(transport.post(request(upstream.base_url)))
+    call = asyncio.create_task(transport.send(request(upstream.base_url)))
     await upstream.until(lambda: upstream.hits == 1)
     call.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -326,7 +340,7 @@ async def test_a_call_that_is_cancelled_before_its_head_is_cut_at_once(
 
 async def test_a_read_that_is_cancelled_can_be_taken_up_again(transport: HttpTransport, upstream: FakeUpstream) -> None:
     upstream.default = raw(CHUNKED, ("sleep", 0.1), ("send", b"4\r\nlate\r\n0\r\n\r\n"))
-    answer = await transport.post(request(upstream.base_url))
+    answer = await transport.send(request(upstream.base_url))
     reading = asyncio.create_task(answer.piece())
     await asyncio.sleep(0.01)
     reading.cancel()
@@ -340,7 +354,7 @@ async def test_a_slow_reader_holds_up_the_provider_instead_of_filling_memory(
 ) -> None:
     sent = bytes(1024 * 1024)
     upstream.default = Script(steps=tuple(("send", sent) for _ in range(64)), framing="chunked")
-    answer = await transport.post(request(upstream.base_url))
+    answer = await transport.send(request(upstream.base_url))
     await asyncio.sleep(0.5)
     (seen,) = upstream.requests
     assert seen.answered_at is None, "the provider could not send all of it"
@@ -362,7 +376,7 @@ async def test_a_header_with_a_line_break_is_not_sent(
     transport: HttpTransport, upstream: FakeUpstream, name: str, value: str
 ) -> None:
     with pytest.raises(ValueError, match="line break"):
-        await transport.post(
+        await transport.send(
             UpstreamRequest(upstream.base_url, [("accept", "*/*"), (name, value)], b"{}", 10.0, lambda: None)
         )
     await upstream.until(lambda: upstream.open_connections == 0)
@@ -371,7 +385,7 @@ async def test_a_header_with_a_line_break_is_not_sent(
 
 async def test_a_refused_connection_is_unreachable(transport: HttpTransport) -> None:
     with pytest.raises(UpstreamUnreachable) as caught:
-        await transport.post(request(f"http://127.0.0.1:{free_port()}/v1"))
+        await transport.send(request(f"http://127.0.0.1:{free_port()}/v1"))
     assert "127.0.0.1" not in caught.value.outside
     assert caught.value.inside != caught.value.outside
 
@@ -386,7 +400,7 @@ async def test_a_connection_that_is_never_taken_is_given_up(transport: HttpTrans
             waiting.setblocking(False)
             waiting.connect_ex(deaf.getsockname())
         with pytest.raises(UpstreamTimeout, match="reached in time"):
-            await transport.post(request(f"http://127.0.0.1:{deaf.getsockname()[1]}/v1", connect_s=0.1))
+            await transport.send(request(f"http://127.0.0.1:{deaf.getsockname()[1]}/v1", connect_s=0.1))
 
 
 async def test_a_kept_connection_that_was_closed_as_a_call_went_out_is_replaced_once(
@@ -395,9 +409,11 @@ async def test_a_kept_connection_that_was_closed_as_a_call_went_out_is_replaced_
     upstream.default = whole({"ok": True})
     await ask(transport, upstream)
     upstream.default = raw(b"", ("fin",))
+    await asyncio.sleep(WAS_IDLE_S)
     upstream.scripts = {"again": lambda seen: whole({"ok": True}) if upstream.hits > 2 else raw(b"", ("fin",))}
     assert await ask(transport, upstream, b'{"model": "again"}') == b'{"ok": true}'
     assert upstream.connections == 2
+    await asyncio.sleep(WAS_IDLE_S)
     with pytest.raises(UpstreamBroken, match="without an answer"):
         await ask(transport, upstream)
     assert upstream.connections == 3, "one try on a new connection, and no more"
@@ -439,7 +455,7 @@ async def test_a_large_body_arrives_whole_and_leaves_the_connection_whole(
 
 async def test_a_large_body_does_not_hold_up_the_loop_while_the_provider_reads(transport: HttpTransport) -> None:
     async with slow_server() as (base_url, go_on):
-        call = asyncio.create_task(transport.post(request(base_url, bytes(20 * 1024 * 1024))))
+        call = asyncio.create_task(transport.send(request(base_url, bytes(20 * 1024 * 1024))))
         await asyncio.sleep(0.2)
         assert not call.done(), "the provider has not read it"
         go_on.set()
@@ -452,7 +468,7 @@ async def test_a_provider_that_answers_before_it_has_read_all_is_heard_and_not_u
     transport: HttpTransport,
 ) -> None:
     async with slow_server(OK) as (base_url, _):
-        answer = await transport.post(request(base_url, bytes(20 * 1024 * 1024)))
+        answer = await transport.send(request(base_url, bytes(20 * 1024 * 1024)))
         assert await body_of(answer) == b"ok"
         assert not answer._connection.is_reusable
         await answer.close()
@@ -534,7 +550,7 @@ async def test_a_certificate_that_nobody_vouches_for_is_unreachable_and_gets_no_
     said = bytearray()
     async with listening_with_tls(certificate, said) as port:
         with pytest.raises(UpstreamUnreachable) as caught:
-            await transport.post(request(f"https://127.0.0.1:{port}/v1", authorization="Bearer secret"))
+            await transport.send(request(f"https://127.0.0.1:{port}/v1", authorization="Bearer secret"))
         assert "certificate" in caught.value.inside.lower()
     assert said == b""
 
@@ -564,7 +580,7 @@ async def test_large_bodies_go_over_tls_as_well_and_leave_the_connection_whole(
     async with await asyncio.start_server(converse, "127.0.0.1", 0, ssl=context) as server:
         url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
         for body in sent:
-            answer = await transport.post(request(url, body))
+            answer = await transport.send(request(url, body))
             assert await body_of(answer) == b"ok"
             await answer.close()
         transport.close()
@@ -578,12 +594,12 @@ async def test_plain_http_at_a_tls_port_and_tls_at_a_plain_one_fail_cleanly(
     said = bytearray()
     async with listening_with_tls(certificate, said) as port:
         with pytest.raises(UpstreamBroken):
-            await transport.post(request(f"http://127.0.0.1:{port}/v1"))
+            await transport.send(request(f"http://127.0.0.1:{port}/v1"))
     with socket.socket() as plain:
         plain.bind(("127.0.0.1", 0))
         plain.listen()
         with pytest.raises(UpstreamTimeout):
-            await transport.post(request(f"https://127.0.0.1:{plain.getsockname()[1]}/v1", connect_s=0.2))
+            await transport.send(request(f"https://127.0.0.1:{plain.getsockname()[1]}/v1", connect_s=0.2))
 
 
 async def test_nothing_is_left_behind(upstream: FakeUpstream) -> None:

@@ -38,4 +38,4 @@ def test_every_kind_has_its_class(kind: ProviderKind) -> None:
 def test_providers_are_known_by_their_configured_names_over_all_routes() -> None:
     a, b, c = (ProviderAccess(name, "openai", f"http://127.0.0.1:9/{name}", None) for name in "abc")
     known = snapshot(route("one", target(access=a), target(access=b)), route("two", target(access=b), target(access=c)))
-    assert sorted(open_providers(known, Wire(), ServedMedia())) == ["a", "b", "c"]
+    assert sorted(open_providers(known, Wire(), ServedMedia())) == [("a", ""), ("b", ""), ("c", "")]

@@ -162,7 +162,7 @@ class Wire:
         self.answer = answer
         self.requests: list[UpstreamRequest] = []
 
-    async def post(self, request: UpstreamRequest) -> UpstreamAnswer:
+    async def send(self, request: UpstreamRequest) -> UpstreamAnswer:
         request.sent()
         self.requests.append(request)
         if isinstance(self.answer, Exception):

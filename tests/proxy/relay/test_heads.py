@@ -31,7 +31,6 @@ async def test_an_answer_says_who_gave_it_and_how_long_it_took() -> None:
         b"x-request-id": b"request-1",
         b"x-tollway-provider": b"fake",
         b"x-tollway-model": b"m-1",
-        b"x-tollway-attempts": b"1",
         b"x-ratelimit-limit-requests": b"5",
     }
     assert timing.startswith(b"call;dur=")

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.proxy import edge
 from tests.proxy.edge import ACCESS, Answer, Client, arrive, dispatched, route
 
 from tollway._native import chat
@@ -15,7 +16,6 @@ from tollway.contract.snapshot import Operation, Route, Timeouts
 from tollway.errors import UpstreamBroken, UpstreamTimeout
 from tollway.proxy.exchange import Called, Progress, Relayed
 from tollway.proxy.relay import passage
-from tollway.proxy.relay.relay import relay
 
 CUT = UpstreamBroken("The provider's answer was cut before its end.")
 QUICK = route("m", timeouts=Timeouts(idle_s=0.05))
@@ -40,7 +40,7 @@ def answered(
     arrival = arrive(client, operation=operation)
     request = chat.read_request(json.dumps(body).encode(), operation)
     deadline = asyncio.get_running_loop().time() + way.timeouts.total_s
-    return Called(arrival, request, way, way.targets[0], answer, deadline, operation)
+    return Called(arrival, request, way, way.targets[0], answer, deadline, arrival.connection.task, operation)
 
 
 def sound(*script: bytes | Exception | EllipsisType) -> Answer:
@@ -55,7 +55,7 @@ async def relayed(call: Called, progress: Progress | None = None) -> Relayed:
     answer = call.answer
     assert isinstance(answer, Answer)
     try:
-        return await relay(call, progress or dispatched())
+        return await edge.relayed(call, progress)
     finally:
         assert answer.closed == 1, "given back or cut, however it ended"
 
@@ -106,6 +106,26 @@ async def test_subtitles_pass_with_their_type(operation: Operation, kind: str, b
     client = Client()
     done = await relayed(answered(operation, {"model": "m"}, Answer(body, content_type=kind), client))
     assert (client.body, client.headers[b"content-type"].decode(), done.outcome) == (body, kind, "ok")
+
+
+async def test_bytes_never_follow_a_comment() -> None:
+    client = Client()
+    call = answered("transcriptions", {"model": "m", "stream": True}, Answer(b"Hi.", content_type="text/plain"), client)
+    call.arrival.connection.keep_alive(0.01, lambda: [(b"content-type", b"text/event-stream")])
+    await client.has_body.wait()
+    with pytest.raises(UpstreamBroken, match="in events"):
+        await relayed(call)
+    assert client.body.strip(b"\n") == b": keep-alive"
+
+
+async def test_a_comment_never_follows_bytes() -> None:
+    client = Client()
+    slow = Answer(b"one", b"two", content_type="audio/mpeg")
+    call = answered("speech", SPEECH, slow, client)
+    call.arrival.connection.keep_alive(0.01, list)
+    done = await relayed(call)
+    await asyncio.sleep(0.05)
+    assert (done.outcome, client.body) == ("ok", b"onetwo")
 
 
 @pytest.mark.parametrize("kind", ["application/json", "application/json; charset=utf-8", "application/problem+json"])

@@ -9,12 +9,12 @@ import pytest
 from anthropic import Anthropic
 from openai import OpenAI
 from tests.fakes.scripts import completion
-from tests.proxy.edge import Answer, called, dispatched
+from tests.proxy import edge
+from tests.proxy.edge import Answer, called
 
 from tollway.errors import UpstreamBroken
 from tollway.proxy.dialects.table import dialects
 from tollway.proxy.exchange import Relayed
-from tollway.proxy.relay.relay import relay
 
 CALLS = [
     {"id": "call_1", "type": "function", "function": {"name": "look", "arguments": '{"at": 1}'}},
@@ -33,7 +33,7 @@ def answered(**message: Any) -> Any:
 async def said(operation: Any, answer: Any) -> Relayed:
     call = called(Answer(json.dumps(answer).encode(), content_type="application/json"), stream=True)
     writer = dialects()[operation].writer(b'{"model": "m", "input": "Hi"}', "m")
-    return await relay(msgspec.structs.replace(call, writer=writer), dispatched())
+    return await edge.relayed(msgspec.structs.replace(call, writer=writer))
 
 
 def serving(given: Relayed) -> httpx2.Client:

@@ -21,11 +21,12 @@ from tollway.contract.limits import LimitValues
 from tollway.contract.snapshot import Price, Route
 from tollway.contract.usage import Outcome, UsageRow
 from tollway.errors import DependencyUnavailable, UpstreamBroken, UpstreamTimeout
-from tollway.proxy.exchange import Admitted, Principal, Progress, Relayed
+from tollway.proxy.exchange import Admitted, Principal, Progress, Relayed, Tried
 from tollway.proxy.limits.admit import compile_principal
 from tollway.proxy.usage.journal import Journal
 from tollway.proxy.usage.price import MOST_PICOUSD
-from tollway.proxy.usage.settle import INLINE_COUNT_BYTES, Account, Bookkeeper
+from tollway.proxy.usage.settle import Account, Bookkeeper
+from tollway.proxy.usage.used import INLINE_COUNT_BYTES
 from tollway.proxy.vocabularies import Vocabularies
 from tollway.telemetry.metrics import Metrics
 
@@ -43,7 +44,9 @@ class Books:
         self.ledger = Ledger(directory / "ledger", 1024)
         self.recording = recording
         self.metrics = metrics
-        self.keeper = Bookkeeper(self.journal, Vocabularies(), recording.log, metrics)
+        self.keeper = Bookkeeper(
+            self.journal, Vocabularies(), recording.log, metrics, lambda trail: {"attempts": len(trail.tried)}
+        )
         self.caller: Principal = compile_principal(
             record(tenant_limits=LimitValues(rpm=100, tpm=10_000, concurrency=5)), LimitValues()
         )
@@ -84,6 +87,7 @@ def leave(account: Account, way: Route | None = None, status: int = 200) -> Prog
     way = way or route("m", target("gpt-4o"))
     account.progress.planned(way, way.targets[0])
     account.progress.sent()
+    account.progress.trail.tried.append(Tried("m", "fake/m", "", 0))
     account.progress.http_status = status
     return account.progress
 

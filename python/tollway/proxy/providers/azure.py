@@ -17,7 +17,7 @@ from tollway.proxy.providers.openai.faults import OpenAIFaults
 from tollway.proxy.providers.openai.presets import PRESETS
 from tollway.proxy.providers.openai.provider import PATHS, known
 from tollway.proxy.providers.openai.wording import worded
-from tollway.proxy.providers.port import Transport, UpstreamCall, UpstreamRequest
+from tollway.proxy.providers.port import Transport, UpstreamCall, UpstreamRequest, question
 from tollway.proxy.providers.tokens import Bearer, Minted, ask_for_token, send_with
 
 _V1 = "/openai/v1"
@@ -61,9 +61,22 @@ class AzureProvider:
         answer.warnings = lost
         return answer
 
+    def probe(self, path: str, connect_s: float) -> UpstreamRequest | None:
+        """As the port says; below ``/openai/v1``, or ``/openai`` with the version behind the path."""
+        if self._bearer is not None:
+            return None
+        return question(self._below(path), [("api-key", self._api_key)], connect_s)
+
+    def _below(self, path: str) -> str:
+        if self._api_version is None:
+            return f"{self._base_url}{_V1}{path}"
+        place = "" if self._base_url.endswith(_INFERENCE) else "/openai"
+        sign = "&" if "?" in path else "?"
+        return f"{self._base_url}{place}{path}{sign}api-version={quote(self._api_version, safe='')}"
+
     async def _post(self, call: UpstreamCall, body: bytes, proof: tuple[str, str]) -> UpstreamAnswer:
         headers = [("content-type", "application/json"), proof, *known(call.headers)]
-        return await self._transport.post(
+        return await self._transport.send(
             UpstreamRequest(self._url(call), headers, body, call.connect_s, call.sent, self._faults, call.upload)
         )
 

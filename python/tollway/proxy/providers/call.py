@@ -1,26 +1,27 @@
-"""Station 6, call: the planned target is asked, within the route's timeouts.
+"""Station 6, call: one target is asked, with one key, within the route's timeouts; ``routing.attempts`` decides which.
 
-In: a plan. Out: an answer that has begun: its head and its first piece are in. The call counts as having reached
+In: a dispatch. Out: an answer that has begun: its head and its first piece are in. The call counts as having reached
 a provider once its first byte has left. A client that hangs up cancels the call, and the provider sees it.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any
 
 import msgspec
 
-from tollway.contract.snapshot import Operation, Target, Timeouts
+from tollway.contract.snapshot import Operation, ProviderAccess, Target, Timeouts
 from tollway.errors import InvalidRequest, UpstreamError, UpstreamTimeout
 from tollway.proxy.causes import Fault
 from tollway.proxy.deadline import Deadline
 from tollway.proxy.dialects.port import Renaming, Writer
-from tollway.proxy.exchange import Called, Planned, Progress, UpstreamAnswer
+from tollway.proxy.exchange import Arrival, Called, Dispatch, Progress, UpstreamAnswer
 from tollway.proxy.pieces import Streamed
 from tollway.proxy.providers.capabilities import Takes, takes_of
 from tollway.proxy.providers.openai.presets import PRESETS
 from tollway.proxy.providers.port import Provider, TokenCounter, UpstreamCall
 
-STREAM_FIRST_TOKEN_S = 60.0
+STREAM_FIRST_TOKEN_S = 120.0
 """How long a stream's first piece may take where the route does not say."""
 
 INLINE_BYTES = 128 * 1024
@@ -41,65 +42,66 @@ PASSED_ON = (
 
 
 class Caller:
-    """Calls providers by their configured names."""
+    """Calls providers by their configured names, with the keys that a dispatch names."""
 
-    def __init__(self, providers: Mapping[str, Provider]) -> None:
+    def __init__(self, providers: Mapping[tuple[str, str], Provider]) -> None:
         self._providers = providers
 
-    def passes(self, planned: Planned) -> bool:
+    def passes(self, arrival: Arrival, target: Target) -> bool:
         """Whether the target takes the client's own bytes."""
-        return planned.arrival.operation in self._providers[planned.target.provider.name].speaks
+        return arrival.operation in self._provider(target.provider).speaks
 
-    async def call(self, planned: Planned, progress: Progress) -> Called:
+    async def call(self, dispatch: Dispatch, progress: Progress) -> Called:
         """Sends the request.
 
         Raises:
             UpstreamError: no answer has begun, and why.
             InvalidRequest: it can't be said in the provider's terms; nothing was sent.
         """
-        arrival, request, target = planned.arrival, planned.request, planned.target
-        provider = self._providers[target.provider.name]
-        timeouts = planned.route.timeouts
+        arrival, request, task = dispatch.arrival, dispatch.request, dispatch.task
+        provider, timeouts = self._provider(dispatch.access), dispatch.route.timeouts
         strict = arrival.headers.get(STRICT) == b"true"
-        asked = await self._asked(planned, provider, strict=strict)
-        outgoing = self._outgoing(planned, asked, progress.sent, strict=strict)
-        task = arrival.connection.task
+        asked = await self._asked(dispatch, provider, strict=strict)
+        outgoing = self._outgoing(dispatch, asked, progress.sent, strict=strict)
         now = task.get_loop().time()
-        deadline = now + timeouts.total_s
         upload = arrival.connection.upload
         if upload is None or upload.is_read:  # else whoever reads the body sees the client leave
             arrival.connection.watch()
-        progress.planned(planned.route, target)
+        progress.planned(dispatch.route, dispatch.target)
         try:
             # Of a form the client's own pace is a part, so all of its call has the total time alone.
             wait_s = first_token_s(timeouts, stream=request.stream) if upload is None else timeouts.total_s
-            with Deadline(task, now + wait_s):
+            with Deadline(task, min(now + wait_s, dispatch.deadline)):
                 answer = await self._begin(provider, outgoing, progress)
         except TimeoutError:
             message = "The provider did not begin to answer in time."
-            raise UpstreamTimeout(message, inside=f"{target.provider.name}: no first byte") from None
+            raise UpstreamTimeout(message, inside=f"{dispatch.access.name}: no first byte") from None
         if upload is not None and not upload.is_read:  # it was answered before all of it was in
             arrival.connection.watch()
         arrival.timing.mark("call")
         return Called(
             arrival,
             request,
-            planned.route,
-            target,
+            dispatch.route,
+            dispatch.target,
             answer,
-            deadline,
+            dispatch.deadline,
+            task,
             asked.operation,
             asked.writer,
             asked.warnings,
         )
 
-    async def _asked(self, planned: Planned, provider: Provider, *, strict: bool) -> "_Asked":
+    def _provider(self, access: ProviderAccess) -> Provider:
+        return self._providers[access.name, access.key_name]
+
+    async def _asked(self, dispatch: Dispatch, provider: Provider, *, strict: bool) -> "_Asked":
         """The request as the provider is to get it: the client's bytes, or the hub's."""
-        arrival, request, model = planned.arrival, planned.request, planned.target.model
+        arrival, request, model = dispatch.arrival, dispatch.request, dispatch.target.model
         is_small = len(request.body) < INLINE_BYTES
         if arrival.connection.upload is not None:
             return _Asked(b"", arrival.operation, None, (), arrival.connection.upload.streamed(request, model))
-        if self.passes(planned):
+        if arrival.operation in provider.speaks:
             ask_usage = provider.asks_usage
             body = (
                 request.render(model, ask_usage)
@@ -116,38 +118,38 @@ class Caller:
         if strict and hubbed.warnings:
             field = hubbed.warnings[0]
             raise InvalidRequest(f"The provider does not take '{field}'.", param=field)
-        writer = dialect.writer(request.body, planned.route.alias)
+        writer = dialect.writer(request.body, dispatch.route.alias)
         if writer is not None and hubbed.names:
             writer = Renaming(writer, hubbed.names)
         return _Asked(hubbed.body, "chat", writer, hubbed.warnings)
 
-    async def count(self, planned: Planned) -> int | None:
+    async def count(self, dispatch: Dispatch) -> int | None:
         """How many tokens the prompt has, by the provider's own count; ``None`` where it has none, or none now.
 
         Raises:
             InvalidRequest: it can't be said in the provider's terms; nothing was sent.
         """
-        provider = self._providers[planned.target.provider.name]
+        provider = self._provider(dispatch.access)
         if not isinstance(provider, TokenCounter):
             return None
-        asked = await self._asked(planned, provider, strict=False)
+        asked = await self._asked(dispatch, provider, strict=False)
         try:
-            return await provider.count_tokens(self._outgoing(planned, asked, lambda: None, strict=False))
+            return await provider.count_tokens(self._outgoing(dispatch, asked, lambda: None, strict=False))
         except UpstreamError:
             return None  # a count of our own is better than none, and says that it is one
 
-    def _outgoing(self, planned: Planned, asked: "_Asked", sent: Callable[[], None], *, strict: bool) -> UpstreamCall:
-        headers = planned.arrival.headers
+    def _outgoing(self, dispatch: Dispatch, asked: "_Asked", sent: Callable[[], None], *, strict: bool) -> UpstreamCall:
+        headers = dispatch.arrival.headers
         return UpstreamCall(
-            planned.target.model,
+            dispatch.target.model,
             asked.body,
             [(name.decode(), text.decode("latin-1")) for name in PASSED_ON if (text := headers.get(name))],
-            planned.route.timeouts.connect_s,
+            dispatch.route.timeouts.connect_s,
             sent,
             strict=strict,
             operation=asked.operation,
             is_translated=asked.writer is not None,
-            takes=self._takes(planned.target, asked),
+            takes=self._takes(dispatch.target, asked),
             upload=asked.upload,
         )
 
@@ -190,13 +192,17 @@ def first_token_s(timeouts: Timeouts, *, stream: bool) -> float:
 
 
 class BegunAnswer:
-    """An answer whose first piece has been read already, to know that it has begun."""
+    """An answer whose first piece has been read already, to know that it has begun.
 
-    __slots__ = ("_answer", "_first", "secrets", "status", "warnings")
+    ``piece`` hands it out, and is the answer's own from then on.
+    """
+
+    __slots__ = ("_answer", "_first", "piece", "secrets", "status", "warnings")
 
     def __init__(self, answer: UpstreamAnswer, first: bytes | None) -> None:
         self._answer = answer
         self._first = first
+        self.piece: Callable[[], Coroutine[Any, Any, bytes | None]] = self._first_piece
         self.status = answer.status
         self.warnings = answer.warnings
         self.secrets = answer.secrets
@@ -210,9 +216,9 @@ class BegunAnswer:
         """As the answer's own, once the first piece is handed out."""
         return self._first is None and self._answer.ended
 
-    async def piece(self) -> bytes | None:
-        """The piece in hand, then those that follow."""
+    async def _first_piece(self) -> bytes | None:
         first, self._first = self._first, None
+        self.piece = self._answer.piece
         return first if first is not None else await self._answer.piece()
 
     def fault(self, body: bytes) -> Fault:

@@ -29,6 +29,9 @@ STALE_S = 1.0
 """A kept connection that ends this soon after a request, without a byte in answer, was closed by the provider while it
 was idle, and the two crossed. Later than that the provider may have been at work, and asking again could bill twice."""
 
+WAS_IDLE_S = 0.25
+"""A connection that was busy later than this long ago was not closed for being idle: its end answers the request."""
+
 _NO_ANSWER = "The provider closed the connection without an answer."
 _CUT = "The provider's answer was cut before its end."
 _NOT_HTTP = "The provider did not answer in HTTP."
@@ -185,7 +188,8 @@ class Connection(asyncio.Protocol):
     def was_stale(self) -> bool:
         """Whether the provider had closed the kept connection before the call reached it; see :data:`STALE_S`."""
         lost = self._calls > 1 and self._head_bytes == 0 and self._lost_at >= self._sent_at > 0
-        return lost and self._lost_at - self._sent_at <= STALE_S
+        was_idle = self._sent_at - self.idle_since >= WAS_IDLE_S
+        return lost and was_idle and self._lost_at - self._sent_at <= STALE_S
 
     def abort(self) -> None:
         """Cuts the connection: the provider sees it at once."""

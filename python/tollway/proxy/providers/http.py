@@ -35,7 +35,7 @@ class HttpTransport:
         self._tls = ssl.create_default_context()
         self._pools: dict[tuple[str, str], _Pool] = {}  # one a configured provider, so bounded
 
-    async def post(self, request: UpstreamRequest) -> "HttpAnswer":
+    async def send(self, request: UpstreamRequest) -> "HttpAnswer":
         """Sends the request; returns when the answer's head is in. Errors as :class:`~.port.Provider` says."""
         parts = urlsplit(request.url)
         origin = (parts.scheme, parts.netloc)
@@ -181,13 +181,14 @@ def _head(host: str, request: UpstreamRequest) -> bytes:
         ValueError: a header holds a line break; the configuration checks forbid it, this makes sure.
     """
     path = request.url.partition("://")[2].removeprefix(host)
-    headers, length, upload = request.headers, f"content-length: {len(request.body)}", request.upload
+    headers, upload = request.headers, request.upload
+    length = f"content-length: {len(request.body)}\r\n" if request.method == "POST" else ""  # RFC 9110, section 8.6
     if upload is not None:
         headers = [*(each for each in headers if each[0] != "content-type"), ("content-type", upload.content_type)]
         is_known = upload.length_bytes is not None
-        length = f"content-length: {upload.length_bytes}" if is_known else "transfer-encoding: chunked"
+        length = f"content-length: {upload.length_bytes}\r\n" if is_known else "transfer-encoding: chunked\r\n"
     fields = "".join([f"{name}: {value}\r\n" for name, value in headers])
     if fields.count("\n") != len(headers) or fields.count("\r") != len(headers):
         raise ValueError("a header holds a line break")
-    head = f"POST {path} HTTP/1.1\r\nhost: {host}\r\n{_COMMON}{fields}{length}\r\n\r\n"
+    head = f"{request.method} {path} HTTP/1.1\r\nhost: {host}\r\n{_COMMON}{fields}{length}\r\n"
     return head.encode("latin-1")

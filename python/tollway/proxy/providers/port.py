@@ -1,7 +1,7 @@
 """The port: what the gateway needs of a provider, and what an HTTP transport does for most of them."""
 
-from collections.abc import Callable
-from typing import Protocol, runtime_checkable
+from collections.abc import Callable, Sequence
+from typing import Literal, Protocol, runtime_checkable
 
 import msgspec
 
@@ -98,8 +98,19 @@ class TokenCounter(Protocol):
         ...
 
 
+@runtime_checkable
+class Probed(Protocol):
+    """A provider whose server can be asked how it is, with nothing but the key."""
+
+    def probe(self, path: str, connect_s: float) -> "UpstreamRequest | None":
+        """The question: a GET of ``path``, below the address that its models are at; ``None`` where a key is no
+        proof."""
+        ...
+
+
 class UpstreamRequest(msgspec.Struct, frozen=True):
-    """A POST over HTTP. ``sent`` is as in :class:`UpstreamCall`; so is ``upload``, its ``content-type`` its own."""
+    """A request over HTTP. ``sent`` is as in :class:`UpstreamCall`; so is ``upload``, its ``content-type`` its own. A
+    ``GET`` has no body."""
 
     url: str
     headers: list[tuple[str, str]]
@@ -108,11 +119,17 @@ class UpstreamRequest(msgspec.Struct, frozen=True):
     sent: Callable[[], None]
     faults: Faults = StatusFaults()
     upload: Streamed | None = None
+    method: Literal["POST", "GET"] = "POST"
+
+
+def question(url: str, headers: Sequence[tuple[str, str]], connect_s: float) -> UpstreamRequest:
+    """A GET of ``url``, which proves itself by ``headers``."""
+    return UpstreamRequest(url, list(headers), b"", connect_s, lambda: None, method="GET")
 
 
 class Transport(Protocol):
     """Sends requests over HTTP."""
 
-    async def post(self, request: UpstreamRequest) -> UpstreamAnswer:
+    async def send(self, request: UpstreamRequest) -> UpstreamAnswer:
         """As :meth:`Provider.send`, with the same errors."""
         ...

@@ -15,14 +15,19 @@ from tollway.proxy.providers.port import Provider, Transport
 from tollway.proxy.providers.simulator import SimulatorProvider
 
 
-def open_providers(snapshot: Snapshot, transport: Transport, media: Fetcher) -> dict[str, Provider]:
-    """A provider for each that a route of the snapshot names, by its configured name. ``media`` fetches for those that
-    need bytes where a request has addresses."""
-    return {access.name: _open(access, transport, media) for access in _named(snapshot)}
+def open_providers(snapshot: Snapshot, transport: Transport, media: Fetcher) -> dict[tuple[str, str], Provider]:
+    """A provider for each that a route of the snapshot names, by its configured name and that of its key. ``media``
+    fetches for those that need bytes where a request has addresses."""
+    named = {(access.name, access.key_name): access for access in _named(snapshot)}
+    return {name: _open(access, transport, media) for name, access in named.items()}
 
 
 def _named(snapshot: Snapshot) -> Iterable[ProviderAccess]:
-    return (target.provider for route in snapshot.routes.values() for target in route.targets)
+    for route in snapshot.routes.values():
+        shadows = (route.shadow.target,) if route.shadow is not None else ()
+        for target in (*route.targets, *shadows):
+            yield target.provider
+            yield from (key.access for key in target.keys)
 
 
 def _open(access: ProviderAccess, transport: Transport, media: Fetcher) -> Provider:

@@ -124,7 +124,7 @@ async def ask_for_token(transport: Transport, url: str, form: dict[str, str], co
     host = urlsplit(url).hostname
     try:
         async with asyncio.timeout(WAIT_S):
-            answer = await transport.post(request)
+            answer = await transport.send(request)
             try:
                 body = await _read(answer)
             finally:

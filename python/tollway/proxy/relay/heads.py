@@ -8,7 +8,7 @@ import msgspec
 
 from tollway.proxy.causes import Cause, Fault, cleaned, cleaned_body, seen_as
 from tollway.proxy.dialects.port import refused_by
-from tollway.proxy.exchange import Called, Timing
+from tollway.proxy.exchange import Arrival, Called, Timing
 
 PASSED_ON = (
     "openai-processing-ms",
@@ -40,7 +40,6 @@ def head(called: Called) -> list[tuple[bytes, bytes]]:
         (b"x-request-id", arrival.request_id.encode("ascii")),
         (b"x-tollway-provider", called.target.provider.name.encode()),
         (b"x-tollway-model", called.target.model.encode()),
-        (b"x-tollway-attempts", b"1"),
         (b"server-timing", server_timing(arrival.timing)),
         *arrival.connection.answer_headers,
     ]
@@ -52,6 +51,19 @@ def head(called: Called) -> list[tuple[bytes, bytes]]:
         value = answer.header(name)
         if value is not None:
             headers.append((name.encode(), cleaned(value, secrets_of(called)).encode("latin-1", "replace")))
+    return headers
+
+
+def early_head(arrival: Arrival) -> list[tuple[bytes, bytes]]:
+    """The head of a stream of which nothing is known yet, for a client that must not be kept waiting without a byte."""
+    headers = [
+        (b"content-type", EVENTS.encode()),
+        (b"x-request-id", arrival.request_id.encode("ascii")),
+        (b"server-timing", server_timing(arrival.timing)),
+        *arrival.connection.answer_headers,
+    ]
+    if arrival.dialect.answer_id_header != b"x-request-id":
+        headers.append((arrival.dialect.answer_id_header, arrival.request_id.encode("ascii")))
     return headers
 
 
@@ -139,6 +151,12 @@ def refusal_inside(called: Called, payload: bytes) -> bytes:
             return called.arrival.dialect.fault_event(refused)
 
 
+def refusal_late(called: Called, fault: Fault) -> bytes:
+    """The event that tells a refusal to a client whose stream's head is out already, though nothing was said."""
+    told = refused_by(_without_secrets(called, fault), called.arrival.request_id)
+    return called.arrival.dialect.fault_event(told) if called.writer is None else called.writer.fault(told)
+
+
 def framed(name: str | None, payload: bytes) -> bytes:
     """An event as it goes on the wire (WHATWG HTML, "Server-sent events"); a payload of several lines keeps them."""
     head = b"" if name is None else b"event: " + name.encode() + b"\n"
@@ -161,7 +179,9 @@ def _kind(payload: bytes) -> str:
 
 def secrets_of(called: Called) -> tuple[str, ...]:
     """What must not come back to the client: the provider's keys, and what this call was proved with."""
-    return called.target.provider.secrets + called.answer.secrets
+    target = called.target
+    others = [secret for key in target.keys for secret in key.access.secrets]
+    return (*target.provider.secrets, *others, *called.answer.secrets)
 
 
 def _without_secrets(called: Called, fault: Fault) -> Fault:

@@ -6,6 +6,8 @@ an error event then, and bytes end without the end that HTTP gives them.
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 import msgspec
 
@@ -14,11 +16,11 @@ from tollway._native.sse import Payloads, Relay
 from tollway.contract.snapshot import Operation
 from tollway.contract.usage import Outcome
 from tollway.errors import GatewayError, UpstreamBroken, UpstreamTimeout
-from tollway.proxy.causes import cleaned_body
+from tollway.proxy.causes import Fault, cleaned_body
 from tollway.proxy.deadline import Deadline
 from tollway.proxy.dialects.port import refused
 from tollway.proxy.exchange import Called, Progress, Relayed
-from tollway.proxy.relay.heads import head, refusal, secrets_of
+from tollway.proxy.relay.heads import head, refusal, refusal_late, secrets_of
 
 PASSAGES = frozenset[Operation]({"images", "image_edits", "speech", "transcriptions", "translations"})
 """What may be answered with something else than JSON or a stream of chat."""
@@ -52,22 +54,16 @@ def passes(called: Called) -> bool:
     return "json" not in kind.partition(";")[0].lower()
 
 
-async def pass_on(called: Called, progress: Progress) -> Relayed:
-    """Passes the answer on, but for its end.
+async def begin_passage(called: Called, progress: Progress) -> "_Bytes":
+    """Waits for the first that may leave.
 
     Raises:
-        UpstreamError: nothing of it could be had. An answer that has begun never raises it: its end says so.
+        UpstreamError: nothing of it could be had.
     """
     kind = called.answer.header("content-type") or ""
     passage = _Events(called, progress) if kind.startswith("text/event-stream") else _Bytes(called, progress)
-    fault: GatewayError | None = None
-    try:
-        await passage.run()
-    except (UpstreamTimeout, UpstreamBroken) as error:
-        if not called.arrival.connection.committed:
-            raise
-        fault = error
-    return await passage.relayed(fault)
+    await passage.begin()
+    return passage
 
 
 class _Bytes:
@@ -77,24 +73,65 @@ class _Bytes:
     """
 
     is_opaque = True
+    fault: Fault | None = None
 
     def __init__(self, called: Called, progress: Progress) -> None:
-        self._called = called
+        self.called = called
         self._progress = progress
+        self._waiting: list[bytes] | None = []
+        self._broken: UpstreamTimeout | UpstreamBroken | None = None
+        self._is_ended = False
+        self._is_silent = True
+        """Whether nothing is there yet that may leave."""
         self.is_over = False
         """Whether nothing more is to come, though the provider may not have ended its answer."""
 
-    async def run(self) -> None:
+    async def begin(self) -> None:
+        """Reads until there is something to send, or the end.
+
+        Raises:
+            UpstreamError: there is nothing but that.
+        """
+        await self._guarded(self._run(self.called.task, self._has_begun))
+        if self._broken is not None and self._is_silent:
+            raise self._broken
+        if self.is_opaque and self.called.arrival.connection.committed:  # a comment's head has said: events
+            raise UpstreamBroken("The provider did not answer in events.", inside="bytes after a comment")
+
+    async def finish(self) -> Relayed:
         """Passes pieces on until the answer's end or death, within the route's timeouts."""
-        called = self._called
-        task = called.arrival.connection.task
+        waiting, self._waiting = self._waiting, None
+        for piece in waiting or ():
+            await self._send(piece)
+        if self._broken is None and not self._is_ended:
+            await self._guarded(self._run(self.called.arrival.connection.task, lambda: False))
+        return await self._relayed(self._broken)
+
+    async def close(self) -> None:
+        """Gives the connection back, or cuts it."""
+        await self.called.answer.close()
+
+    def _has_begun(self) -> bool:
+        return self.is_over or not self._is_silent
+
+    async def _guarded(self, work: Awaitable[None]) -> None:
+        try:
+            await work
+        except (UpstreamTimeout, UpstreamBroken) as error:
+            self._broken = error
+
+    async def _run(self, task: "asyncio.Task[Any]", is_enough: Callable[[], bool]) -> None:
+        called = self.called
         loop, idle_s = task.get_loop(), called.route.timeouts.idle_s
         try:
             with Deadline(task, min(loop.time() + idle_s, called.deadline)) as limit:
                 while (piece := await called.answer.piece()) is not None:
                     limit.move(called.deadline)  # a client that reads slowly is not the provider's silence
                     await self.take(piece)
+                    if is_enough():
+                        return
                     limit.move(min(loop.time() + (LINGER_S if self.is_over else idle_s), called.deadline))
+            self._is_ended = True
         except TimeoutError:
             if self.is_over:
                 return
@@ -106,17 +143,24 @@ class _Bytes:
         """A piece has arrived."""
         await self._send(piece)
 
-    async def relayed(self, fault: GatewayError | None) -> Relayed:
+    async def _relayed(self, fault: GatewayError | None) -> Relayed:
         """The passage is over; ``fault`` says why too early. An empty answer is one, too."""
         await self._send(b"")
-        return Relayed(self._called.arrival, 200, None, b"", "ok" if fault is None else _outcome(fault))
+        return Relayed(self.called.arrival, 200, None, b"", "ok" if fault is None else _outcome(fault))
 
     async def _send(self, piece: bytes) -> None:
-        connection = self._called.arrival.connection
-        if not connection.committed:
-            self._progress.first_piece_ns = self._called.arrival.timing.elapsed_ns()
+        self._is_silent = self._is_silent and not piece
+        if self._waiting is not None:
+            if piece:
+                self._waiting.append(piece)
+            return
+        connection = self.called.arrival.connection
+        if self._progress.first_piece_ns is None:
+            self._progress.first_piece_ns = self.called.arrival.timing.elapsed_ns()
+        if not connection.said:
             connection.is_opaque = self.is_opaque
-            await connection.start(200, head(self._called))
+        if not connection.committed:
+            await connection.start(200, head(self.called))
         if piece:
             await connection.piece(piece)
 
@@ -174,6 +218,16 @@ class _Events(_Bytes):
         self._is_done = False
         self._lasts = 0
 
+    async def begin(self) -> None:
+        """As above; an error that is the first event is a refusal.
+
+        Raises:
+            UpstreamError: nothing came.
+        """
+        await super().begin()
+        if self._error is not None and self._is_silent:
+            self.fault = self.called.answer.event_fault(self._error)
+
     async def take(self, piece: bytes) -> None:
         """Passes on the events that are whole; the last one waits for the end, or for another."""
         if self._failed():
@@ -183,26 +237,28 @@ class _Events(_Bytes):
         except ValueError as error:
             raise _too_large(error) from None
         await self._hear(payloads)
-        if self._failed() and not self._called.arrival.connection.committed:
+        if self._failed() and self._is_silent:
             return
         ready = self._whole.feed(piece)
         if self._failed():  # providers have been seen to repeat a key in what they say of an error
-            ready = cleaned_body(ready, secrets_of(self._called))
+            ready = cleaned_body(ready, secrets_of(self.called))
         if self._is_done:
             self._last += ready
         elif ready:
             last, self._last = self._last, b""
             await self._send(last + ready)
 
-    async def relayed(self, fault: GatewayError | None) -> Relayed:
+    async def _relayed(self, fault: GatewayError | None) -> Relayed:
         """With the last event; the end of a stream that lacks it says so."""
-        called = self._called
+        called = self.called
         if fault is None:
             await self._hear(self._payloads.finish())
             if self._is_done or not self._is_typed:  # else it is half an event
                 self._last += self._whole.finish()
-        if self._error is not None and not called.arrival.connection.committed:
+        if self._error is not None and self._is_silent:
             told = called.answer.event_fault(self._error)
+            if called.arrival.connection.committed:
+                return Relayed(called.arrival, 200, None, refusal_late(called, told), "error")
             return Relayed(called.arrival, *refusal(called, self._error, told), "error")
         await self._send(b"")
         if self._error is not None:
@@ -231,7 +287,7 @@ class _Events(_Bytes):
             return
         try:
             event = msgspec.json.decode(payload, type=_Event)
-            answer = chat.read_answer(payload, self._called.asked)
+            answer = chat.read_answer(payload, self.called.asked)
         except (ValueError, RecursionError):
             return  # not ours to judge: it passes
         self._is_done = event.type in _LAST
@@ -241,7 +297,7 @@ class _Events(_Bytes):
             self.is_over = True
         elif self._is_done:
             self._lasts += 1
-            self.is_over = self._lasts >= self._called.request.n
+            self.is_over = self._lasts >= self.called.request.n
             self._progress.answer = answer
         elif event.type == "transcript.text.delta":
             said = msgspec.json.encode({"choices": [{"delta": {"content": event.delta}}]})

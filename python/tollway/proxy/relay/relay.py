@@ -1,12 +1,13 @@
 """Relay: what a provider answers is passed on as it arrives, all but its end.
 
-In: an answer that has begun. Out: the same, complete: a whole answer in hand, or a stream of which all but the last
-event is out. The end waits for settlement, so that a client that has a complete answer can rely on its usage row.
-A stream's death becomes an error event; never an invented ``stop``.
+In two steps. :func:`begin` waits for the first of one call's answer, so that station 6 may still ask somebody else;
+:func:`relay` passes on the answer that was chosen. In: an answer that has begun. Out: the same, complete: a whole
+answer in hand, or a stream of which all but the last event is out. The end waits for settlement, so that a client that
+has a complete answer can rely on its usage row. A stream's death becomes an error event; never an invented ``stop``.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Literal
 
@@ -15,13 +16,14 @@ from tollway._native.sse import Relay
 from tollway.contract.snapshot import Operation
 from tollway.contract.usage import Outcome
 from tollway.errors import GatewayError, UpstreamBroken, UpstreamTimeout
+from tollway.proxy.causes import Fault
 from tollway.proxy.deadline import Deadline
 from tollway.proxy.dialects.port import Writer, refused
-from tollway.proxy.exchange import Called, Progress, Relayed
+from tollway.proxy.exchange import Attempted, Begun, Called, Progress, Relayed
 from tollway.proxy.pieces import read_all
-from tollway.proxy.relay.heads import as_events, head, refusal, refusal_inside
-from tollway.proxy.relay.passage import pass_on, passes
-from tollway.proxy.relay.whole import streamed
+from tollway.proxy.relay.heads import as_events, head, refusal, refusal_inside, refusal_late
+from tollway.proxy.relay.passage import begin_passage, passes
+from tollway.proxy.relay.whole import as_chunks, streamed
 
 KEPT_BYTES = 256 * 1024
 """Of a stream, this much text is kept for counting, should the provider not tell its usage."""
@@ -34,6 +36,9 @@ _LOST = "The provider sent an event that could not be understood."
 LINGER_S = 0.1
 """After a stream's last event its end is awaited this long, so that the connection can be used again."""
 
+PREAMBLE_BYTES = 64 * 1024
+"""Of a stream, so much is held back until it says something: before that, another target can still take its place."""
+
 _CUT = "The provider's answer was cut before its end."
 
 
@@ -41,20 +46,39 @@ _STREAMS: Mapping[Operation, Literal["messages", "responses"]] = {"messages": "m
 """The dialects whose streams are not chat's; others have chat's framing."""
 
 
-async def relay(called: Called, progress: Progress) -> Relayed:
-    """Passes the answer on, but for its end.
+async def begin(called: Called, progress: Progress) -> Begun:
+    """Waits for the first of an answer that may leave, or for the reason why there is none.
 
     Raises:
-        UpstreamError: nothing of the answer could be had. A stream that has begun never raises it: its end says so.
+        UpstreamError: nothing of the answer could be had.
     """
     try:
         if passes(called):
-            return await pass_on(called, progress)
+            return await begin_passage(called, progress)
         if called.request.stream and called.answer.status == 200 and is_event_stream(called):
-            return await _stream(called, progress)
-        return await _whole(called, progress)
-    finally:
+            stream = _Stream(called, progress)
+            await stream.begin()
+            return stream
+        whole = await _whole(called, progress)
         await called.answer.close()
+        return whole
+    except BaseException:
+        await called.answer.close()
+        raise
+
+
+async def relay(attempted: Attempted) -> Relayed:
+    """Passes the answer on, but for its end."""
+    outcome: Outcome | None = None
+    try:
+        relayed = await attempted.begun.finish()
+        outcome = relayed.outcome
+        return relayed
+    finally:
+        called = attempted.begun.called
+        was_cut_short = outcome == "timeout" and called.task.get_loop().time() >= called.deadline
+        attempted.held.end(None if was_cut_short else outcome)  # an answer may be long: that is no failure
+        await attempted.begun.close()
 
 
 def is_event_stream(called: Called) -> bool:
@@ -62,11 +86,55 @@ def is_event_stream(called: Called) -> bool:
     return (called.answer.header("content-type") or "text/event-stream").startswith("text/event-stream")
 
 
-async def _whole(called: Called, progress: Progress) -> Relayed:
+class _Refusal:
+    """A provider's refusal: all of it is in hand, and its connection given back."""
+
+    def __init__(self, called: Called, body: bytes, fault: Fault) -> None:
+        self.called = called
+        self.fault: Fault | None = fault
+        self._body = body
+        self._why = fault
+
+    async def finish(self) -> Relayed:
+        """With its status; or as the end of a stream whose head is out already."""
+        if self.called.arrival.connection.committed:
+            return Relayed(self.called.arrival, 200, None, refusal_late(self.called, self._why), "error")
+        return Relayed(self.called.arrival, *refusal(self.called, self._body, self._why), "error")
+
+    async def close(self) -> None:
+        """Nothing is left to be closed."""
+
+
+class _Whole:
+    """A whole answer, in the client's dialect. ``is_stream``: its body is the events of a stream."""
+
+    fault: Fault | None = None
+
+    def __init__(self, called: Called, body: bytes, *, is_stream: bool) -> None:
+        self.called = called
+        self._body = body
+        self._is_stream = is_stream
+
+    async def finish(self) -> Relayed:
+        """With its head, unless that is out already."""
+        called, body = self.called, self._body
+        called.arrival.timing.mark("relay")
+        if called.arrival.connection.committed:
+            return Relayed(called.arrival, 200, None, body if self._is_stream else as_chunks(body), "ok")
+        headers = head(called)
+        return Relayed(
+            called.arrival, called.answer.status, as_events(headers) if self._is_stream else headers, body, "ok"
+        )
+
+    async def close(self) -> None:
+        """Nothing is left to be closed."""
+
+
+async def _whole(called: Called, progress: Progress) -> Begun:
     body = await _read_all(called)
     status = called.answer.status
     if status >= 400:
-        return Relayed(called.arrival, *refusal(called, body, called.answer.fault(body)), "error")
+        return _Refusal(called, body, called.answer.fault(body))
     if status >= 300:
         raise UpstreamBroken("The provider answered with a redirect.", inside=f"status {status}")
     is_small = len(body) < INLINE_BYTES
@@ -77,7 +145,7 @@ async def _whole(called: Called, progress: Progress) -> Relayed:
         raise UpstreamBroken("The provider's answer is not JSON.", inside=str(error)) from None
     progress.answer = answer
     if answer.error:
-        return Relayed(called.arrival, *refusal(called, body, called.answer.fault(body)), "error")
+        return _Refusal(called, body, called.answer.fault(body))
     is_awaited_as_stream = called.writer is not None and called.request.stream
     if called.writer is not None:
         write = partial(streamed, called.writer) if is_awaited_as_stream else called.writer.whole
@@ -85,9 +153,7 @@ async def _whole(called: Called, progress: Progress) -> Relayed:
             body = write(body) if is_small else await asyncio.to_thread(write, body)
         except (ValueError, RecursionError) as error:
             raise UpstreamBroken("The provider's answer could not be understood.", inside=_kind(error)) from None
-    called.arrival.timing.mark("relay")
-    headers = head(called)
-    return Relayed(called.arrival, status, as_events(headers) if is_awaited_as_stream else headers, body, "ok")
+    return _Whole(called, body, is_stream=is_awaited_as_stream)
 
 
 async def _read_all(called: Called) -> bytes:
@@ -95,111 +161,163 @@ async def _read_all(called: Called) -> bytes:
     if called.answer.ended:
         return first
     try:
-        with Deadline(called.arrival.connection.task, called.deadline):
+        with Deadline(called.task, called.deadline):
             return await read_all(called.answer.piece, first)
     except TimeoutError:
         raise UpstreamTimeout("The provider did not finish its answer in time.", inside="total timeout") from None
 
 
-async def _stream(called: Called, progress: Progress) -> Relayed:
-    passes = called.writer is None
-    reader = Relay(
-        passes and not called.request.include_usage,
-        KEPT_BYTES,
-        dialect=_STREAMS.get(called.asked, "chat"),
-        hold_error=True,
-    )
-    progress.reader = reader
-    stream = _Stream(called, progress, reader)
-    fault: GatewayError | None = None
-    try:
-        await stream.pass_on()
-    except UpstreamTimeout as error:
-        fault = error
-    except UpstreamBroken as error:
-        fault = error
-    except ValueError as error:  # an event beyond the bound
-        fault = UpstreamBroken("The provider sent an event that is too large.", inside=type(error).__name__)
-    if not called.arrival.connection.committed:
-        if reader.error is not None:  # nothing has left: the client may still hear the right status
-            told = called.answer.event_fault(reader.error)
-            return Relayed(called.arrival, *refusal(called, reader.error, told), "error")
-        if not stream.is_complete:
-            raise fault or UpstreamBroken(_CUT)
-        await stream.begin()
-    outcome, end = _ending(called, reader, fault, is_complete=stream.is_complete)
-    return Relayed(called.arrival, 200, None, end, outcome)
-
-
 class _Stream:
     """One stream on its way. The head leaves with the first event: before it, a fault is a refusal with a status."""
 
-    def __init__(self, called: Called, progress: Progress, reader: Relay) -> None:
-        self._called = called
+    def __init__(self, called: Called, progress: Progress) -> None:
+        self.called = called
+        self.fault: Fault | None = None
         self._progress = progress
-        self._reader = reader
+        self._reader = Relay(
+            called.writer is None and not called.request.include_usage,
+            KEPT_BYTES,
+            dialect=_STREAMS.get(called.asked, "chat"),
+            hold_error=True,
+        )
+        progress.reader = self._reader
+        self._preamble: list[bytes] = []
+        self._held_bytes = 0
+        self._is_over = False
         self._unsaid: str | None = None
+        self._broken: UpstreamTimeout | UpstreamBroken | None = None
+
+    async def begin(self) -> None:
+        """Reads until the stream says something, or ends.
+
+        Raises:
+            UpstreamError: it ended before that.
+        """
+        await self._guarded(self._read_preamble())
+        reader = self._reader
+        if reader.error is not None and not reader.has_content:  # the fault is the first thing said
+            self.fault = self.called.answer.event_fault(reader.error)
+        elif (self._broken is not None or self._is_over) and not self._is_complete and not reader.has_content:
+            raise self._broken or UpstreamBroken(_CUT)
+
+    async def finish(self) -> Relayed:
+        """Sends what is in hand, and what follows; the last event is in the result."""
+        called, reader, arrival = self.called, self._reader, self.called.arrival
+        if self.fault is not None and reader.error is not None:
+            if arrival.connection.committed:
+                return Relayed(arrival, 200, None, refusal_inside(called, reader.error), "error")
+            return Relayed(arrival, *refusal(called, reader.error, self.fault), "error")
+        if not arrival.connection.committed:
+            await arrival.connection.start(200, head(called))
+        if self._preamble:
+            await self._send(b"".join(self._preamble))
+        if reader.done or reader.failed:
+            await self._guarded(self._linger())
+        elif self._broken is None and not self._is_over:
+            await self._guarded(self._pass_on())
+        outcome, end = _ending(called, reader, self._broken, is_complete=self._is_complete)
+        return Relayed(arrival, 200, None, end, outcome)
+
+    async def close(self) -> None:
+        """Gives the connection back, or cuts it."""
+        await self.called.answer.close()
+
+    async def _guarded(self, work: Awaitable[None]) -> None:
+        """Does ``work``, whose fault is the stream's."""
+        try:
+            await work
+        except (UpstreamTimeout, UpstreamBroken) as error:
+            self._broken = error
+        except ValueError as error:  # an event beyond the bound
+            self._broken = UpstreamBroken("The provider sent an event that is too large.", inside=_kind(error))
 
     @property
-    def is_complete(self) -> bool:
+    def _is_complete(self) -> bool:
         """Whether nothing is missing: also where the provider sends no ``[DONE]``, or died just after the finish.
 
         A part that the client's dialect could not say is missing, however well the hub's stream ended.
         """
         reader = self._reader
-        ended = reader.done or (reader.complete and len(reader.finish_reasons) >= self._called.request.n)
+        ended = reader.done or (reader.complete and len(reader.finish_reasons) >= self.called.request.n)
         return ended and reader.error is None and self._unsaid is None
 
-    async def begin(self) -> None:
-        """Sends the head."""
-        await self._called.arrival.connection.start(200, head(self._called))
+    def _has_begun(self) -> bool:
+        """Whether no other answer can take the place of this one any more, or none has to be awaited.
 
-    async def pass_on(self) -> None:
+        A response tells its id in its first event, and clients cancel by it: it is not held back.
+        """
+        reader = self._reader
+        if reader.done or reader.failed or self._held_bytes > PREAMBLE_BYTES:
+            return True
+        return self._held_bytes > 0 and (reader.has_content or self.called.asked == "responses")
+
+    async def _read_preamble(self) -> None:
+        called, feed = self.called, self._feed()
+        loop, idle_s = called.task.get_loop(), called.route.timeouts.idle_s
+        try:
+            with Deadline(called.task, min(loop.time() + idle_s, called.deadline)) as limit:
+                while (piece := await called.answer.piece()) is not None:
+                    self._hold(feed(piece))
+                    self._check()
+                    if self._has_begun():
+                        return
+                    limit.move(min(loop.time() + idle_s, called.deadline))
+        except TimeoutError:
+            raise _stalled(called, loop.time()) from None
+        self._is_over = True
+        self._hold(self._rest())
+        self._check()
+
+    async def _pass_on(self) -> None:
         """Relays until the last event, the end or a fault; each piece leaves as soon as it holds a complete event."""
-        called, reader, connection = self._called, self._reader, self._called.arrival.connection
-        translates, has_begun = called.writer is not None, False
-        feed = self._translate if translates else reader.feed
-        loop = connection.task.get_loop()
-        idle_s = called.route.timeouts.idle_s
+        called, reader, connection = self.called, self._reader, self.called.arrival.connection
+        translates, has_begun, feed = called.writer is not None, reader.has_content, self._feed()
+        loop, idle_s = connection.task.get_loop(), called.route.timeouts.idle_s
+        piece_of, send, now, last = called.answer.piece, connection.piece, loop.time, called.deadline
         try:
             with Deadline(connection.task, min(loop.time() + idle_s, called.deadline)) as limit:
-                while (piece := await called.answer.piece()) is not None:
+                while (piece := await piece_of()) is not None:
                     ready = feed(piece)
                     if ready:
-                        limit.move(called.deadline)  # a client that reads slowly is not the provider's silence
+                        limit.move(last)  # a client that reads slowly is not the provider's silence
                         if has_begun:
-                            await connection.piece(ready)
+                            await send(ready)
                         else:
                             has_begun = await self._send(ready)
                     if translates:
                         self._check()
                     if reader.done or reader.failed:
                         return await self._linger()
-                    limit.move(min(loop.time() + idle_s, called.deadline))
+                    limit.move(min(now() + idle_s, last))
         except TimeoutError:
-            stalled = loop.time() < called.deadline
-            message = "The provider's stream stalled." if stalled else "The provider did not finish its answer in time."
-            raise UpstreamTimeout(message, inside="idle timeout" if stalled else "total timeout") from None
-        rest = reader.finish() if called.writer is None else self._said(called.writer, reader.finish_payloads())
+            raise _stalled(called, loop.time()) from None
+        rest = self._rest()
         if rest:
             await self._send(rest)
         self._check()
 
+    def _hold(self, ready: bytes) -> None:
+        if ready:
+            self._preamble.append(ready)
+            self._held_bytes += len(ready)
+
+    def _feed(self) -> Callable[[bytes], bytes]:
+        return self._reader.feed if self.called.writer is None else self._translate
+
+    def _rest(self) -> bytes:
+        writer, reader = self.called.writer, self._reader
+        return reader.finish() if writer is None else self._said(writer, reader.finish_payloads())
+
     async def _send(self, ready: bytes) -> bool:
-        """Sends the head first, where it is not out; whether the first of the answer proper is among ``ready``."""
-        called, connection = self._called, self._called.arrival.connection
+        """Sends events; whether the first of the answer proper is among them, or has left before."""
         has_content = self._reader.has_content
         if has_content and self._progress.first_piece_ns is None:
-            self._progress.first_piece_ns = called.arrival.timing.elapsed_ns()
-        if not connection.committed:
-            if self._reader.failed and not has_content:
-                return False  # the fault is the first thing said
-            await self.begin()
-        await connection.piece(ready)
+            self._progress.first_piece_ns = self.called.arrival.timing.elapsed_ns()
+        await self.called.arrival.connection.piece(ready)
         return has_content
 
     async def _linger(self) -> None:
-        called, task = self._called, self._called.arrival.connection.task
+        called, task = self.called, self.called.arrival.connection.task
         try:
             with Deadline(task, task.get_loop().time() + LINGER_S):
                 while (piece := await called.answer.piece()) is not None:
@@ -209,7 +327,7 @@ class _Stream:
             return  # the answer is complete; the connection just can't be used again
 
     def _translate(self, piece: bytes) -> bytes:
-        writer = self._called.writer
+        writer = self.called.writer
         return b"" if writer is None else self._said(writer, self._reader.feed_payloads(piece))
 
     def _said(self, writer: Writer, payloads: Sequence[bytes]) -> bytes:
@@ -225,6 +343,12 @@ class _Stream:
     def _check(self) -> None:
         if self._unsaid is not None:
             raise UpstreamBroken(_LOST, inside=self._unsaid)
+
+
+def _stalled(called: Called, now: float) -> UpstreamTimeout:
+    is_silent = now < called.deadline
+    message = "The provider's stream stalled." if is_silent else "The provider did not finish its answer in time."
+    return UpstreamTimeout(message, inside="idle timeout" if is_silent else "total timeout")
 
 
 def _kind(error: Exception) -> str:

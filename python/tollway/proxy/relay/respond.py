@@ -3,7 +3,7 @@
 In: a settled answer. Out: nothing; the client has it. A whole answer carries what it cost.
 """
 
-from tollway.proxy.exchange import Settled
+from tollway.proxy.exchange import ATTEMPTS, Arrival, Settled
 from tollway.proxy.relay.heads import warn
 
 
@@ -24,6 +24,19 @@ async def respond(settled: Settled) -> None:
         warn(headers, b"unpriced-model")
     await connection.start(relayed.status, headers)
     await connection.end(relayed.body)
+
+
+async def show(arrival: Arrival, body: bytes) -> None:
+    """Answers a dry run, in JSON."""
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+        (b"x-request-id", arrival.request_id.encode("ascii")),
+        (ATTEMPTS, b"0"),
+        *arrival.connection.answer_headers,
+    ]
+    await arrival.connection.start(200, headers)
+    await arrival.connection.end(body)
 
 
 def dollars(picousd: int) -> str:

@@ -18,12 +18,25 @@ def streamed(writer: Writer, body: bytes) -> bytes:
     Raises:
         ValueError: it is none.
     """
+    return writer.event(_chunk(body)) + writer.end()
+
+
+def _chunk(body: bytes) -> bytes:
     answer = msgspec.json.decode(body, type=Dict)
     choices = answer.get("choices")
     if not isinstance(choices, list):
         raise ValueError("an answer without choices")
     chunk = answer | {"object": "chat.completion.chunk", "choices": [_choice(choice) for choice in choices]}
-    return writer.event(msgspec.json.encode(chunk)) + writer.end()
+    return msgspec.json.encode(chunk)
+
+
+def as_chunks(body: bytes) -> bytes:
+    """The same for a client of chat whose stream's head is out already; what is no chat's answer is one event."""
+    try:
+        chunk = _chunk(body)
+    except ValueError:
+        chunk = body
+    return b"data: " + chunk.replace(b"\n", b" ") + b"\n\ndata: [DONE]\n\n"
 
 
 def _choice(choice: Any) -> Dict:

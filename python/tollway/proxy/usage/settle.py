@@ -6,51 +6,44 @@ a provider leaves no row and gives back all it had reserved. It never waits for 
 
 import asyncio
 import time
+from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import Self
 
 import msgspec
 
-from tollway._native import tokens
-from tollway._native.chat import ChatAnswer
-from tollway._native.sse import Relay
 from tollway.contract.snapshot import Price
-from tollway.contract.usage import Outcome, UsageRow, UsageSource
+from tollway.contract.usage import Outcome, UsageRole, UsageRow
 from tollway.errors import UpstreamTimeout, label_of
-from tollway.proxy.exchange import Admitted, Progress, Relayed, Settled
+from tollway.proxy.exchange import Admitted, Progress, Relayed, Settled, Trail
 from tollway.proxy.usage.journal import Journal
 from tollway.proxy.usage.price import cost_picousd
+from tollway.proxy.usage.used import Tokens, Used
 from tollway.proxy.vocabularies import Vocabularies
 from tollway.telemetry.logs import Log
 from tollway.telemetry.metrics import Metrics
 
-INLINE_COUNT_BYTES = 16 * 1024
-"""More text than this is counted off the event loop."""
-
-
-class Tokens(msgspec.Struct, frozen=True):
-    """The tokens of a call, by kind, and how they are known."""
-
-    prompt: int = 0
-    completion: int = 0
-    cached: int = 0
-    cache_write: int = 0
-    cache_write_1h: int = 0
-    reasoning: int = 0
-    source: UsageSource = "told"
-
 
 class Bookkeeper:
-    """Opens an account per call; knows where rows and figures go."""
+    """Opens an account per call; knows where rows and figures go. ``describe`` says where a call has been, for the
+    log."""
 
-    def __init__(self, journal: Journal, vocabularies: Vocabularies, log: Log, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        vocabularies: Vocabularies,
+        log: Log,
+        metrics: Metrics,
+        describe: Callable[[Trail], Mapping[str, object]],
+    ) -> None:
+        self.describe = describe
         self.journal = journal
         self.vocabularies = vocabularies
         self.log = log
         self.metrics = metrics
         self._late: set[asyncio.Task[None]] = set()
 
-    def account(self, admitted: Admitted) -> "Account":
+    def account(self, admitted: Admitted, role: UsageRole = "answer") -> "Account":
         """The account of an admitted call; leaving its ``with`` block settles it.
 
         Raises:
@@ -62,7 +55,7 @@ class Bookkeeper:
             if admitted.reservation is not None:
                 admitted.reservation.cancel(_now_ms())
             raise
-        return Account(self, admitted)
+        return Account(self, admitted, role)
 
     def later(self, account: "Account", outcome: Outcome) -> None:
         """Settles an interrupted call whose tokens take long to count, without holding up the event loop."""
@@ -82,11 +75,13 @@ class Bookkeeper:
 
 
 class Account:
-    """One call's account. ``progress`` is filled by the stations on the way."""
+    """One call's account. ``progress`` is filled by the stations on the way; where several calls were made at the same
+    time, station 6 says whose counts."""
 
-    def __init__(self, bookkeeper: Bookkeeper, admitted: Admitted) -> None:
+    def __init__(self, bookkeeper: Bookkeeper, admitted: Admitted, role: UsageRole) -> None:
         self._bookkeeper = bookkeeper
         self._admitted = admitted
+        self._role = role
         self._settled = False
         self._code: str | None = None
         self.progress = Progress()
@@ -111,10 +106,15 @@ class Account:
         outcome = self._interrupted(error)
         self._admitted.arrival.connection.settled = True
         self._code = label_of(error) if isinstance(error, Exception) else outcome
-        if self._costly(outcome):
+        self.write_soon(outcome)
+
+    def write_soon(self, outcome: Outcome) -> None:
+        """Writes the row of an interrupted call, now or when its tokens are counted."""
+        used = self._used()
+        if used.is_costly(outcome):
             self._bookkeeper.later(self, outcome)
         else:
-            self._write(self._tokens(outcome), outcome)
+            self._write(used.tokens(outcome), outcome)
 
     async def settle(self, relayed: Relayed) -> Settled:
         """Writes the row of an answer that came to its end."""
@@ -127,7 +127,7 @@ class Account:
 
     async def write_counted(self, outcome: Outcome) -> None:
         """Counts in a thread, then writes the row."""
-        self._write(await asyncio.to_thread(self._tokens, outcome), outcome)
+        self._write(await asyncio.to_thread(self._used().tokens, outcome), outcome)
 
     def _interrupted(self, error: BaseException | None) -> Outcome:
         if self.progress.reader is not None and self.progress.reader.failed:
@@ -139,68 +139,11 @@ class Account:
         return "cut" if isinstance(error, asyncio.CancelledError) else "error"
 
     async def _count(self, outcome: Outcome) -> Tokens:
-        if self._costly(outcome):
-            return await asyncio.to_thread(self._tokens, outcome)
-        return self._tokens(outcome)
+        used = self._used()
+        return await asyncio.to_thread(used.tokens, outcome) if used.is_costly(outcome) else used.tokens(outcome)
 
-    def _costly(self, outcome: Outcome) -> bool:
-        if self._is_told() or self._is_free(outcome):
-            return False
-        is_large = self._admitted.request.text_bytes + self._kept_bytes() > INLINE_COUNT_BYTES
-        return is_large or not self._bookkeeper.vocabularies.has(self._encoding())
-
-    def _encoding(self) -> str:
-        target = self.progress.target
-        return tokens.encoding_of(target.model if target is not None else self._admitted.request.model)
-
-    def _kept_bytes(self) -> int:
-        # A delta of a stream is about 16 bytes of text; only the order of magnitude matters here.
-        return self.progress.reader.events * 16 if self.progress.reader is not None else 0
-
-    def _tokens(self, outcome: Outcome) -> Tokens:
-        """As the provider told, else counted (the answer is whole) or estimated (it is not)."""
-        reader: ChatAnswer | Relay | None = self.progress.answer or self.progress.reader
-        if self._is_told() and reader is not None:
-            usage = reader.usage
-            return Tokens(
-                usage.prompt_tokens or 0,
-                usage.completion_tokens or 0,
-                usage.cached_tokens or 0,
-                usage.cache_write_tokens or 0,
-                usage.cache_write_1h_tokens or 0,
-                usage.reasoning_tokens or 0,
-            )
-        if self._is_free(outcome):
-            return Tokens()
-        encoding = self._encoding()
-        if not self._bookkeeper.vocabularies.has(encoding):
-            self._bookkeeper.vocabularies.load(encoding)
-        prompt = self._admitted.request.count_prompt(encoding)
-        completion = reader.count_completion(encoding) if reader is not None else 0
-        if reader is not None:  # what it told before it was cut, where that is more
-            usage = reader.usage
-            prompt = usage.prompt_tokens or prompt
-            completion = max(completion, usage.completion_tokens or 0)
-        return Tokens(prompt, completion, source="counted" if outcome == "ok" else "estimated")
-
-    def _is_told(self) -> bool:
-        """Whether the provider has told its final count: what a stream tells before its end may leave out the rest."""
-        answer, stream = self.progress.answer, self.progress.reader
-        if answer is None and (stream is None or not stream.complete):
-            return False
-        reader = answer or stream
-        return reader is not None and None not in (reader.usage.prompt_tokens, reader.usage.completion_tokens)
-
-    def _is_free(self, outcome: Outcome) -> bool:
-        """Refused or failed before any of the answer, or a moderation: providers bill nothing for it."""
-        if self._admitted.request.operation == "moderations":
-            return True
-        delivered = self.progress.reader is not None and self.progress.reader.has_content
-        return outcome == "error" and not delivered
-
-    def _unpriced(self) -> int | None:
-        """The cost where no price is known: what is given away costs nothing all the same."""
-        return 0 if self._admitted.request.operation == "moderations" and not self._is_told() else None
+    def _used(self) -> Used:
+        return Used(self._admitted.request, self.progress, self._bookkeeper.vocabularies)
 
     def _write(self, used: Tokens, outcome: Outcome) -> UsageRow:
         reservation = self._admitted.reservation
@@ -209,7 +152,20 @@ class Account:
         row = self._row(used, outcome)
         self._bookkeeper.journal.append(row)
         self._report(row)
+        for own in self._others():
+            own.write_soon("cut")
         return row
+
+    def _others(self) -> Iterator["Account"]:
+        """The accounts of calls that were made beside the one that counted: each has a row of its own."""
+        if self._role == "hedge":
+            return
+        for number, progress in enumerate(self.progress.trail.beside, 1):
+            arrival = msgspec.structs.replace(self._admitted.arrival, id=f"{self._admitted.arrival.id}-{number}")
+            admitted = msgspec.structs.replace(self._admitted, arrival=arrival, reservation=None)
+            account = Account(self._bookkeeper, admitted, "hedge")
+            account.progress = progress
+            yield account
 
     def _row(self, used: Tokens, outcome: Outcome) -> UsageRow:
         arrival, record, progress = self._admitted.arrival, self._admitted.principal.record, self.progress
@@ -233,7 +189,7 @@ class Account:
             cached_tokens=used.cached,
             cache_write_tokens=used.cache_write,
             reasoning_tokens=used.reasoning,
-            cost_picousd=self._unpriced() if price is None else _cost(price, used),
+            cost_picousd=self._used().unpriced() if price is None else _cost(price, used),
             price_version=None if price is None else price.version,
             usage_source=used.source,
             outcome=outcome,
@@ -241,23 +197,25 @@ class Account:
             stream=self._admitted.request.stream,
             latency_ms=arrival.timing.elapsed_ns() // 1_000_000,
             first_token_ms=None if progress.first_piece_ns is None else progress.first_piece_ns // 1_000_000,
-            attempts=1,
+            attempts=1 if self._role == "hedge" else len(progress.trail.tried),
             cache_write_1h_tokens=used.cache_write_1h,
+            role=self._role,
         )
 
     def _report(self, row: UsageRow) -> None:
         timing = self._admitted.arrival.timing
         upstream_ns = sum(ns for station, ns in timing.spans if station in ("call", "relay"))
         metrics, elapsed_ns = self._bookkeeper.metrics, timing.elapsed_ns()
-        metrics.answered(
-            row.model,
-            row.provider,
-            row.outcome,
-            self._code or ("none" if row.outcome == "ok" else row.outcome),
-            elapsed_ns / 1e9,
-            max(0, elapsed_ns - upstream_ns) / 1e9,
-            None if self.progress.first_piece_ns is None else self.progress.first_piece_ns / 1e9,
-        )
+        if row.role == "answer":
+            metrics.answered(
+                row.model,
+                row.provider,
+                row.outcome,
+                self._code or ("none" if row.outcome == "ok" else row.outcome),
+                elapsed_ns / 1e9,
+                max(0, elapsed_ns - upstream_ns) / 1e9,
+                None if self.progress.first_piece_ns is None else self.progress.first_piece_ns / 1e9,
+            )
         metrics.settled(
             row.model,
             row.provider,
@@ -283,6 +241,8 @@ class Account:
                 "prompt_tokens": row.prompt_tokens,
                 "completion_tokens": row.completion_tokens,
                 "latency_ms": row.latency_ms,
+                "role": row.role,
+                "route": self._bookkeeper.describe(self.progress.trail),
             },
         )
 

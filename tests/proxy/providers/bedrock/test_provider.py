@@ -32,7 +32,7 @@ class Wire:
         self.requests: list[UpstreamRequest] = []
         self._answer = answer
 
-    async def post(self, request: UpstreamRequest) -> UpstreamAnswer:
+    async def send(self, request: UpstreamRequest) -> UpstreamAnswer:
         self.requests.append(request)
         return self._answer
 

@@ -91,7 +91,7 @@ class Silent:
     def __init__(self, answer: Answer | None) -> None:
         self.answer = answer
 
-    async def post(self, request: UpstreamRequest) -> UpstreamAnswer:
+    async def send(self, request: UpstreamRequest) -> UpstreamAnswer:
         if self.answer is None:
             raise UpstreamUnreachable("away")
         return self.answer

@@ -39,7 +39,7 @@ class Google:
         """Method and body of each call."""
         return [(request.url.rpartition(":")[2], json.loads(request.body)) for request in self.requests]
 
-    async def post(self, request: UpstreamRequest) -> UpstreamAnswer:
+    async def send(self, request: UpstreamRequest) -> UpstreamAnswer:
         request.sent()
         if request.url == TOKEN_URL:
             return Answer(b'{"access_token": "t", "expires_in": 3599}')

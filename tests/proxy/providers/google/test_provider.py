@@ -33,7 +33,7 @@ class Wire:
         self.requests: list[UpstreamRequest] = []
         self.answer = answer
 
-    async def post(self, request: UpstreamRequest) -> UpstreamAnswer:
+    async def send(self, request: UpstreamRequest) -> UpstreamAnswer:
         self.requests.append(request)
         return self.answer
 

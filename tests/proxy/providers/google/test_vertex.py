@@ -36,7 +36,7 @@ class Wire:
         self.statements: list[str] = []
         self._answers = list(answers)
 
-    async def post(self, request: UpstreamRequest) -> UpstreamAnswer:
+    async def send(self, request: UpstreamRequest) -> UpstreamAnswer:
         request.sent()
         if request.url != TOKEN_URL:
             self.calls.append(request)

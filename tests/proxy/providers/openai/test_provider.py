@@ -16,7 +16,7 @@ class Wire:
     def __init__(self) -> None:
         self.requests: list[UpstreamRequest] = []
 
-    async def post(self, request: UpstreamRequest) -> UpstreamAnswer:
+    async def send(self, request: UpstreamRequest) -> UpstreamAnswer:
         self.requests.append(request)
         return Answer()
 

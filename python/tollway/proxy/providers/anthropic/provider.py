@@ -17,7 +17,7 @@ from tollway.proxy.providers.anthropic.answer import AnthropicReader
 from tollway.proxy.providers.anthropic.faults import AnthropicFaults
 from tollway.proxy.providers.anthropic.request import map_request
 from tollway.proxy.providers.fit import held
-from tollway.proxy.providers.port import Transport, UpstreamCall, UpstreamRequest
+from tollway.proxy.providers.port import Transport, UpstreamCall, UpstreamRequest, question
 from tollway.proxy.providers.traces import without_traces
 from tollway.proxy.providers.translated import INLINE_BYTES, TranslatedAnswer
 from tollway.wire.tool_names import ANTHROPIC, Names, fit_chat
@@ -40,7 +40,8 @@ class AnthropicProvider:
 
     def __init__(self, access: ProviderAccess, transport: Transport) -> None:
         self._transport = transport
-        self._url = f"{access.base_url.rstrip('/').removesuffix('/v1')}/v1/messages"
+        self._base_url = f"{access.base_url.rstrip('/').removesuffix('/v1')}/v1"
+        self._url = f"{self._base_url}/messages"
         self._headers = [("content-type", "application/json")]
         self._faults = AnthropicFaults()
         if access.api_key:
@@ -63,11 +64,16 @@ class AnthropicProvider:
         if prepared.betas:
             headers.append((_BETA, ",".join(prepared.betas)))
         request = UpstreamRequest(self._url, headers, prepared.body, call.connect_s, call.sent)
-        answer = await self._transport.post(request)
+        answer = await self._transport.send(request)
         reader = AnthropicReader(waiting_helps=answer.header("x-should-retry") != "false")
         return await TranslatedAnswer.begin(
             answer, reader, stream=prepared.stream, warnings=prepared.warnings, names=prepared.names
         )
+
+    def probe(self, path: str, connect_s: float) -> UpstreamRequest:
+        """As the port says; its address ends in ``/v1``, written or not."""
+        proof = [*self._headers[1:], ("anthropic-version", VERSION)]
+        return question(self._base_url + path, proof, connect_s)
 
     async def _pass(self, call: UpstreamCall) -> UpstreamAnswer:
         """A Messages client's own bytes: what its headers say of versions and betas holds."""
@@ -76,7 +82,7 @@ class AnthropicProvider:
             headers.append(("anthropic-version", VERSION))
         url = self._url + _PASSED[call.operation]
         body = await without_traces(call.body, call.operation)
-        return await self._transport.post(UpstreamRequest(url, headers, body, call.connect_s, call.sent, self._faults))
+        return await self._transport.send(UpstreamRequest(url, headers, body, call.connect_s, call.sent, self._faults))
 
 
 class _Prepared(msgspec.Struct, frozen=True):

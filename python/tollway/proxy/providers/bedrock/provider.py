@@ -68,7 +68,7 @@ class BedrockProvider:
         else:
             prepared = await asyncio.to_thread(_prepare, asked, call)
             request = await asyncio.to_thread(self._request, call, prepared)
-        answer = await self._transport.post(request)
+        answer = await self._transport.send(request)
         reader = BedrockReader(call.model, error_type=answer.header(TYPE_HEADER))
         return await TranslatedAnswer.begin(
             answer,

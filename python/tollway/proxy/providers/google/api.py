@@ -9,7 +9,7 @@ from urllib.parse import quote
 from tollway.contract.snapshot import ProviderAccess
 from tollway.proxy.exchange import UpstreamAnswer
 from tollway.proxy.providers.google.vectors import Shape, gemini_shape
-from tollway.proxy.providers.port import Transport, UpstreamCall, UpstreamRequest
+from tollway.proxy.providers.port import Transport, UpstreamCall, UpstreamRequest, question
 
 BASE_URL = "https://generativelanguage.googleapis.com"
 """Where the Gemini API is, unless the configuration says otherwise."""
@@ -30,6 +30,10 @@ class GoogleApi(Protocol):
     async def post(self, call: UpstreamCall, url: str, body: bytes) -> UpstreamAnswer:
         """Sends ``body`` for a call, with what proves that it may. Errors as :class:`~tollway.proxy.providers.port.\
 Provider` says."""
+        ...
+
+    def probe(self, path: str, connect_s: float) -> UpstreamRequest | None:
+        """A GET of ``path`` below the version; ``None`` where a key is no proof."""
         ...
 
     def counted(self, body: dict[str, Any], model: str) -> dict[str, Any]:
@@ -56,7 +60,11 @@ class GeminiApi:
 
     async def post(self, call: UpstreamCall, url: str, body: bytes) -> UpstreamAnswer:
         """As the port says."""
-        return await self._transport.post(request(call, url, body, self._proof))
+        return await self._transport.send(request(call, url, body, self._proof))
+
+    def probe(self, path: str, connect_s: float) -> UpstreamRequest:
+        """As the port says."""
+        return question(self._base_url + path, [self._proof], connect_s)
 
     def counted(self, body: dict[str, Any], model: str) -> dict[str, Any]:
         """As the port says."""

@@ -21,7 +21,7 @@ from tollway.proxy.providers.google.counting import count
 from tollway.proxy.providers.google.embeddings import embed, read_embedding
 from tollway.proxy.providers.google.media import needs_bytes
 from tollway.proxy.providers.google.request import Translated, translate
-from tollway.proxy.providers.port import UpstreamCall
+from tollway.proxy.providers.port import UpstreamCall, UpstreamRequest
 from tollway.proxy.providers.translated import INLINE_BYTES, TranslatedAnswer
 from tollway.wire.tool_names import GOOGLE, Names, fit_chat
 
@@ -64,6 +64,10 @@ class GoogleProvider:
         """
         translated, *_ = await self._prepare(call)
         return await count(self._api, call, translated.body)
+
+    def probe(self, path: str, connect_s: float) -> UpstreamRequest | None:
+        """As the port says."""
+        return self._api.probe(path, connect_s)
 
     async def _embed(self, call: UpstreamCall) -> UpstreamAnswer:
         is_small = len(call.body) <= INLINE_BYTES

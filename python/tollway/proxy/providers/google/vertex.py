@@ -57,9 +57,12 @@ class VertexApi:
         """
 
         async def send(token: str) -> UpstreamAnswer:
-            return await self._transport.post(request(call, url, body, ("authorization", f"Bearer {token}")))
+            return await self._transport.send(request(call, url, body, ("authorization", f"Bearer {token}")))
 
         return await send_with(self._bearer, send)
+
+    def probe(self, path: str, connect_s: float) -> None:
+        """It takes tokens, and no keys."""
 
     def counted(self, body: dict[str, Any], model: str) -> dict[str, Any]:
         """As the port says: fewer fields than a request for an answer has."""

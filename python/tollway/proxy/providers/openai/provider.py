@@ -12,7 +12,7 @@ from tollway.proxy.media.fetch import Fetcher
 from tollway.proxy.providers.openai.faults import OpenAIFaults
 from tollway.proxy.providers.openai.presets import GOOGLES_DOOR, PRESETS, host_of, preset_of
 from tollway.proxy.providers.openai.wording import worded
-from tollway.proxy.providers.port import Transport, UpstreamCall, UpstreamRequest
+from tollway.proxy.providers.port import Transport, UpstreamCall, UpstreamRequest, question
 
 PATHS: Mapping[Operation, str] = {
     "chat": "/chat/completions",
@@ -46,6 +46,7 @@ class OpenAIProvider:
         self._headers = [("content-type", "application/json")]
         if access.api_key:
             self._headers.append(("authorization", f"Bearer {access.api_key}"))
+        self._base_url = access.base_url
         self._preset = preset_of(access) or PRESETS["openai_compatible"]
         self._keeps_extra = host_of(access) == GOOGLES_DOOR
         self.asks_usage = self._preset.asks_usage
@@ -60,11 +61,15 @@ class OpenAIProvider:
         headers = self._headers + known(call.headers) if call.headers else self._headers
         body, lost = await worded(call, self._preset, keeps_extra=self._keeps_extra, media=self._media)
         url = self._urls[call.operation]
-        answer = await self._transport.post(
+        answer = await self._transport.send(
             UpstreamRequest(url, headers, body, call.connect_s, call.sent, self._faults, call.upload)
         )
         answer.warnings = lost
         return answer
+
+    def probe(self, path: str, connect_s: float) -> UpstreamRequest:
+        """As the port says."""
+        return question(self._base_url + path, self._headers[1:], connect_s)
 
 
 def known(headers: list[tuple[str, str]]) -> list[tuple[str, str]]:

@@ -1,0 +1,123 @@
+"""Shadow copies: another model is asked what the caller asked, so that the operator can compare what it would cost.
+
+In: a screened request and its plan. Out: nothing but a usage row of its own. A copy never delays or fails the call
+that it is of, takes nothing of the caller's limits, and goes on when the client leaves.
+"""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+
+import msgspec
+
+from tollway.contract.routing import Retries
+from tollway.contract.snapshot import Target
+from tollway.errors import GatewayError
+from tollway.proxy.boundary import current_task
+from tollway.proxy.connection import Unheard
+from tollway.proxy.exchange import Admitted, Attempted, Planned, Progress, Relayed, Screened, Timing
+from tollway.proxy.usage.settle import Account
+from tollway.telemetry.logs import Log
+from tollway.telemetry.metrics import Metrics
+
+MOST = 64
+"""Copies under way at one worker; more are dropped."""
+
+MOST_BYTES = 64 * 1024 * 1024
+"""Of requests that copies hold on to, in all, though the calls that they are of may be over."""
+
+
+class Shadowing:
+    """One worker's copies. What they go through are the same stations, with a connection that nobody listens to.
+
+    ``chance`` returns a number from 0 up to 1 for each call, by which its route's share is drawn.
+    """
+
+    def __init__(
+        self,
+        only: Callable[[Screened, Target], Planned],
+        attempt: Callable[[Planned, Progress], Awaitable[Attempted]],
+        relay: Callable[[Attempted], Awaitable[Relayed]],
+        account: Callable[[Admitted], Account],
+        new_id: Callable[[], str],
+        log: Log,
+        metrics: Metrics,
+        *,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self._only = only
+        self._attempt = attempt
+        self._relay = relay
+        self._account = account
+        self._new_id = new_id
+        self._log = log
+        self._metrics = metrics
+        self._chance = chance
+        self._copies: set[asyncio.Task[None]] = set()
+        self._held_bytes = 0
+
+    def copy(self, screened: Screened, planned: Planned) -> None:
+        """Sends a copy on its way, if the route has a shadow and chance will have it. Forms are not copied: they are
+        read once, while they are sent."""
+        shadow = planned.route.shadow
+        if shadow is None or screened.arrival.connection.upload is not None or self._chance() >= shadow.share:
+            return
+        size_bytes = len(screened.request.body)
+        if len(self._copies) >= MOST or self._held_bytes + size_bytes > MOST_BYTES:
+            self._metrics.shadowed(planned.route.alias, "dropped")
+            return
+        self._held_bytes += size_bytes
+        task = asyncio.get_running_loop().create_task(self._run(screened, planned.route.alias, shadow.target))
+        self._copies.add(task)
+        task.add_done_callback(lambda ended: self._ended(ended, size_bytes))
+
+    def _ended(self, task: "asyncio.Task[None]", size_bytes: int) -> None:
+        self._copies.discard(task)
+        self._held_bytes -= size_bytes
+
+    async def _run(self, screened: Screened, alias: str, target: Target) -> None:
+        result = "failed"
+        try:
+            await self._ask(screened, target)
+            result = "answered"
+        except GatewayError as error:
+            request_id = self._log.shown(screened.arrival.request_id)
+            self._log.info("shadow_failed", code=error.code, cause=error.inside, request_id=request_id)
+        except Exception as error:  # noqa: BLE001 -- a task of its own, so nobody else would tell of a defect
+            self._log.error("defect", error=error, request_id=screened.arrival.request_id)
+        finally:
+            self._metrics.shadowed(alias, result)
+
+    async def _ask(self, screened: Screened, target: Target) -> None:
+        """The way of the hallway, from where the plan is made to the row.
+
+        Raises:
+            GatewayError: there is no answer, and why.
+        """
+        arrival = msgspec.structs.replace(
+            screened.arrival,
+            id=self._new_id(),
+            connection=Unheard(screened.arrival.headers, current_task()),
+            timing=Timing(),
+        )
+        copied = Screened(arrival, screened.principal, screened.request)
+        try:
+            with self._account(Admitted(arrival, copied.principal, copied.request, None)) as account:
+                planned = _once(self._only(copied, target))
+                attempted = await self._attempt(planned, account.progress)
+                account.progress = attempted.progress
+                await account.settle(await self._relay(attempted))
+        finally:
+            arrival.connection.close()
+
+    async def close(self) -> None:
+        """Cuts all that is under way; rows of what had left are written by then."""
+        for task in self._copies:
+            task.cancel()
+        await asyncio.gather(*self._copies, return_exceptions=True)
+
+
+def _once(planned: Planned) -> Planned:
+    """The same, asked once and of nobody else: a copy is no reason for more calls."""
+    route = msgspec.structs.replace(planned.route, retries=Retries(attempts=1), fallbacks={}, hedge=None, shadow=None)
+    return msgspec.structs.replace(planned, route=route)

@@ -1,0 +1,95 @@
+"""What a call has used: tokens as the provider told them, else counted, else estimated from what was delivered."""
+
+import msgspec
+
+from tollway._native import tokens
+from tollway._native.chat import ChatAnswer, ChatRequest
+from tollway._native.sse import Relay
+from tollway.contract.usage import Outcome, UsageSource
+from tollway.proxy.exchange import Progress
+from tollway.proxy.vocabularies import Vocabularies
+
+INLINE_COUNT_BYTES = 16 * 1024
+"""More text than this is counted off the event loop."""
+
+
+class Tokens(msgspec.Struct, frozen=True):
+    """The tokens of a call, by kind, and how they are known."""
+
+    prompt: int = 0
+    completion: int = 0
+    cached: int = 0
+    cache_write: int = 0
+    cache_write_1h: int = 0
+    reasoning: int = 0
+    source: UsageSource = "told"
+
+
+class Used:
+    """One call's use, as far as it has come."""
+
+    def __init__(self, request: ChatRequest, progress: Progress, vocabularies: Vocabularies) -> None:
+        self._request = request
+        self._progress = progress
+        self._vocabularies = vocabularies
+
+    def is_costly(self, outcome: Outcome) -> bool:
+        """Whether :meth:`tokens` takes too long for the event loop."""
+        if self.is_told() or self._is_free(outcome):
+            return False
+        is_large = self._request.text_bytes + self._kept_bytes() > INLINE_COUNT_BYTES
+        return is_large or not self._vocabularies.has(self._encoding())
+
+    def tokens(self, outcome: Outcome) -> Tokens:
+        """As the provider told, else counted (the answer is whole) or estimated (it is not)."""
+        progress = self._progress
+        reader: ChatAnswer | Relay | None = progress.answer or progress.reader
+        if self.is_told() and reader is not None:
+            usage = reader.usage
+            return Tokens(
+                usage.prompt_tokens or 0,
+                usage.completion_tokens or 0,
+                usage.cached_tokens or 0,
+                usage.cache_write_tokens or 0,
+                usage.cache_write_1h_tokens or 0,
+                usage.reasoning_tokens or 0,
+            )
+        if self._is_free(outcome):
+            return Tokens()
+        encoding = self._encoding()
+        if not self._vocabularies.has(encoding):
+            self._vocabularies.load(encoding)
+        prompt = self._request.count_prompt(encoding)
+        completion = reader.count_completion(encoding) if reader is not None else 0
+        if reader is not None:  # what it told before it was cut, where that is more
+            usage = reader.usage
+            prompt = usage.prompt_tokens or prompt
+            completion = max(completion, usage.completion_tokens or 0)
+        return Tokens(prompt, completion, source="counted" if outcome == "ok" else "estimated")
+
+    def is_told(self) -> bool:
+        """Whether the provider has told its final count: what a stream tells before its end may leave out the rest."""
+        answer, stream = self._progress.answer, self._progress.reader
+        if answer is None and (stream is None or not stream.complete):
+            return False
+        reader = answer or stream
+        return reader is not None and None not in (reader.usage.prompt_tokens, reader.usage.completion_tokens)
+
+    def unpriced(self) -> int | None:
+        """The cost where no price is known: what is given away costs nothing all the same."""
+        return 0 if self._request.operation == "moderations" and not self.is_told() else None
+
+    def _encoding(self) -> str:
+        target = self._progress.target
+        return tokens.encoding_of(target.model if target is not None else self._request.model)
+
+    def _kept_bytes(self) -> int:
+        # A delta of a stream is about 16 bytes of text; only the order of magnitude matters here.
+        return self._progress.reader.events * 16 if self._progress.reader is not None else 0
+
+    def _is_free(self, outcome: Outcome) -> bool:
+        """Refused or failed before any of the answer, or a moderation: providers bill nothing for it."""
+        if self._request.operation == "moderations":
+            return True
+        delivered = self._progress.reader is not None and self._progress.reader.has_content
+        return outcome == "error" and not delivered
