@@ -6,14 +6,19 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from tollway._native.limits import Ledger
+from tollway._native.routing import Board
+from tollway.app import Places
 from tollway.settings import environment
 from tollway.storage.embedded import EmbeddedPostgres
+from tollway.supervisor import hold
 
 FILE_KEY = "file-key-of-acme-0001"
 """The key that the configuration of :func:`configured` declares."""
@@ -90,6 +95,18 @@ def configured(tollway: Tollway, write: Write, postgres_dsn: str) -> Tollway:
         }
     )
     return tollway
+
+
+@contextmanager
+def running_board(directory: Path) -> Iterator[Board]:
+    """A board as a running gateway has it, and the lock that it holds."""
+    places = Places(directory / "data")
+    places.make()
+    with hold(places.lock):
+        ledger = Ledger(places.ledger)
+        ledger.join()
+        yield Board(ledger)
+        ledger.close()
 
 
 @pytest.fixture

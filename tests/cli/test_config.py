@@ -68,6 +68,23 @@ def test_a_good_configuration_is_summed_up(tollway: Tollway) -> None:
     assert "no key: openai" in ran.stdout
 
 
+def test_a_key_that_is_empty_among_several_is_named(tollway: Tollway, write: Write) -> None:
+    keys = [{"name": "first", "api_key": "${FIRST:-}"}, {"name": "second", "api_key": "${SECOND:-}"}]
+    write({"providers": {"pool": {"kind": "openai", "keys": keys}}})
+    assert "(no key: pool#second)" in tollway("config", "check", FIRST="sk-0123456789").stdout
+    assert "(no key: pool)" in tollway("config", "check").stdout
+
+
+def test_faults_of_routing_have_their_line(tollway: Tollway) -> None:
+    (tollway.directory / "tollway.yaml").write_text(
+        "version: 1\nproviders: {s: {kind: simulator}}\nmodels:\n  m:\n"
+        "    targets: [{provider: s, model: m}]\n    fallbacks: [n]\n    retries: {budget: 0.2}\n"
+    )
+    first, second = tollway.says("config", "check", code=64).splitlines()
+    assert first.startswith("tollway.yaml:6:17: models.m.fallbacks[0]: ")
+    assert second.startswith("tollway.yaml:7:23: models.m.retries.budget: ")
+
+
 def test_the_configuration_of_the_readme_is_good(tollway: Tollway) -> None:
     (example,) = re.findall(r"```yaml\n(.*?)```", (inventory.ROOT / "README.md").read_text(), re.DOTALL)
     (tollway.directory / "tollway.yaml").write_text(example)

@@ -7,6 +7,7 @@ import pytest
 from tests.cli.conftest import Tollway, Write
 
 from tollway.app import Places
+from tollway.cli.database import serving
 from tollway.storage.embedded import EmbeddedPostgres
 from tollway.supervisor import hold
 
@@ -40,6 +41,18 @@ def test_the_server_of_a_running_gateway_is_used_and_left_running(embedded: Toll
         assert embedded("migrate").returncode == 0
         assert embedded.json("tenants", "create", "globex")["name"] == "globex"
         assert EmbeddedPostgres(postgres_home).running_dsn() == dsn
+
+
+def test_a_gateway_that_runs_here_is_known_and_a_look_does_not_get_in_its_way(postgres_home: Path) -> None:
+    places = Places(postgres_home)
+    assert not serving(places)
+    assert not places.lock.exists()
+    places.make()
+    with hold(places.lock):
+        assert serving(places)
+    assert not serving(places)
+    with hold(places.lock):
+        assert serving(places)
 
 
 def test_a_schema_of_another_version_is_a_sentence(tollway: Tollway, write: Write, empty_dsn: str) -> None:

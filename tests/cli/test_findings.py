@@ -35,6 +35,23 @@ def test_a_provider_without_its_key_is_worth_a_warning() -> None:
     assert (models.state, models.found) == ("ok", "answered by the simulator: toy")
 
 
+def test_each_of_several_keys_is_looked_at() -> None:
+    text = """
+version: 1
+providers:
+  pool: {kind: openai, keys: [{name: a, api_key: "${A:-}"}, {name: b, api_key: "${B:-}"}]}
+  s: {kind: simulator}
+models: {m: {targets: [{provider: pool, model: m}, {provider: s, model: m}]}}
+"""
+    (lacking,) = findings.providers(read(text, {"A": "sk-0123456789abcdef"}))
+    assert (lacking.check, lacking.state) == ("key pool#b", "warn")
+    assert "providers.pool.keys[1].api_key" in lacking.advice
+    assert list(findings.providers(read(text, {"A": "sk-0123456789abcdef", "B": "sk-another"}))) == []
+    none = next(findings.providers(read(text, {})))
+    assert (none.check, none.state) == ("provider pool", "warn")
+    assert "providers.pool.keys " in none.advice
+
+
 def test_a_free_address_is_well() -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -95,6 +112,19 @@ def test_a_provider_that_takes_connections_is_well() -> None:
     assert gone is not None
     assert (there.state, gone.state) == ("ok", "fail")
     assert findings.reachable("simulator", ProviderSettings(kind="simulator")) is None
+
+
+def test_a_redis_that_is_away_is_worth_a_warning_that_shows_no_password() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        storage = StorageSettings(redis=Secret(f"redis://:hunter2hunter2@127.0.0.1:{server.getsockname()[1]}/0"))
+        there = findings.redis(storage)
+    gone = findings.redis(storage)
+    assert there is not None
+    assert gone is not None
+    assert (there.state, gone.state) == ("ok", "warn")
+    assert "hunter2" not in f"{there}{gone}"
+    assert findings.redis(StorageSettings()) is None
+    assert findings.redis(StorageSettings(redis=Secret(""))) is None
 
 
 async def test_a_database_is_well_once_it_has_the_schema(postgres_dsn: str, empty_dsn: str) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,11 @@ import msgspec
 import pytest
 from starlette.applications import Starlette
 
-from tollway.contract.keys import GATEWAY_USE
+from tollway.contract.described import Described
+from tollway.contract.keys import GATEWAY_USE, KeyRecord
+from tollway.contract.limits import LimitValues
+from tollway.contract.routing import Rule, TargetStatus, When
+from tollway.contract.snapshot import ProviderAccess, ProviderKey, Route, Shadow, Snapshot, Target, Timeouts
 from tollway.control.app import routes
 from tollway.control.keys import queries, rules
 from tollway.control.permissions import ADMIN
@@ -21,6 +25,55 @@ from tollway.control.tenants.queries import Declared, TenantDraft, insert_tenant
 from tollway.telemetry.logs import Log, open_log
 
 DECLARED = Declared(tenants=frozenset({"from-file"}), policies=frozenset({"default", "strict"}))
+
+
+def _target(provider: str, model: str, weight: int = 1, *keys: str, tags: frozenset[str] = frozenset()) -> Target:
+    access = ProviderAccess(name=provider, kind="openai", base_url="http://x", api_key="sk-first-secret")
+    own = tuple(ProviderKey(msgspec.structs.replace(access, key_name=key, api_key=f"sk-{key}-secret")) for key in keys)
+    return Target(provider=access, model=model, weight=weight, price=None, keys=own, tags=tags)
+
+
+SNAPSHOT = Snapshot(
+    version=1,
+    routes={
+        "chat": Route(
+            alias="chat",
+            targets=(
+                _target("openai", "mini", 3, "a", "b", tags=frozenset({"stable", "eu"})),
+                _target("hub", "org/mini:v1"),
+            ),
+            timeouts=Timeouts(),
+            rules=(Rule(name="eu", to=frozenset({"eu"}), when=When(headers={"x-region": frozenset({"eu"})})),),
+            fallbacks={"error": ("spare",)},
+            shadow=Shadow(target=_target("hub", "new"), share=0.1),
+        ),
+        "spare": Route(alias="spare", targets=(_target("hub", "org/mini:v1"),), timeouts=Timeouts()),
+    },
+    policies={},
+    default_limits=LimitValues(),
+    file_keys=(
+        (
+            b"digest",
+            KeyRecord("from-file/ci", "ci", "from-file", "from-file", frozenset({GATEWAY_USE}), is_active=True),
+        ),
+    ),
+)
+
+
+class Router:
+    """A worker's view of its host that says what it is told to, and remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.snapshot = SNAPSHOT
+        self.seen: dict[str, TargetStatus] = {}
+        self.asked: list[Described] = []
+
+    def statuses(self) -> Sequence[TargetStatus]:
+        return list(self.seen.values())
+
+    def explain(self, call: Described) -> object:
+        self.asked.append(call)
+        return {"model": call.model, "order": ["openai/mini"]}
 
 
 class Reply(msgspec.Struct):
@@ -41,7 +94,8 @@ class Api:
     """Calls the routes, as the admin unless another ``key`` is given (``None``: without a key)."""
 
     def __init__(self, pool: asyncpg.Pool, log: Log) -> None:
-        self.app = Starlette(routes=routes(pool, log, lambda: DECLARED))
+        self.router = Router()
+        self.app = Starlette(routes=routes(pool, log, lambda: DECLARED, self.router))
         self.pool = pool
         self.admin = ""
 

@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.control.conftest import Api
+from tests.control.conftest import DECLARED, Api, Router
 
 from tollway.control.app import endpoints
 from tollway.control.call import Endpoint
@@ -23,7 +23,9 @@ from tollway.storage.pool import connect
 from tollway.telemetry.logs import Log
 
 ENDPOINTS = pytest.mark.parametrize(
-    "endpoint", endpoints(), ids=lambda endpoint: f"{endpoint.method}-{endpoint.path.removeprefix('/api/v1/')}"
+    "endpoint",
+    endpoints(lambda: DECLARED, Router()),
+    ids=lambda endpoint: f"{endpoint.method}-{endpoint.path.removeprefix('/api/v1/')}",
 )
 
 GARBAGE = [
@@ -42,7 +44,7 @@ GARBAGE = [
 
 
 def _path(endpoint: Endpoint) -> str:
-    return re.sub(r"\{\w+\}", "some-id", endpoint.path)
+    return re.sub(r"\{\w+(:path)?\}", "some-id", endpoint.path)
 
 
 @ENDPOINTS
@@ -116,7 +118,7 @@ async def test_odd_ids_queries_and_bodies_are_never_our_fault(api: Api, endpoint
 
 
 def test_every_permission_of_a_route_and_of_a_role_exists() -> None:
-    assert {endpoint.permission for endpoint in endpoints()} <= ADMIN
+    assert {endpoint.permission for endpoint in endpoints(lambda: DECLARED, Router())} <= ADMIN
     assert all(role <= EVERY for role in ROLES.values())
 
 

@@ -22,6 +22,8 @@ VERBS = (
     "tenants",
     "keys",
     "usage",
+    "targets",
+    "route",
     "doctor",
     "simulate",
 )

@@ -7,7 +7,7 @@ from tollway.cli.exits import BAD_CONFIGURATION, explained
 from tollway.cli.options import AsJson, ConfigFile, config_path
 from tollway.cli.printing import note, print_json
 from tollway.control.billing.prices import load_prices, price_file
-from tollway.settings import BadConfiguration, Settings, environment, load, schema_text
+from tollway.settings import BadConfiguration, ProviderSettings, Settings, environment, load, schema_text
 
 config = typer.Typer(help="Check the configuration; print its schema.", no_args_is_help=True)
 
@@ -46,6 +46,13 @@ def schema() -> None:
 
 
 def _summary(settings: Settings) -> str:
-    keyless = [name for name, provider in settings.providers.items() if not provider.is_configured]
+    keyless = [lacking for name, provider in settings.providers.items() for lacking in _lacking(name, provider)]
     providers = f"providers: {len(settings.providers)}" + (f" (no key: {', '.join(keyless)})" if keyless else "")
     return f"models: {len(settings.models)}, {providers}, tenants: {len(settings.tenants)}"
+
+
+def _lacking(name: str, provider: ProviderSettings) -> list[str]:
+    """The provider, or those of its several keys, that can't be asked."""
+    if not provider.is_configured:
+        return [name]
+    return [f"{name}#{key.name}" for key in provider.keys if not key.api_key]

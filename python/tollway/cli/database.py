@@ -103,6 +103,23 @@ def actor() -> str:
         return f"cli:{os.getuid()}"
 
 
+def serving(places: Places) -> bool:
+    """Whether a gateway runs on this host, in this data directory.
+
+    Raises:
+        CommandFailed: the directory is another account's.
+    """
+    if not places.lock.exists():
+        return False
+    with _queue(places) as queue:
+        fcntl.flock(queue, fcntl.LOCK_EX)  # commands that run the gateway's PostgreSQL hold its lock, and queue
+        held = _held(places)
+        if held is None:
+            return True
+        held.close()
+        return False
+
+
 @contextmanager
 def _embedded(places: Places, *, migrated: bool) -> Iterator[str]:
     with _queue(places) as queue:

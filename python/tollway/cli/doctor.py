@@ -60,6 +60,8 @@ def _examine(config: Path | None, data_dir: str | None, url: str | None, *, prov
     yield findings.data_dir(Path(settings.storage.data_dir))
     yield findings.journal(Path(settings.storage.data_dir))
     yield from asyncio.run(findings.database(settings))
+    if (redis := findings.redis(settings.storage)) is not None:
+        yield redis
 
 
 def _gateway(url: str) -> Finding:

@@ -19,7 +19,7 @@ import msgspec
 
 from tollway.cli.address import base_url, readiness
 from tollway.control.publish import base_url_of
-from tollway.settings import ProviderSettings, ServerSettings, Settings
+from tollway.settings import ProviderSettings, ServerSettings, Settings, StorageSettings
 from tollway.storage import pool
 from tollway.storage.account import Account, AccountUnusable
 from tollway.storage.embedded import EmbeddedPostgres, EmbeddedPostgresFailed
@@ -63,11 +63,16 @@ def native() -> Finding:
 
 
 def providers(settings: Settings) -> Iterator[Finding]:
-    """Which providers have their key, and whom the simulator stands in for."""
+    """Which providers have their keys, each of them, and whom the simulator stands in for."""
     for name, provider in settings.providers.items():
         if not provider.is_configured:
             advice = f"Set the variable of providers.{name}.{provider.key_name} to have it asked."
             yield Finding(f"provider {name}", "warn", "has no key and is passed over", advice)
+            continue
+        for at, key in enumerate(provider.keys):
+            if not key.api_key:
+                advice = f"Set the variable of providers.{name}.keys[{at}].api_key to have it used."
+                yield Finding(f"key {name}#{key.name}", "warn", "is empty and is passed over", advice)
     simulated = [alias for alias, model in settings.models.items() if _is_simulated_alone(settings, alias)]
     if simulated:
         wanting = [alias for alias in simulated if len(settings.models[alias].targets) > 1]
@@ -82,12 +87,29 @@ def reachable(name: str, provider: ProviderSettings, timeout_s: float = 2.0) -> 
         return None
     port = parts.port or (443 if parts.scheme == "https" else 80)
     check = f"provider {name}"
-    try:
-        socket.create_connection((parts.hostname, port), timeout=timeout_s).close()
-    except OSError as error:
-        found = f"{parts.hostname}:{port} can't be reached: {error.strerror or error}"
-        return Finding(check, "fail", found, "Look at its base_url, at the network and at the firewall.")
+    if why := _unreachable(parts.hostname, port, timeout_s):
+        return Finding(check, "fail", why, "Look at its base_url, at the network and at the firewall.")
     return Finding(check, "ok", f"{parts.hostname}:{port} takes connections")
+
+
+def redis(storage: StorageSettings, timeout_s: float = 2.0) -> Finding | None:
+    """Whether Redis takes a connection; ``None`` where there is none. A gateway goes on without, host by host."""
+    if not storage.redis:
+        return None
+    parts = urlsplit(storage.redis.reveal())
+    host, port = parts.hostname or "", parts.port or 6379
+    if why := _unreachable(host, port, timeout_s):
+        return Finding("redis", "warn", why, "Until then each host finds out by itself how its providers are.")
+    return Finding("redis", "ok", f"{host}:{port} takes connections")
+
+
+def _unreachable(host: str, port: int, timeout_s: float) -> str:
+    """Why there is no connection to be had; empty when there is."""
+    try:
+        socket.create_connection((host, port), timeout=timeout_s).close()
+    except OSError as error:
+        return f"{host}:{port} can't be reached: {error.strerror or error}"
+    return ""
 
 
 def port(server: ServerSettings) -> Finding:

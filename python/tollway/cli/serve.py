@@ -43,7 +43,7 @@ def serve(
     path = config_path(config)
     settings = overridden(load_settings(path, data_dir), host=host, port=port, workers=workers)
     snapshot = publish(settings, load_prices(price_file(path)), version=1)
-    log = open_log(settings.telemetry.logs.level, secrets=_secrets(settings))
+    log = open_log(settings.telemetry.logs.level, secrets=settings.secrets)
     welcome = Welcome(settings, path, quickstart=quickstart)
     try:
         asyncio.run(Supervisor(settings, snapshot, log, on_ready=welcome).run())
@@ -114,10 +114,3 @@ async def _until_ready(url: str) -> None:
         if found is not None and found.status == 200:
             return
         await asyncio.sleep(0.1)
-
-
-def _secrets(settings: Settings) -> list[str]:
-    """What the log must never show, whoever logs it."""
-    providers = [secret for provider in settings.providers.values() for secret in provider.secrets]
-    keys = [key.key.reveal() for tenant in settings.tenants.values() for key in tenant.keys.values()]
-    return [*providers, *keys, *([] if settings.storage.is_embedded else [settings.storage.postgres.reveal()])]

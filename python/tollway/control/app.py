@@ -20,6 +20,8 @@ from tollway.control import session
 from tollway.control.billing.routes import billing_endpoints
 from tollway.control.call import Answer, Call, Endpoint
 from tollway.control.keys.routes import key_endpoints
+from tollway.control.routing.routes import routing_endpoints
+from tollway.control.routing.view import RouterView
 from tollway.control.tenants.queries import Declared
 from tollway.control.tenants.routes import tenant_endpoints
 from tollway.errors import DependencyUnavailable, GatewayError, MethodNotAllowed
@@ -30,21 +32,27 @@ from tollway.wire.error_envelope import render
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:\-]{1,128}")
 
 
-def routes(pool: asyncpg.Pool, log: Log, declared: Callable[[], Declared] = Declared) -> list[Route]:
+def routes(pool: asyncpg.Pool, log: Log, declared: Callable[[], Declared], router: RouterView) -> list[Route]:
     """Every route of the control plane, one for each path.
 
     ``declared`` is asked at each call what the configuration file declares now: those tenants are managed there.
+    ``router`` is what this process sees of its host's targets.
     """
-    table = endpoints(declared)
+    table = endpoints(declared, router)
     by_path: dict[str, dict[str, Endpoint]] = defaultdict(dict)
     for endpoint in table:
         by_path[endpoint.path][endpoint.method] = endpoint
     return [Route(path, Resource(methods, pool, log)) for path, methods in by_path.items()]
 
 
-def endpoints(declared: Callable[[], Declared] = Declared) -> Sequence[Endpoint]:
+def endpoints(declared: Callable[[], Declared], router: RouterView) -> Sequence[Endpoint]:
     """The table of all routes with their permissions."""
-    return (*tenant_endpoints(declared), *key_endpoints(declared), *billing_endpoints())
+    return (
+        *tenant_endpoints(declared),
+        *key_endpoints(declared),
+        *billing_endpoints(),
+        *routing_endpoints(router),
+    )
 
 
 class Resource:

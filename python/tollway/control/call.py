@@ -13,6 +13,8 @@ from tollway.control.session import Caller
 from tollway.errors import BodyTooLarge, InvalidRequest, NotFound
 
 LARGEST_BODY_BYTES = 64 << 10
+LONGEST_PART = 200
+"""Characters of an id."""
 
 Model = TypeVar("Model")
 
@@ -37,14 +39,14 @@ class Call:
         self.caller = caller
         self.pool = pool
 
-    def part(self, name: str) -> str:
+    def part(self, name: str, *, longest: int = LONGEST_PART) -> str:
         """A part of the path: an id.
 
         Raises:
             NotFound: nothing can have this id.
         """
         value: str = self._request.path_params[name]
-        if len(value) > 200 or not value.isprintable():
+        if len(value) > longest or not value.isprintable():
             raise NotFound("There is nothing with this id.")
         return value
 
@@ -66,8 +68,8 @@ class Call:
         except msgspec.ValidationError as error:
             raise _unfit(error) from error
 
-    async def body(self, model: type[Model]) -> Model:
-        """The JSON body as ``model``.
+    async def body(self, model: type[Model], *, may_be_empty: bool = False) -> Model:
+        """The JSON body as ``model``; no body, where that ``may_be_empty``, is ``{}``.
 
         Raises:
             BodyTooLarge: it is over 64 KiB; no more than that is read.
@@ -79,7 +81,7 @@ class Call:
             if len(content) > LARGEST_BODY_BYTES:
                 raise BodyTooLarge(f"The body is larger than {LARGEST_BODY_BYTES >> 10} KiB.")
         try:
-            return msgspec.json.decode(bytes(content), type=model)
+            return msgspec.json.decode(bytes(content) or (b"{}" if may_be_empty else b""), type=model)
         except msgspec.ValidationError as error:
             raise _unfit(error) from error
         except (msgspec.DecodeError, UnicodeDecodeError) as error:

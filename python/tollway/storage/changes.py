@@ -5,28 +5,22 @@ With notifications working a revoked key is refused at once, without them within
 while the database is out of reach nothing can be known, and :attr:`KeyChanges.down_since` says since when.
 """
 
-import asyncio
-import random
-import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-import asyncpg
 import msgspec
 
 from tollway.contract.keys import KeyChange
-from tollway.storage.pool import FAILED
+from tollway.storage.pool import Connection
+from tollway.storage.subscription import POLL_S, Subscription
 
 CHANNEL = "tollway_keys"
-POLL_S = 2.0
 SLACK_S = 15.0
 """A row is stamped when it is written and seen when its transaction commits: so long may lie between the two.
 
 Longer than the pool's ``statement_timeout``, and no change of a key takes more than a few statements.
 """
 
-_RETRY_CAP_S = 2.0
-_PATIENCE_S = 2.0
 _MOST_CHANGES = 10_000
 
 _CHANGED = f"""
@@ -58,92 +52,55 @@ class KeyChanges:
         poll_s: float = POLL_S,
         slack_s: float = SLACK_S,
     ) -> None:
-        self._dsn = dsn
-        self._poll_s = poll_s
         self._slack_s = slack_s
         self._on_change = on_change
         self._on_gap = on_gap
-        self._connected = False
-        self._down_since: float | None = None
-        self._last_ok: float | None = None
         self._asked_at: datetime | None = None
         self._told: dict[tuple[str, str], datetime] = {}
+        self._subscription = Subscription(
+            dsn,
+            CHANNEL,
+            application_name="tollway changes",
+            ask=self._ask,
+            heard=self._hear,
+            listening=self._listening,
+            poll_s=poll_s,
+        )
 
     @property
     def connected(self) -> bool:
         """Whether notifications arrive now, as far as the last question can tell."""
-        return self._connected
+        return self._subscription.connected
 
     @property
     def down_since(self) -> float | None:
         """``time.monotonic()`` of the moment when the database was found to be out of reach; ``None`` while it is not,
         and before the first try has ended."""
-        return self._down_since
+        return self._subscription.down_since
 
     @property
     def last_ok(self) -> float | None:
         """``time.monotonic()`` of the last answered question; ``None`` before the first."""
-        return self._last_ok
+        return self._subscription.last_ok
 
     async def follow(self) -> None:
         """Follow for ever, through outages; ends when it is cancelled."""
-        silent_since = time.monotonic()
-        failures = 0
-        while True:
-            try:
-                await self._follow_once(silent_since)
-            except FAILED:
-                pass
-            finally:
-                self._connected = False
-                if self._down_since is None:
-                    self._down_since = time.monotonic()
-            failures = 0 if self._last_ok is not None and self._last_ok > silent_since else failures + 1
-            silent_since = self._last_ok if self._last_ok is not None else silent_since
-            await asyncio.sleep(random.uniform(0.5, 1.0) * min(_RETRY_CAP_S, 0.1 * 2 ** min(failures, 6)))  # noqa: S311
+        await self._subscription.follow()
 
-    async def _follow_once(self, silent_since: float) -> None:
-        async with asyncio.timeout(2 * _PATIENCE_S):
-            connection = await asyncpg.connect(
-                self._dsn,
-                timeout=_PATIENCE_S,
-                command_timeout=_PATIENCE_S,
-                server_settings={"application_name": "tollway changes"},
-            )
-        cut = asyncio.Event()
-        connection.add_termination_listener(lambda _: cut.set())
-        try:
-            await connection.add_listener(CHANNEL, self._hear)
-            if time.monotonic() - silent_since > self._slack_s:
-                self._on_gap()
-            while True:
-                await self._ask(connection)
-                self._connected = True
-                self._down_since = None
-                self._last_ok = time.monotonic()
-                await self._pause(cut)
-        finally:
-            connection.terminate()  # closing politely would wait for a server that may be gone
+    def _listening(self, silent_s: float) -> None:
+        if silent_s > self._slack_s:
+            self._on_gap()
 
-    async def _pause(self, cut: asyncio.Event) -> None:
-        """Until the next question; a connection that is cut is told at once, not by a question that fails."""
+    def _hear(self, payload: str) -> None:
         try:
-            async with asyncio.timeout(self._poll_s):
-                await cut.wait()
-        except TimeoutError:
-            return
-        raise ConnectionResetError("the server closed the connection")
-
-    def _hear(self, _connection: object, _pid: int, _channel: str, payload: object) -> None:
-        try:
-            said = msgspec.json.decode(str(payload), type=_Announcement)
+            said = msgspec.json.decode(payload, type=_Announcement)
             digest = None if said.digest is None else bytes.fromhex(said.digest)
         except ValueError:
             self._on_gap()  # somebody else's words, or a newer gateway's: forgetting too much is always safe
             return
         self._on_change(KeyChange(digest=digest, tenant_id=said.tenant_id))
 
-    async def _ask(self, connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+    async def _ask(self, connection: Connection) -> None:
         now: datetime = await connection.fetchval("select clock_timestamp()")
         since = (self._asked_at or now) - timedelta(seconds=self._slack_s)
         rows = await connection.fetch(_CHANGED, since)
