@@ -32,7 +32,9 @@ def settings() -> Settings:
 
 def charge(snapshot: Snapshot | None = None) -> Charge:
     known = settings()
-    return Charge(3, known, snapshot or publish(known, load_prices(PACKAGED), 7), "postgresql://localhost/x", 12.5)
+    return Charge(
+        3, known, snapshot or publish(known, load_prices(PACKAGED), 7), "postgresql://localhost/x", 12.5, "host-1"
+    )
 
 
 @pytest.fixture

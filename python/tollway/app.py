@@ -4,9 +4,9 @@ Nothing is opened at import; :func:`build` opens what one worker needs, and :met
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from starlette.responses import Response
@@ -20,12 +20,13 @@ from tollway.contract.snapshot import Operation, Snapshot
 from tollway.control import app as control
 from tollway.control.tenants.queries import Declared
 from tollway.errors import NotFound
+from tollway.lookout import Lookout, open_router
 from tollway.proxy.auth.identify import Authenticator
 from tollway.proxy.boundary import Boundary, Identities, InFlight
 from tollway.proxy.counting import Counting
 from tollway.proxy.dialects.port import Dialect
 from tollway.proxy.dialects.table import dialects
-from tollway.proxy.exchange import Principal
+from tollway.proxy.exchange import Admitted, Principal
 from tollway.proxy.feed import Feed
 from tollway.proxy.guardrails.screen import Screener
 from tollway.proxy.hallway import Hallway
@@ -36,13 +37,26 @@ from tollway.proxy.media.fetch import GuardedFetcher, SystemResolver
 from tollway.proxy.models import ModelList
 from tollway.proxy.providers.call import Caller
 from tollway.proxy.providers.http import HttpTransport
+from tollway.proxy.providers.probing import Prober, questions
 from tollway.proxy.providers.registry import open_providers
+from tollway.proxy.relay.heads import early_head
+from tollway.proxy.relay.relay import begin, relay
+from tollway.proxy.routing.attempts import Asker
+from tollway.proxy.routing.compiled import policy_of
+from tollway.proxy.routing.explain import summary
+from tollway.proxy.routing.plan import Planner
+from tollway.proxy.routing.router import Router as CallRouter
+from tollway.proxy.routing.sharing import open_neighbours
+from tollway.proxy.routing.slots import Slots
+from tollway.proxy.routing.walk import Attempts
+from tollway.proxy.shadowing import Shadowing
 from tollway.proxy.usage.journal import Journal
-from tollway.proxy.usage.settle import Bookkeeper
+from tollway.proxy.usage.settle import Account, Bookkeeper
 from tollway.proxy.vocabularies import Vocabularies
 from tollway.settings import Settings
 from tollway.storage.changes import KeyChanges
 from tollway.storage.keys import PostgresKeySource
+from tollway.storage.overrides import OverrideChanges
 from tollway.storage.pool import connect
 from tollway.telemetry.logs import Log
 from tollway.telemetry.metrics import Metrics
@@ -139,9 +153,9 @@ class Gateway:
 
 
 async def build(
-    settings: Settings, snapshot: Snapshot, dsn: str, places: Places, log: Log, metrics: Metrics
+    settings: Settings, snapshot: Snapshot, dsn: str, places: Places, host: str, log: Log, metrics: Metrics
 ) -> Gateway:
-    """Opens one worker's parts and puts them together."""
+    """Opens one worker's parts and puts them together. ``host`` is what this host is known by to others over Redis."""
     pool = await connect(dsn, application_name="tollway worker", max_size=4)
     ledger = limits.Ledger(str(places.ledger))
     ledger.join()
@@ -160,62 +174,122 @@ async def build(
     feed = Feed(snapshot, authenticator, metrics)
     changes = KeyChanges(dsn, feed.key_changed, feed.missed_changes)
     vocabularies = Vocabularies()
-    bookkeeper = Bookkeeper(journal, vocabularies, log, metrics)
+    bookkeeper = Bookkeeper(journal, vocabularies, log, metrics, summary)
     receiver = Receiver(settings.server.max_body_bytes, Intake(), places.ledger.parent)
     admitter = Admitter(ledger, vocabularies, metrics)
     screener = Screener(snapshot, metrics)
-    caller = Caller(open_providers(snapshot, transport, media))
-    hallway = Hallway(authenticator, receiver, admitter, screener, caller, bookkeeper)
-    counting = Counting(authenticator, receiver, admitter, screener, caller, vocabularies)
+    router = open_router(snapshot, ledger)
+    redis = settings.storage.redis.reveal() if settings.storage.redis else None
+    neighbours = open_neighbours(redis, router.board, router.breakers, host, log, metrics)
+    slots = Slots(router.board, ledger, snapshot, neighbours, log, metrics)
+    calling = _calling(snapshot, transport, media, router, slots, bookkeeper, identities, log, metrics)
+    overrides = OverrideChanges(dsn, calling.lookout.apply)
+    await overrides.learn()  # else a worker that starts would fill what somebody has drained
+    planner, attempts = calling.planner, calling.attempts
+    hallway = Hallway(authenticator, receiver, admitter, screener, planner, calling.shadowing, attempts, bookkeeper)
+    counting = Counting(
+        authenticator, receiver, admitter, screener, planner, attempts.asker, calling.caller, vocabularies
+    )
+    health_of = health.Health(lambda: changes.last_ok, lambda: journal.full)
+    exposition = health.Exposition(lambda: metrics.exposition(calling.lookout.readings()))
 
-    spoken = dialects()
-
-    def boundary(serve: Serve, method: str, operation: Operation = "chat", told: Told | None = None) -> Boundary:
+    def boundary(serve: Serve, method: str, spoken: Dialect, operation: Operation, told: Told | None) -> Boundary:
         return Boundary(
             serve,
             feed.current,
             in_flight,
             identities,
             methods=frozenset({method}),
-            dialect=spoken[operation],
+            dialect=spoken,
             told=told,
             operation=operation,
             log=log,
             metrics=metrics,
         )
 
-    chat = boundary(hallway.serve, "POST")
-    models = boundary(ModelList(authenticator).serve, "GET", told={b"anthropic-version": spoken["messages"]})
-    health_of = health.Health(lambda: changes.last_ok, lambda: journal.full)
-    exposition = health.Exposition(metrics.exposition)
     routes: list[BaseRoute] = [
-        Route("/v1/chat/completions", chat),
-        Route("/api/v1/chat/completions", chat),
-        Route("/v1/completions", boundary(hallway.serve, "POST", "completions")),
-        Route("/v1/embeddings", boundary(hallway.serve, "POST", "embeddings")),
-        Route("/v1/messages", boundary(hallway.serve, "POST", "messages")),
-        Route("/v1/messages/count_tokens", boundary(counting.serve, "POST", "count_tokens")),
-        Route("/v1/responses", boundary(hallway.serve, "POST", "responses")),
-        *(Route(path, boundary(hallway.serve, "POST", operation)) for path, operation in DOORS),
-        Route("/v1/models", models),
-        Route("/v1/models/{model:path}", models),
+        *_doors(boundary, hallway, counting, ModelList(authenticator)),
         *health.routes(health_of, exposition, serve_metrics=settings.telemetry.metrics),
-        *control.routes(pool, log, lambda: declared),
+        *control.routes(pool, log, lambda: declared, calling.lookout),
         Route("/{path:path}", NothingHere(identities)),
     ]
 
     async def close() -> None:
+        await calling.shadowing.close()
         await bookkeeper.finish()
         journal.close()
         transport.close()
         resolver.close()
+        await exposition.close()
         ledger.close()
         await pool.close()
-        await exposition.close()
         metrics.close()
 
-    background = [changes.follow, journal.measure]
+    background = [changes.follow, journal.measure, overrides.follow, neighbours.follow, calling.prober.run]
     return Gateway(Router(routes, redirect_slashes=False), health_of, in_flight, background, close, log)
+
+
+class _Calling(NamedTuple):
+    """What calls of providers are planned and made with."""
+
+    planner: Planner
+    attempts: Attempts
+    caller: Caller
+    shadowing: Shadowing
+    lookout: Lookout
+    prober: Prober
+
+
+def _calling(
+    snapshot: Snapshot,
+    transport: HttpTransport,
+    media: GuardedFetcher,
+    router: CallRouter,
+    slots: Slots,
+    bookkeeper: Bookkeeper,
+    identities: Identities,
+    log: Log,
+    metrics: Metrics,
+) -> _Calling:
+    providers = open_providers(snapshot, transport, media)
+    caller = Caller(providers)
+    planner = Planner(router)
+    attempts = Attempts(router.board, planner, Asker(slots, caller.call, begin), early_head, metrics)
+
+    def shadow(admitted: Admitted) -> Account:
+        return bookkeeper.account(admitted, "shadow")
+
+    shadowing = Shadowing(planner.only, attempts.run, relay, shadow, identities.new, log, metrics)
+    prober = Prober(questions(snapshot, providers, policy_of), transport, router.board, slots.changed, log)
+    return _Calling(planner, attempts, caller, shadowing, Lookout(snapshot, router), prober)
+
+
+def _doors(
+    boundary: Callable[[Serve, str, Dialect, Operation, Told | None], Boundary],
+    hallway: Hallway,
+    counting: Counting,
+    models: ModelList,
+) -> Sequence[Route]:
+    """The paths of the data plane."""
+    spoken = dialects()
+
+    def door(path: str, operation: Operation, serve: Serve = hallway.serve) -> Route:
+        return Route(path, boundary(serve, "POST", spoken[operation], operation, None))
+
+    told = {b"anthropic-version": spoken["messages"]}
+    listed = boundary(models.serve, "GET", spoken["chat"], "chat", told)
+    return [
+        door("/v1/chat/completions", "chat"),
+        door("/api/v1/chat/completions", "chat"),
+        door("/v1/completions", "completions"),
+        door("/v1/embeddings", "embeddings"),
+        door("/v1/messages", "messages"),
+        door("/v1/messages/count_tokens", "count_tokens", counting.serve),
+        door("/v1/responses", "responses"),
+        *(door(path, operation) for path, operation in DOORS),
+        Route("/v1/models", listed),
+        Route("/v1/models/{model:path}", listed),
+    ]
 
 
 class NothingHere:

@@ -14,6 +14,7 @@ import socket
 import sys
 import threading
 import time
+import uuid
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from pathlib import Path
@@ -61,6 +62,7 @@ class Supervisor:
         self, settings: Settings, snapshot: Snapshot, log: Log, *, on_ready: Callable[[str], Coroutine[Any, Any, None]]
     ) -> None:
         self._settings = settings
+        self._host = uuid.uuid4().hex
         self._snapshot = snapshot
         self._log = log
         self._on_ready = on_ready
@@ -217,7 +219,9 @@ class Supervisor:
             return
 
     async def _start_worker(self, index: int, dsn: str) -> asyncio.subprocess.Process:
-        charge = encode_charge(Charge(index, self._settings, self._snapshot, dsn, self._settings.server.drain_s))
+        charge = encode_charge(
+            Charge(index, self._settings, self._snapshot, dsn, self._settings.server.drain_s, self._host)
+        )
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "tollway.worker", stdin=asyncio.subprocess.PIPE
         )

@@ -58,6 +58,8 @@ class Charge(msgspec.Struct, frozen=True):
     snapshot: Snapshot
     dsn: str
     drain_s: float
+    host: str
+    """What this host is known by to others: the same for all its workers, another at each start of a gateway."""
 
 
 def encode_charge(charge: Charge) -> bytes:
@@ -134,11 +136,9 @@ async def serve(charge: Charge) -> None:
     settings = charge.settings
     places = Places(Path(settings.storage.data_dir))
     metrics = Metrics(places.metrics, f"worker-{charge.index}")
-    secrets = [secret for provider in settings.providers.values() for secret in provider.secrets]
-    secrets += [key.key.reveal() for tenant in settings.tenants.values() for key in tenant.keys.values()]
     level = settings.telemetry.logs.level
-    log = open_log(level, secrets=secrets, on_drop=metrics.dropped_log_lines)
-    gateway = await build(settings, charge.snapshot, charge.dsn, places, log, metrics)
+    log = open_log(level, secrets=settings.secrets, on_drop=metrics.dropped_log_lines)
+    gateway = await build(settings, charge.snapshot, charge.dsn, places, charge.host, log, metrics)
     server = Server(
         gateway.asgi,
         address=settings.server.host,
