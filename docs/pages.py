@@ -3,6 +3,9 @@
 from pathlib import Path
 from typing import get_args
 
+from docs.verdicts import HEADINGS, cells
+from docs.verdicts import ROWS as FAILURES
+
 from tollway.contract.snapshot import OPERATIONS, Operation, ProviderKind, serves
 from tollway.control.publish import BASE_URLS
 from tollway.errors import GatewayError, every_error
@@ -28,7 +31,7 @@ def metrics() -> str:
         "",
         "`GET /metrics` answers in Prometheus' text format: totals over all workers of the host. Counters survive the",
         "restart of a worker and begin at zero with the gateway. Labels hold names from the configuration or words of",
-        "fixed lists, never a client's text.",
+        "fixed lists, never a client's text. What is told of targets and keys is the host's, whichever worker answers.",
         "",
         "| metric | kind | labels | meaning |",
         "|---|---|---|---|",
@@ -211,7 +214,40 @@ def _change(field: str, value: object) -> str:
     return f"{_SHOWN.get(field, field.replace('_', ' '))}: {'no' if value is False else _value(value)}"
 
 
-PAGES = {"metrics.md": metrics, "errors.md": errors, "providers.md": providers, "support-matrix.md": support_matrix}
+def routing() -> str:
+    """What follows when a provider fails."""
+    return _page(
+        _MADE.format(source="python/tollway/proxy/routing/verdict.py and docs/verdicts.py"),
+        "# Routing: what follows when a provider fails",
+        "",
+        "*Retry*: the same target may be asked again for this request, once all others have been, and after a pause of",
+        "random length. *Fail over*: another target is asked, at once. *Cool*: the target, or the key that it was",
+        "asked with, is left alone for as long as the provider says, by all requests of all hosts; where it does not",
+        "say, it is asked after all others for a while, and with nobody else to ask the client hears the provider's",
+        "own word. One of several keys is not used at all meanwhile. *Counts*: it is a failure of the target, which",
+        "its breaker counts, once for each request. *Return*: what the client gets.",
+        "",
+        "Every call beyond the first is within the route's `retries` (attempts, and a share of its calls), and leaves",
+        "before the request's deadline. Once the first byte of an answer has been sent to the client, nobody else is",
+        "asked: a stream that breaks then ends in an error event.",
+        "",
+        f"| {' | '.join(HEADINGS)} |",
+        "|" + "---|" * len(HEADINGS),
+        *(f"| {' | '.join(cells(row))} |" for row in FAILURES),
+        "",
+        "A connection that the provider had closed while it was idle is no failure: nobody has seen the request, and",
+        "it goes over a new one. A provider that says `x-should-retry: false` is not asked the same again, whatever",
+        "the row says. A form whose body has begun to leave, and a response in the background, are not sent twice.",
+    )
+
+
+PAGES = {
+    "metrics.md": metrics,
+    "errors.md": errors,
+    "providers.md": providers,
+    "support-matrix.md": support_matrix,
+    "routing.md": routing,
+}
 
 
 def _meaning(error: type[GatewayError]) -> str:

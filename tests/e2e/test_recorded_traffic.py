@@ -93,7 +93,8 @@ def test_streams_arrive_as_recorded(provider: str, client: OpenAI, upstream: Fak
 
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_errors_arrive_as_recorded(provider: str, client: OpenAI, upstream: FakeUpstream) -> None:
-    for record in records(provider):
+    # Behind a 429 the provider may have to be left alone.
+    for record in sorted(records(provider), key=lambda record: record.status == 429):
         if record.status < 400:
             continue
         upstream.default = replay(record)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from google.genai import Client
-from google.genai.types import HttpOptions
+from google.genai.types import ContentUnion, HttpOptions
 from google.oauth2.credentials import Credentials
 from openai import BadRequestError, OpenAI
 from tests.e2e.conftest import Start
@@ -94,7 +94,8 @@ def test_vectors_are_asked_for_as_googles_own_sdk_does(
     assert [each.embedding for each in said.data] == VECTORS[: len(texts)]
     assert json.loads(said.to_json())["usage"] == (tokens and {"prompt_tokens": tokens, "total_tokens": tokens})
     ours = upstream.requests[-1]
-    meant = google.models.embed_content(model=model, contents=list(texts), config={"output_dimensionality": 2})
+    contents: list[ContentUnion] = [*texts]
+    meant = google.models.embed_content(model=model, contents=contents, config={"output_dimensionality": 2})
     theirs = upstream.requests[-1]
     assert [each.values for each in meant.embeddings or []] == VECTORS[: len(texts)]
     assert ours.path == theirs.path

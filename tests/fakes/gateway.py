@@ -20,7 +20,14 @@ import yaml
 from tollway.storage.embedded import EmbeddedPostgres
 
 KEY = "test-key-of-tenant-acme-0001"
-"""The API key that :func:`config` declares for the tenant ``acme``."""
+"""The API key that :func:`plain` declares for the tenant ``acme``."""
+
+
+ONCE = {"attempts": 1}
+"""Every call is made once, so that what a provider does is what is seen."""
+
+NEVER = {"consecutive": 10_000, "failure_rate": "100%", "minimum_calls": 1_000_000}
+"""No breaker opens: the failures of some calls say nothing of others."""
 
 
 def free_port() -> int:
@@ -31,6 +38,12 @@ def free_port() -> int:
 
 
 def config(dsn: str, upstream_url: str | None = None, **changes: Any) -> dict[str, Any]:
+    """As :func:`plain`, with what it leaves out of routing as quiet as it can be, so that one call does not change the
+    next: every call is made once where there is but one target, and no breaker opens."""
+    return _steady(plain(dsn, upstream_url, **changes))
+
+
+def plain(dsn: str, upstream_url: str | None = None, **changes: Any) -> dict[str, Any]:
     """A config with one tenant, ``acme``, and models that all go to ``upstream_url`` (else to the simulator).
 
     ``changes`` replace top-level parts.
@@ -39,7 +52,7 @@ def config(dsn: str, upstream_url: str | None = None, **changes: Any) -> dict[st
     if upstream_url is not None:
         provider = {"kind": "openai", "base_url": upstream_url, "api_key": "sk-upstream-canary-0123456789"}
     price = {"input_per_1m": 1000, "output_per_1m": 2000}
-    return {
+    settings = {
         "version": 1,
         "server": {"host": "127.0.0.1", "workers": 1, "drain": "20s"},
         "storage": {"postgres": dsn},
@@ -48,6 +61,20 @@ def config(dsn: str, upstream_url: str | None = None, **changes: Any) -> dict[st
         "tenants": {"acme": {"keys": {"ci": {"key": KEY}}}},
         **changes,
     }
+    return settings
+
+
+def _steady(settings: dict[str, Any]) -> dict[str, Any]:
+    kinds = ("simulator",)
+    providers = {
+        name: provider if provider["kind"] in kinds else {"breaker": NEVER, **provider}
+        for name, provider in settings["providers"].items()
+    }
+    models = {
+        name: model if len(model["targets"]) > 1 else {"retries": ONCE, **model}
+        for name, model in settings["models"].items()
+    }
+    return {**settings, "providers": providers, "models": models}
 
 
 def models(*names: str, **more: Any) -> dict[str, Any]:

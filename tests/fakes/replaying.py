@@ -5,6 +5,7 @@ the names of the record's tools. The record is found by ``traceparent``, which p
 """
 
 import itertools
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import replace
@@ -54,7 +55,11 @@ PRICE = {"input_per_1m": 1000, "output_per_1m": 2000}
 class Replaying:
     """The gateway and its upstream, with a model for each provider of the records, named after it."""
 
-    def __init__(self, dsn: str, directory: Path, *, price: Mapping[str, float] | None = None) -> None:
+    def __init__(
+        self, dsn: str, directory: Path, *, price: Mapping[str, float] | None = None, spares: int = 16
+    ) -> None:
+        self._spares = spares
+        self._spent: Counter[str] = Counter()
         self._dsn = dsn
         self._price = dict(price or PRICE)
         self._directory = directory
@@ -70,6 +75,10 @@ class Replaying:
         providers["simulator"] = {"kind": "simulator"}
         targets = {name: [{"provider": name, "model": f"{name}-model"}] for name in providers}
         models: dict[str, Any] = {name: {"targets": target, "price": self._price} for name, target in targets.items()}
+        for name, model in list(models.items()):
+            for number in range(self._spares):
+                target = {"provider": name, "model": f"{name}-model-{number}"}
+                models[f"{name}-{number}"] = {**model, "targets": [target]}
         models["simulator"] = {"targets": [{"provider": "simulator", "model": "simulator"}], "price": self._price}
         models[UNPRICED] = {"targets": targets["openai"]}
         settings = config(self._dsn, providers=providers, models=models)
@@ -79,6 +88,12 @@ class Replaying:
 
     def __exit__(self, *_: object) -> None:
         self._running.close()
+
+    def spare(self, name: str) -> str:
+        """A model of this provider that nobody has asked yet: what it answers may be to leave it alone."""
+        self._spent[name] += 1
+        assert self._spent[name] <= self._spares, "more spares are needed"
+        return f"{name}-{self._spent[name] - 1}"
 
     def named(self, script: Script) -> dict[str, str]:
         """The headers that make the upstream answer a call with ``script``."""
@@ -93,6 +108,8 @@ class Replaying:
         alias = record.provider
         if client == "responses" and record.operation == "chat":
             alias = CHAT_ONLY
+        if record.status == 429:
+            alias = self.spare(alias)
         own = NATIVE[client] == record.operation
         body = {**record.asked, "model": alias} if own else plain_request(client, alias, record)
         headers = self.named(replay(record, chunking)) | ({"x-request-id": request_id} if request_id else {})

@@ -213,3 +213,35 @@ async def test_an_async_client_streams_from_it(upstream: FakeUpstream) -> None:
 def test_waiting_for_what_never_happens_fails(upstream: FakeUpstream) -> None:
     with pytest.raises(AssertionError, match="not within"):
         upstream.wait_for(lambda: upstream.hits == 1, timeout_s=0.05)
+
+
+def test_a_used_connection_is_closed_when_it_idles(
+    upstream: FakeUpstream, connection: http.client.HTTPConnection
+) -> None:
+    upstream.idle_s = 0.05
+    ask(connection).read()
+    upstream.wait_for(lambda: upstream.open_connections == 0)
+    assert upstream.hits == 1
+
+
+@pytest.mark.parametrize("end", ["fin", "rst"])
+def test_a_used_connection_ends_as_the_next_request_comes(
+    upstream: FakeUpstream, connection: http.client.HTTPConnection, end: Any
+) -> None:
+    ask(connection).read()
+    upstream.crossing = end
+    with pytest.raises(ConnectionError):
+        ask(connection)
+    upstream.wait_for(lambda: upstream.open_connections == 0)
+    assert (upstream.hits, upstream.crossed) == (1, 1)
+    connection.close()  # a reset while it was sending leaves the client in the middle of its request
+    assert json.loads(ask(connection).read()) == completion(), "a new one is answered"
+
+
+def test_a_body_is_cut_where_it_is_told(upstream: FakeUpstream, connection: http.client.HTTPConnection) -> None:
+    upstream.body_cuts.extend([None, 30])
+    ask(connection).read()
+    with pytest.raises(ConnectionError):
+        ask(connection, filler="x" * 100)
+    assert upstream.hits == 1
+    assert json.loads(ask(connection).read()) == completion()

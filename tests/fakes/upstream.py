@@ -16,7 +16,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from tests.fakes.scripts import Script, Step, status
 
@@ -68,6 +68,13 @@ class FakeUpstream:
         """Answers every request as soon as its head is in; nothing of its body is read."""
         self.pause_s = 0.0
         """How long the body of a request is left unread behind its head."""
+        self.idle_s: float | None = None
+        """A connection that has carried a request is closed after so long without another."""
+        self.crossing: Literal["fin", "rst"] | None = None
+        """How a connection that has carried a request ends when another one comes: nothing of that one is read."""
+        self.crossed = 0
+        self.body_cuts: deque[int | None] = deque()
+        """After how many bytes of their bodies the next requests are reset; ``None``: this one is read whole."""
         self.requests: deque[Seen] = deque(maxlen=_REMEMBERED)
         self.aborts: deque[Seen] = deque(maxlen=_REMEMBERED)
         self.hits = 0
@@ -176,6 +183,7 @@ class _Connection(asyncio.Protocol):
         self._writable.set()
         self._transport: asyncio.Transport | None = None
         self._task: asyncio.Task[None] | None = None
+        self._is_used = False
         self.over = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -221,7 +229,7 @@ class _Connection(asyncio.Protocol):
 
     async def _converse(self, transport: asyncio.Transport) -> None:
         try:
-            while (seen := await self._request(transport)) is not None:
+            while (seen := await self._next(transport)) is not None:
                 self._upstream._remember(seen)
                 if not await self._answer(transport, seen, self._upstream._choose(seen)):
                     break
@@ -231,6 +239,23 @@ class _Connection(asyncio.Protocol):
             transport.close()
             self._upstream._live.discard(self)
             self.over.set_result(None)
+
+    async def _next(self, transport: asyncio.Transport) -> Seen | None:
+        upstream = self._upstream
+        if self._is_used:
+            try:
+                async with asyncio.timeout(upstream.idle_s):
+                    if not self._received and not await self._more():
+                        return None
+            except TimeoutError:
+                return None
+            if upstream.crossing is not None:
+                upstream.crossed += 1
+                if upstream.crossing == "rst":
+                    _reset(transport)
+                return None
+        self._is_used = True
+        return await self._request(transport)
 
     async def _request(self, transport: asyncio.Transport) -> Seen | None:
         head = await self._until(b"\r\n\r\n")
@@ -258,6 +283,10 @@ class _Connection(asyncio.Protocol):
         if told.get("transfer-encoding", "").lower() == "chunked":
             body = await self._chunked()
         else:
+            if self._upstream.body_cuts and (cut := self._upstream.body_cuts.popleft()) is not None:
+                await self._exactly(cut)
+                _reset(transport)
+                return None
             body = await self._exactly(int(told.get("content-length", "0")))
         return None if body is None else Seen(method, path, headers, body, _model(body), arrived_at)
 
@@ -322,9 +351,7 @@ class _Connection(asyncio.Protocol):
         elif step[0] == "end":
             self._write(transport, b"0\r\n\r\n" if script.framing == "chunked" else b"")
         elif step[0] == "rst":
-            linger = struct.pack("ii", 1, 0)
-            transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-            transport.abort()
+            _reset(transport)
         return step[0] not in ("fin", "rst")
 
     async def _pause(self, seconds: float) -> None:
@@ -336,6 +363,12 @@ class _Connection(asyncio.Protocol):
     def _write(self, transport: asyncio.Transport, data: bytes) -> None:
         if data and not transport.is_closing():
             transport.write(data)
+
+
+def _reset(transport: asyncio.Transport) -> None:
+    linger = struct.pack("ii", 1, 0)
+    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+    transport.abort()
 
 
 def _model(body: bytes) -> str | None:
