@@ -11,11 +11,16 @@ from tests.fakes.telemetry import Recording
 
 from tollway.telemetry.metrics import Metrics, prepare
 
+_LONG = frozenset({"test_sharing.py"})
+"""Tests that wait for a real server's timers: once is enough."""
+
 
 def pytest_asyncio_loop_factories(
     config: pytest.Config, item: pytest.Item
 ) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
     """Workers run on uvloop; asyncio's own loop is the reference for what it promises."""
+    if item.path.name in _LONG:
+        return {"uvloop": uvloop.new_event_loop}
     return {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 
 
