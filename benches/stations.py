@@ -25,6 +25,7 @@ from tollway.proxy.boundary import current_task
 from tollway.proxy.connection import Connection, Message
 from tollway.proxy.dialects.table import dialects
 from tollway.proxy.exchange import Arrival, Principal, Progress, Screened, Timing
+from tollway.proxy.limits.admit import compile_limits
 from tollway.proxy.providers.call import Caller
 from tollway.proxy.providers.capabilities import capable
 from tollway.proxy.relay.heads import early_head
@@ -56,7 +57,7 @@ class Stations:
         clock_ms = self._loop.unix_ms
         board = Board(self._ledger)
         self._planner = Planner(Router(board, self._snapshot, capable, clock_ms))
-        slots = Slots(board, self._ledger, self._snapshot, Alone(), log, metrics, clock_ms=clock_ms)
+        slots = Slots(board, self._ledger, self._snapshot, Alone(), compile_limits, log, metrics, clock_ms=clock_ms)
         caller = Caller({(name, ""): target for name, target in world.targets.items()})
         asker = Asker(slots, caller.call, begin, clock_ms=clock_ms)
         self._attempts = Attempts(board, self._planner, asker, early_head, metrics)

@@ -32,7 +32,7 @@ from tollway.proxy.guardrails.screen import Screener
 from tollway.proxy.hallway import Hallway
 from tollway.proxy.ingress.intake import Intake
 from tollway.proxy.ingress.receive import Receiver
-from tollway.proxy.limits.admit import Admitter, compile_principal
+from tollway.proxy.limits.admit import Admitter, compile_limits, compile_principal
 from tollway.proxy.media.fetch import GuardedFetcher, SystemResolver
 from tollway.proxy.models import ModelList
 from tollway.proxy.providers.call import Caller
@@ -181,7 +181,7 @@ async def build(
     router = open_router(snapshot, ledger)
     redis = settings.storage.redis.reveal() if settings.storage.redis else None
     neighbours = open_neighbours(redis, router.board, router.breakers, host, log, metrics)
-    slots = Slots(router.board, ledger, snapshot, neighbours, log, metrics)
+    slots = Slots(router.board, ledger, snapshot, neighbours, compile_limits, log, metrics)
     calling = _calling(snapshot, transport, media, router, slots, bookkeeper, identities, log, metrics)
     overrides = OverrideChanges(dsn, calling.lookout.apply)
     await overrides.learn()  # else a worker that starts would fill what somebody has drained

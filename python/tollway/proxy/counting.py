@@ -75,14 +75,15 @@ class Counting:
     async def _answer(self, planned: Planned) -> None:
         progress = Progress()
         refusal: Attempted | None = None
+        deadline = planned.arrival.connection.task.get_loop().time() + limit_s(planned)[0]
         for index in self._asker.slots.order(planned):
             target = planned.route.targets[index]
             if not self._caller.passes(planned.arrival, target):
-                told = await self._caller.count(self._dispatch(planned, target, _access(target)))
+                told = await self._caller.count(_dispatch(planned, target, _access(target), deadline))
                 if told is not None:
                     return await _say(planned, told, attempts=len(progress.trail.tried) + 1)
                 continue
-            result = await self._asked(planned, index, progress)
+            result = await self._asked(planned, index, progress, deadline)
             if isinstance(result, Attempted):
                 return await _pass_on(planned, result)
             if result is not None:
@@ -95,26 +96,28 @@ class Counting:
         count = await self._count(planned.request, model)
         await _say(planned, count, attempts=len(progress.trail.tried), warning=COUNTED_HERE)
 
-    async def _asked(self, planned: Planned, index: int, progress: Progress) -> Attempted | Failure | None:
+    async def _asked(
+        self, planned: Planned, index: int, progress: Progress, deadline: float
+    ) -> Attempted | Failure | None:
         """Asks a provider in the client's own words; ``None`` when it may not be asked now."""
         slot = self._asker.slots.take(planned, index, progress, is_first=not progress.trail.tried)
         if slot is None:
             return None
         tried = started(planned, index, slot)
         progress.trail.tried.append(tried)
-        dispatch = self._dispatch(planned, planned.route.targets[index], slot.access)
+        dispatch = _dispatch(planned, planned.route.targets[index], slot.access, deadline)
         return await self._asker.ask(dispatch, slot, tried, progress, is_clients=limit_s(planned)[1])
-
-    def _dispatch(self, planned: Planned, target: Target, access: ProviderAccess) -> Dispatch:
-        task = planned.arrival.connection.task
-        deadline = task.get_loop().time() + limit_s(planned)[0]
-        return Dispatch(planned.arrival, planned.request, planned.route, target, access, task, deadline)
 
     async def _count(self, request: ChatRequest, model: str) -> int:
         encoding = tokens.encoding_of(model)
         if not self._vocabularies.has(encoding):
             await asyncio.to_thread(self._vocabularies.load, encoding)
         return await asyncio.to_thread(request.count_prompt, encoding)
+
+
+def _dispatch(planned: Planned, target: Target, access: ProviderAccess, deadline: float) -> Dispatch:
+    task = planned.arrival.connection.task
+    return Dispatch(planned.arrival, planned.request, planned.route, target, access, task, deadline)
 
 
 def _access(target: Target) -> ProviderAccess:

@@ -25,6 +25,9 @@ from tollway.proxy.dialects.port import Dialect, Writer
 ATTEMPTS = b"x-tollway-attempts"
 """The header that says how many calls of providers were made for an answer."""
 
+STRICT = b"x-tollway-strict"
+"""With ``true``, what a target can't take is refused instead of dropped with a warning."""
+
 DRY_RUN = b"x-tollway-dry-run"
 """With ``route``, the answer is where the call would go; nobody is called."""
 
@@ -288,12 +291,13 @@ class Tried(msgspec.Struct):
 
 
 class Trail(msgspec.Struct):
-    """Where a request has been: its plans, aliases that it could not turn to and why, the calls that were made, and
-    those made beside the one that counted."""
+    """Where a request has been: its plans, aliases that it could not turn to and why, the calls that were made, how far
+    second ones at the same time have come (``legs``), and which of all are billed beside the one that counted."""
 
     plans: list[Planned] = []
     refused: list[tuple[str, str]] = []
     tried: list[Tried] = []
+    legs: list["Progress"] = []
     beside: list["Progress"] = []
 
 

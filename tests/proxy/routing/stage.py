@@ -19,6 +19,7 @@ from tollway.contract.routing import Retries
 from tollway.contract.snapshot import Route, Snapshot, Target, Timeouts
 from tollway.errors import GatewayError, ModelForbidden
 from tollway.proxy.exchange import Attempted, Called, Dispatch, Planned, Progress
+from tollway.proxy.limits.admit import compile_limits
 from tollway.proxy.relay.heads import early_head
 from tollway.proxy.relay.relay import begin
 from tollway.proxy.routing.attempts import Asker
@@ -99,7 +100,9 @@ class Stage:
         self.forbidden: set[str] = set()
         snapshot = Snapshot(1, dict(self.routes), {}, LimitValues(), ())
         clock = self.clock
-        slots = Slots(self.board, self.ledger, snapshot, self.neighbours, recording.log, metrics, clock_ms=clock)
+        slots = Slots(
+            self.board, self.ledger, snapshot, self.neighbours, compile_limits, recording.log, metrics, clock_ms=clock
+        )
         self.act: Callable[[Dispatch, Progress], Awaitable[Called]] = self._play
         asker = Asker(slots, lambda dispatch, progress: self.act(dispatch, progress), begin, clock_ms=clock)
         self.attempts = Attempts(self.board, self, asker, early_head, metrics)

@@ -141,6 +141,16 @@ async def test_retries_are_a_share_of_the_calls(stage: Make) -> None:
     assert 100 < len(here.asked) <= 100 + 20 + RESERVE + 1
 
 
+async def test_a_fallbacks_retries_are_a_share_of_its_own_calls(stage: Make) -> None:
+    alone = Retries(attempts=2, budget=1.0, backoff_s=0.0001)
+    here = stage(way("m", "a", retries=Retries(budget=0.01), fallbacks={"error": ("n",)}), way("n", "b", retries=alone))
+    here.board.open("fake/a", here.now_ms + 60_000, here.now_ms)
+    for _ in range(5 * RESERVE):
+        here.scripts = {"b": [refusing(409), good()]}
+        assert (await ended(await here.run(here.plan("m"))))[0] == 200
+    assert here.asked == ["b", "b"] * (5 * RESERVE)
+
+
 async def test_a_breaker_opens_for_everybody(stage: Make) -> None:
     here = stage(way("m", "a", retries=Retries(attempts=1)))
     here.scripts = {"a": [refusing(500)]}
@@ -337,6 +347,25 @@ async def test_a_client_that_leaves_ends_both(stage: Make) -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert len(progress.trail.beside) == 1
+
+
+async def test_a_second_call_is_known_though_the_first_never_left(stage: Make) -> None:
+    here = stage(hedged())
+
+    async def act(dispatch: Dispatch, progress: Progress) -> Called:
+        here.asked.append(dispatch.target.model)
+        progress.planned(dispatch.route, dispatch.target)
+        if dispatch.target.model == "b":
+            progress.sent()
+            raise UpstreamBroken("cut")
+        await asyncio.sleep(0.03)
+        raise UpstreamUnreachable("no")
+
+    here.act = act
+    progress = Progress()
+    with pytest.raises((UpstreamUnreachable, UpstreamBroken)):
+        await here.run(here.plan("m"), progress)
+    assert [leg.target is not None and leg.target.model for leg in progress.trail.legs if leg.dispatched_at_us] == ["b"]
 
 
 async def test_a_refusal_comes_out_as_it_was(stage: Make) -> None:

@@ -454,3 +454,36 @@ async def test_a_moderation_that_tells_no_usage_is_free(books: Books, price: Pri
         row = await settle(account, moderation)
     assert (row.prompt_tokens, row.completion_tokens, row.cost_picousd) == (0, 0, 0)
     assert books.used()["tokens"] == 0
+
+
+async def test_a_second_call_at_the_same_time_has_the_row_when_the_first_never_left(books: Books) -> None:
+    admitted = books.admitted()
+    way = route("m", target("gpt-4o"), target("gpt-4o-mini"))
+    with pytest.raises(UpstreamBroken), books.keeper.account(admitted) as account:
+        account.progress.planned(way, way.targets[0])
+        second = Progress(account.progress.trail)
+        second.planned(way, way.targets[1])
+        second.sent()
+        account.progress.trail.legs.append(second)
+        account.progress.trail.beside.append(second)
+        raise UpstreamBroken("no answer")
+    (row,) = books.rows()
+    assert (row.provider_model, row.role, row.outcome) == ("gpt-4o-mini", "answer", "error")
+
+
+async def test_a_call_that_lost_has_a_row_of_its_own(books: Books) -> None:
+    admitted = books.admitted()
+    with books.keeper.account(admitted) as account:
+        progress = leave(account)
+        read_whole(progress, completion("Hello there."))
+        lost = Progress(progress.trail)
+        assert progress.route is not None
+        lost.planned(progress.route, progress.route.targets[0])
+        lost.sent()
+        progress.trail.beside.append(lost)
+        await settle(account, admitted)
+    await books.keeper.finish()
+    first, second = books.rows()
+    assert (first.role, second.role, second.outcome) == ("answer", "hedge", "cut")
+    assert second.id == f"{first.id}-1"
+    assert (second.prompt_tokens, second.completion_tokens, second.attempts) == (HELLO_TOKENS, 0, 1)

@@ -35,11 +35,16 @@ def compile_principal(record: KeyRecord, default: LimitValues) -> Principal:
 
     The tenant's limits are its own, else the ``default``; a key's own limits hold beside them.
     """
-    tenant = record.tenant_limits or default
-    rules = _rules(f"tenant:{record.tenant_id}", tenant)
+    scopes = [(f"tenant:{record.tenant_id}", record.tenant_limits or default)]
     if record.key_limits is not None:
-        rules += _rules(f"key:{record.key_id}", record.key_limits)
-    return Principal(record, LimitSet(rules) if rules else None)
+        scopes.append((f"key:{record.key_id}", record.key_limits))
+    return Principal(record, compile_limits(*scopes))
+
+
+def compile_limits(*scopes: tuple[str, LimitValues]) -> LimitSet | None:
+    """Limits made ready for the ledger, each under the name that it is counted by; ``None`` when there are none."""
+    rules = [rule for scope, values in scopes for rule in _rules(scope, values)]
+    return LimitSet(rules) if rules else None
 
 
 def _rules(scope: str, values: LimitValues) -> list[tuple[str, str, int, int]]:

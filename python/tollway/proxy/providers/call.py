@@ -15,7 +15,7 @@ from tollway.errors import InvalidRequest, UpstreamError, UpstreamTimeout
 from tollway.proxy.causes import Fault
 from tollway.proxy.deadline import Deadline
 from tollway.proxy.dialects.port import Renaming, Writer
-from tollway.proxy.exchange import Arrival, Called, Dispatch, Progress, UpstreamAnswer
+from tollway.proxy.exchange import STRICT, Arrival, Called, Dispatch, Progress, UpstreamAnswer
 from tollway.proxy.pieces import Streamed
 from tollway.proxy.providers.capabilities import Takes, takes_of
 from tollway.proxy.providers.openai.presets import PRESETS
@@ -26,9 +26,6 @@ STREAM_FIRST_TOKEN_S = 120.0
 
 INLINE_BYTES = 128 * 1024
 """Larger bodies are copied off the event loop."""
-
-STRICT = b"x-tollway-strict"
-"""With ``true``, a field that the provider can't take is refused instead of dropped with a warning."""
 
 PASSED_ON = (
     b"openai-beta",

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 import msgspec
 
 from tollway.errors import GatewayError, InvalidRequest, UpstreamError, UpstreamUnavailable
-from tollway.proxy.exchange import Arrival, Attempted, Begun, Called, Dispatch, Planned, Progress, Tried
+from tollway.proxy.exchange import Attempted, Begun, Called, Dispatch, Planned, Progress, Tried
 from tollway.proxy.routing import verdict
 from tollway.proxy.routing.slots import Slot, Slots
 from tollway.proxy.routing.verdict import Verdict
@@ -134,7 +134,3 @@ def started(planned: Planned, index: int, slot: Slot) -> Tried:
     """The record of a call that is about to be made."""
     target = planned.route.targets[index]
     return Tried(planned.route.alias, target.name, slot.access.key_name, planned.arrival.timing.elapsed_ns())
-
-
-Headers = list[tuple[bytes, bytes]]
-EarlyHead = Callable[[Arrival], Headers]

@@ -12,13 +12,11 @@ from typing import Any
 from tollway._native.routing import Board
 from tollway.proxy.exchange import Attempted, Planned, Progress
 from tollway.proxy.routing.attempts import Failure
+from tollway.proxy.routing.traits import OUTPUT_TOKENS
 
 Result = Attempted | Failure
 Leg = Callable[[Progress, "asyncio.Task[Any]"], Awaitable[Result]]
 """Makes one call, in the task that it is told, and notes how far it comes."""
-
-OUTPUT_TOKENS = 512
-"""What an answer is taken to be long, in tokens, where the request does not say."""
 
 
 def hedge_after_s(board: Board, planned: Planned, index: int) -> float | None:
@@ -53,6 +51,7 @@ async def race(progress: Progress, first: Leg, second: Callable[[Progress], Leg 
         done, waiting = await asyncio.wait(runners, timeout=wait_s)
         if not done:
             own = Progress(progress.trail)
+            progress.trail.legs.append(own)
             leg = second(own)
             if leg is not None:
                 waiting.add(task := _started(leg, own))

@@ -21,11 +21,13 @@ from tollway.proxy.exchange import Planned, Progress
 from tollway.proxy.routing.aside import Aside
 from tollway.proxy.routing.compiled import policy_of
 from tollway.proxy.routing.sharing import Neighbours
+from tollway.proxy.routing.traits import MOST_TOKENS
 from tollway.proxy.routing.verdict import Verdict
 from tollway.telemetry.logs import Log
 from tollway.telemetry.metrics import Metrics
 
-WINDOW_MS = 60_000
+Compile = Callable[[tuple[str, LimitValues]], LimitSet | None]
+"""Makes limits ready for the ledger."""
 
 LONGEST_COOL_S = 3600.0
 """A provider that asks to be left alone for longer is asked again after this."""
@@ -48,6 +50,7 @@ class Slots:
         ledger: Ledger,
         snapshot: Snapshot,
         neighbours: Neighbours,
+        compile_limits: Compile,
         log: Log,
         metrics: Metrics,
         *,
@@ -59,7 +62,7 @@ class Slots:
         self._neighbours = neighbours
         self._log = log
         self._metrics = metrics
-        self._keys = _keys(snapshot)
+        self._keys = _keys(snapshot, compile_limits)
         self._names = _names(snapshot)
         self._aside = Aside()
 
@@ -240,7 +243,7 @@ class Slot:
 
 def _estimate(planned: Planned) -> int:
     request = planned.request
-    return request.prompt_upper_bound() + min(request.max_tokens or 0, 1_000_000_000) * request.n
+    return request.prompt_upper_bound() + min(request.max_tokens or 0, MOST_TOKENS) * request.n
 
 
 def _targets(snapshot: Snapshot) -> Sequence[Target]:
@@ -250,12 +253,12 @@ def _targets(snapshot: Snapshot) -> Sequence[Target]:
     return list(found.values())
 
 
-def _keys(snapshot: Snapshot) -> dict[str, _Keys]:
+def _keys(snapshot: Snapshot, compile_limits: Compile) -> dict[str, _Keys]:
     """By target, where its provider has several keys."""
-    return {target.name: _keys_of(target) for target in _targets(snapshot) if target.keys}
+    return {target.name: _keys_of(target, compile_limits) for target in _targets(snapshot) if target.keys}
 
 
-def _keys_of(target: Target) -> _Keys:
+def _keys_of(target: Target, compile_limits: Compile) -> _Keys:
     named = [
         (f"{target.name}#{key.access.key_name}", key.weight, 1, None, None, policy_of(target.breaker))
         for key in target.keys
@@ -263,21 +266,13 @@ def _keys_of(target: Target) -> _Keys:
     return _Keys(
         Pool(f"keys of {target.name}", "weighted", named),
         tuple(key.access for key in target.keys),
-        tuple(_limits(key.access, key.limits) for key in target.keys),
+        tuple(
+            compile_limits((f"provider:{target.provider.name}#{key.access.key_name}", key.limits))
+            if key.limits
+            else None
+            for key in target.keys
+        ),
     )
-
-
-def _limits(access: ProviderAccess, values: LimitValues | None) -> LimitSet | None:
-    if values is None:
-        return None
-    scope = f"provider:{access.name}#{access.key_name}"
-    kinds = (
-        ("requests", values.rpm, WINDOW_MS),
-        ("tokens", values.tpm, WINDOW_MS),
-        ("concurrency", values.concurrency, 0),
-    )
-    rules = [(scope, kind, limit, window_ms) for kind, limit, window_ms in kinds if limit is not None]
-    return LimitSet(rules) if rules else None
 
 
 def _names(snapshot: Snapshot) -> dict[tuple[str, str], list[str]]:

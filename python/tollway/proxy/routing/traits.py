@@ -13,16 +13,13 @@ from tollway.contract.described import Described
 from tollway.contract.routing import Need
 from tollway.contract.snapshot import Operation, Price
 from tollway.errors import InvalidRequest
-from tollway.proxy.exchange import Planned, Screened
+from tollway.proxy.exchange import STRICT, Planned, Screened
 
 METADATA = b"x-tollway-metadata"
 """Notes for rules: a JSON object of texts. They count instead of the body's ``metadata``."""
 
 USER = b"x-tollway-user"
 """The client's own name for its end user; it counts instead of the body's."""
-
-STRICT = b"x-tollway-strict"
-"""With ``true``, nothing may be left out of a request because a target can't take it."""
 
 METADATA_BYTES = 4096
 METADATA_ENTRIES = 32

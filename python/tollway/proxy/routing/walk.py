@@ -6,13 +6,14 @@ of retries, the request's deadline, and each alias once.
 
 import asyncio
 import random
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 from tollway._native.routing import Board
 from tollway.errors import GatewayError, UpstreamLimited, UpstreamUnavailable
-from tollway.proxy.exchange import ATTEMPTS, Attempted, Dispatch, Planned, Progress
-from tollway.proxy.routing.attempts import Asker, EarlyHead, Failure, limit_s, started
+from tollway.proxy.connection import Headers
+from tollway.proxy.exchange import ATTEMPTS, Arrival, Attempted, Dispatch, Planned, Progress
+from tollway.proxy.routing.attempts import Asker, Failure, limit_s, started
 from tollway.proxy.routing.race import Leg, hedge_after_s, is_affordable, race
 from tollway.proxy.routing.slots import Slot
 from tollway.proxy.routing.verdict import Verdict
@@ -26,6 +27,10 @@ MOST_ALIASES = 8
 
 NO_TIME_S = 0.001
 """With less than this left nobody is asked any more."""
+
+
+EarlyHead = Callable[[Arrival], Headers]
+"""Makes the head of a stream of which nothing is known yet."""
 
 
 class Planning(Protocol):
@@ -140,9 +145,7 @@ class _Walk:
             if last is not None and not await self._may_go_on(planned, last, times):
                 return last
             index = (again if is_again else fresh).pop(0)
-            slot = self._asker.slots.take(
-                planned, index, self._progress, is_first=last is None and before is None, is_again=is_again
-            )
+            slot = self._asker.slots.take(planned, index, self._progress, is_first=last is None, is_again=is_again)
             if slot is None:
                 continue
             if last is not None:
@@ -171,19 +174,19 @@ class _Walk:
             wait_s = random.uniform(0, longest_s)  # noqa: S311 -- all of it by chance, so that callers come apart
         if not self._has_time(wait_s):
             return self._stopped("deadline")
-        if not self._may_retry(last.verdict):
+        if not self._may_retry(planned, last.verdict):
             return self._stopped("retry_budget")
         if wait_s:
             await asyncio.sleep(wait_s)
         return True
 
-    def _may_retry(self, verdict: Verdict) -> bool:
-        """Takes a retry from the alias's budget. What is the request's own doing (too long, against a policy) is free:
-        no storm comes of it."""
+    def _may_retry(self, planned: Planned, verdict: Verdict) -> bool:
+        """Takes a retry from the budget of the alias that is asked, which is a share of its own calls, a fallback's
+        too. What is the request's own doing (too long, against a policy) is free: no storm comes of it."""
         if verdict.fallback in ("context_window", "content_policy"):
             return True
-        permille = round(self._first.route.retries.budget * 1000)
-        return self._station.board.retry(self._first.pool, permille, RESERVE, self._asker.clock_ms())
+        permille = round(planned.route.retries.budget * 1000)
+        return self._station.board.retry(planned.pool, permille, RESERVE, self._asker.clock_ms())
 
     def _has_time(self, wait_s: float) -> bool:
         return self._loop.time() + wait_s + NO_TIME_S < self._deadline

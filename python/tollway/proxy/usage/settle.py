@@ -97,6 +97,8 @@ class Account:
             return
         self._settled = True
         reservation = self._admitted.reservation
+        if self.progress.dispatched_at_us is None:  # of two calls at once, the second may be the one that left
+            self.progress = next((leg for leg in self.progress.trail.legs if leg.dispatched_at_us), self.progress)
         if self.progress.dispatched_at_us is None:
             if reservation is not None:
                 reservation.cancel(_now_ms())
@@ -160,7 +162,8 @@ class Account:
         """The accounts of calls that were made beside the one that counted: each has a row of its own."""
         if self._role == "hedge":
             return
-        for number, progress in enumerate(self.progress.trail.beside, 1):
+        others = [progress for progress in self.progress.trail.beside if progress is not self.progress]
+        for number, progress in enumerate(others, 1):
             arrival = msgspec.structs.replace(self._admitted.arrival, id=f"{self._admitted.arrival.id}-{number}")
             admitted = msgspec.structs.replace(self._admitted, arrival=arrival, reservation=None)
             account = Account(self._bookkeeper, admitted, "hedge")
