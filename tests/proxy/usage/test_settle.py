@@ -459,13 +459,14 @@ async def test_a_moderation_that_tells_no_usage_is_free(books: Books, price: Pri
 async def test_a_second_call_at_the_same_time_has_the_row_when_the_first_never_left(books: Books) -> None:
     admitted = books.admitted()
     way = route("m", target("gpt-4o"), target("gpt-4o-mini"))
-    with pytest.raises(UpstreamBroken), books.keeper.account(admitted) as account:
-        account.progress.planned(way, way.targets[0])
-        second = Progress(account.progress.trail)
-        second.planned(way, way.targets[1])
-        second.sent()
-        account.progress.trail.legs.append(second)
-        account.progress.trail.beside.append(second)
+    account = books.keeper.account(admitted)
+    account.progress.planned(way, way.targets[0])
+    second = Progress(account.progress.trail)
+    second.planned(way, way.targets[1])
+    second.sent()
+    account.progress.trail.legs.append(second)
+    account.progress.trail.beside.append(second)
+    with pytest.raises(UpstreamBroken), account:
         raise UpstreamBroken("no answer")
     (row,) = books.rows()
     assert (row.provider_model, row.role, row.outcome) == ("gpt-4o-mini", "answer", "error")

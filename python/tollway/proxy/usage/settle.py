@@ -154,14 +154,13 @@ class Account:
         row = self._row(used, outcome)
         self._bookkeeper.journal.append(row)
         self._report(row)
-        for own in self._others():
-            own.write_soon("cut")
+        if self.progress.trail.beside and self._role != "hedge":
+            for own in self._others():
+                own.write_soon("cut")
         return row
 
     def _others(self) -> Iterator["Account"]:
         """The accounts of calls that were made beside the one that counted: each has a row of its own."""
-        if self._role == "hedge":
-            return
         others = [progress for progress in self.progress.trail.beside if progress is not self.progress]
         for number, progress in enumerate(others, 1):
             arrival = msgspec.structs.replace(self._admitted.arrival, id=f"{self._admitted.arrival.id}-{number}")
