@@ -135,7 +135,8 @@ class Planned(msgspec.Struct, frozen=True):
         """
         asked = self.arrival.headers.get(DRY_RUN)
         if asked not in (None, b"route"):
-            raise InvalidRequest(f"The header {DRY_RUN.decode()} knows one value: route.")
+            name = DRY_RUN.decode()
+            raise InvalidRequest(f"The header {name} knows one value: route.", param=name)
         return asked is not None
 
 

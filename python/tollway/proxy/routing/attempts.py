@@ -117,7 +117,8 @@ def limit_s(planned: Planned) -> tuple[float, bool]:
         return total_s, False
     found = _DURATION.fullmatch(asked.decode("latin-1"))
     if found is None or float(found[1]) == 0:
-        raise InvalidRequest(f"The header {TIMEOUT.decode()} should be a duration such as 500ms or 30s.")
+        name = TIMEOUT.decode()
+        raise InvalidRequest(f"The header {name} should be a duration such as 500ms or 30s.", param=name)
     wished_s = float(found[1]) / (1000 if found[2] == "ms" else 1)
     return (wished_s, True) if wished_s < total_s else (total_s, False)
 
