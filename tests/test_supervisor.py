@@ -20,7 +20,7 @@ from tests.fakes.gateway import Gateway, config, free_port
 from tests.fakes.telemetry import Recording
 from tests.proxy.usage.test_journal import row
 
-from tollway.app import Places
+from tollway.charge import Places
 from tollway.control.billing.prices import PACKAGED, load_prices
 from tollway.control.publish import publish
 from tollway.proxy.usage.journal import Journal

@@ -17,13 +17,14 @@ from tests.fakes.gateway import KEY, config
 from tests.fakes.telemetry import Recording
 
 from tollway.app import Gateway
+from tollway.charge import Charge, encode_charge, read_charge
 from tollway.contract.snapshot import Snapshot
 from tollway.control.billing.prices import PACKAGED, load_prices
 from tollway.control.publish import publish
 from tollway.health import Health
 from tollway.proxy.boundary import InFlight
 from tollway.settings import Settings, read
-from tollway.worker import Charge, Drain, encode_charge, read_charge
+from tollway.worker import Drain
 
 
 def settings() -> Settings:

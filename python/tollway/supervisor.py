@@ -22,7 +22,7 @@ from typing import IO, Any
 
 import asyncpg
 
-from tollway.app import Places
+from tollway.charge import Charge, Places, encode_charge
 from tollway.contract.snapshot import Snapshot
 from tollway.settings import Settings
 from tollway.storage import partitions
@@ -32,7 +32,6 @@ from tollway.storage.pool import OUT_OF_REACH, connect
 from tollway.storage.shipper import Shipper
 from tollway.telemetry.logs import Log
 from tollway.telemetry.metrics import Metrics, forget, prepare
-from tollway.worker import Charge, encode_charge
 
 SHIP_AT_END_S = 10.0
 """How long the last rows may take to reach PostgreSQL at the end; what is left is shipped by the next start."""

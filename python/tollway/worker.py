@@ -10,19 +10,16 @@ import asyncio
 import gc
 import os
 import signal
-import struct
 import sys
 from pathlib import Path
 
-import msgspec
 import uvloop
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.server.embed import Server
 
-from tollway.app import Gateway, Places, build
-from tollway.contract.snapshot import Snapshot
-from tollway.settings import Settings
+from tollway.app import Gateway, build
+from tollway.charge import Charge, Places, read_charge
 from tollway.telemetry.bridge import bridge
 from tollway.telemetry.logs import open_log
 from tollway.telemetry.metrics import Metrics
@@ -48,40 +45,6 @@ SWITCH_INTERVAL_S = 0.0005
 COLLECT_AFTER = (10_000, 20, 50)
 """Thresholds of the garbage collector (Python's default is 700, 10, 10): calls leave few cycles behind, and looking
 for them costs 3 % at the default."""
-
-
-class Charge(msgspec.Struct, frozen=True):
-    """What the supervisor tells a worker at its start."""
-
-    index: int
-    settings: Settings
-    snapshot: Snapshot
-    dsn: str
-    drain_s: float
-    host: str
-    """What this host is known by to others: the same for all its workers, another at each start of a gateway."""
-
-
-def encode_charge(charge: Charge) -> bytes:
-    """A charge as it goes down the pipe: its length, then MessagePack."""
-    body = msgspec.msgpack.encode(charge)
-    return struct.pack("<I", len(body)) + body
-
-
-def read_charge(descriptor: int) -> Charge:
-    """Reads a charge; the pipe stays open."""
-    (length,) = struct.unpack("<I", _read_exactly(descriptor, 4))
-    return msgspec.msgpack.decode(_read_exactly(descriptor, length), type=Charge)
-
-
-def _read_exactly(descriptor: int, length: int) -> bytes:
-    data = b""
-    while len(data) < length:
-        piece = os.read(descriptor, length - len(data))
-        if not piece:
-            raise EOFError("the supervisor went away before it had said what to do")
-        data += piece
-    return data
 
 
 class Drain:

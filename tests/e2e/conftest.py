@@ -44,6 +44,13 @@ def start_for(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartFor]:
         yield begin
 
 
+@pytest.fixture(scope="module")
+def lasting_upstream() -> Iterator[FakeUpstream]:
+    """A scripted provider for all tests of a module: each says anew what it answers."""
+    with FakeUpstream() as running:
+        yield running
+
+
 @pytest.fixture(scope="module", params=["A and B with Redis", "one without"])
 def instances(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartAll]:
     """Starts what the name says with a whole config, each in a directory of its own, on one PostgreSQL."""

@@ -7,13 +7,19 @@ import time
 
 import httpx2
 import pytest
-from tests.e2e.conftest import Start
-from tests.fakes.gateway import KEY, Gateway, models
+from tests.e2e.conftest import Start, StartFor
+from tests.fakes.gateway import KEY, Gateway, config, models
 from tests.fakes.scripts import completion, deltas, hang, sse, whole
 from tests.fakes.upstream import FakeUpstream
 
 HEADERS = {"authorization": f"Bearer {KEY}"}
 SMALL = {"host": "127.0.0.1", "workers": 1, "drain": "20s", "max_body": "64KiB"}
+
+
+@pytest.fixture(scope="module")
+def lasting(start_for: StartFor, lasting_dsn: str, lasting_upstream: FakeUpstream) -> Gateway:
+    """One for tests whose requests it refuses."""
+    return start_for(config(lasting_dsn, lasting_upstream.base_url))
 
 
 def post(gateway: Gateway, content: bytes, **headers: str) -> httpx2.Response:
@@ -74,21 +80,19 @@ def test_a_body_over_the_cap_costs_nothing_without_a_key(start: Start) -> None:
     ],
 )
 def test_what_is_no_chat_request_gets_400_and_is_told_why(
-    start: Start, upstream: FakeUpstream, body: bytes, param: str | None
+    lasting: Gateway, lasting_upstream: FakeUpstream, body: bytes, param: str | None
 ) -> None:
-    gateway = start()
-    answer = post(gateway, body)
+    answer = post(lasting, body)
     assert answer.status_code == 400, answer.text
     error = answer.json()["error"]
     assert error["type"] == "invalid_request_error"
     assert error["param"] == param
     assert error["message"]
-    assert upstream.hits == 0
+    assert lasting_upstream.hits == 0
 
 
-def test_other_methods_and_paths_are_told_apart(start: Start) -> None:
-    gateway = start()
-    with httpx2.Client(base_url=gateway.url, headers=HEADERS, timeout=10) as client:
+def test_other_methods_and_paths_are_told_apart(lasting: Gateway) -> None:
+    with httpx2.Client(base_url=lasting.url, headers=HEADERS, timeout=10) as client:
         assert client.get("/v1/chat/completions").status_code == 405
         assert client.post("/v1/models").status_code == 405
         missing = client.get("/v1/nothing")

@@ -14,8 +14,8 @@ import httpx2
 import openai
 import pytest
 from openai import OpenAI
-from tests.e2e.conftest import Start
-from tests.fakes.gateway import KEY, Gateway, models
+from tests.e2e.conftest import Start, StartFor
+from tests.fakes.gateway import KEY, Gateway, config, models
 from tests.fakes.records import Record, needs_records, payloads, records, replay
 from tests.fakes.scripts import CHUNKINGS, Script
 from tests.fakes.upstream import FakeUpstream
@@ -39,6 +39,18 @@ def client(gateway: Gateway) -> Iterator[OpenAI]:
         yield opened
 
 
+@pytest.fixture(scope="module")
+def lasting(start_for: StartFor, lasting_dsn: str, lasting_upstream: FakeUpstream) -> Gateway:
+    """One for tests whose calls leave nothing behind that the next would see."""
+    return start_for(config(lasting_dsn, lasting_upstream.base_url, models=models("recorded")))
+
+
+@pytest.fixture
+def lasting_client(lasting: Gateway) -> Iterator[OpenAI]:
+    with OpenAI(base_url=lasting.base_url, api_key=KEY, max_retries=0) as opened:
+        yield opened
+
+
 def is_hidden(record: Record, payload: Any) -> bool:
     """The usage chunk that the client did not ask for."""
     asked = (record.asked.get("stream_options") or {}).get("include_usage")
@@ -55,32 +67,38 @@ def check_request(record: Record, upstream: FakeUpstream) -> None:
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
-def test_whole_answers_arrive_as_recorded(provider: str, client: OpenAI, upstream: FakeUpstream) -> None:
+def test_whole_answers_arrive_as_recorded(
+    provider: str, lasting_client: OpenAI, lasting_upstream: FakeUpstream
+) -> None:
     found = [record for record in records(provider, stream=False) if record.status == 200]
     for record in found:
-        upstream.default = replay(record)
+        lasting_upstream.default = replay(record)
         body = {**record.asked, "model": "recorded"}
-        answer = client.chat.completions.with_raw_response.create(model="recorded", messages=[], extra_body=body)
+        answer = lasting_client.chat.completions.with_raw_response.create(
+            model="recorded", messages=[], extra_body=body
+        )
         assert answer.http_response.content == record.body.encode(), record.id
         assert json.loads(answer.parse().to_json(exclude_unset=True, warnings=False)) == json.loads(record.body), (
             record.id
         )
-        check_request(record, upstream)
+        check_request(record, lasting_upstream)
     assert found or provider == "perplexity"
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
-def test_streams_arrive_as_recorded(provider: str, client: OpenAI, upstream: FakeUpstream) -> None:
+def test_streams_arrive_as_recorded(provider: str, lasting_client: OpenAI, lasting_upstream: FakeUpstream) -> None:
     for record in records(provider, stream=True):
         if not record.is_sse:
             continue
-        upstream.default = replay(record)
+        lasting_upstream.default = replay(record)
         body = {**record.asked, "model": "recorded"}
         expected = [payload for payload in payloads(record.body) if not is_hidden(record, payload)]
         received: list[Any] = []
         failed: openai.APIError | None = None
         try:
-            for chunk in client.chat.completions.create(model="recorded", messages=[], stream=True, extra_body=body):
+            for chunk in lasting_client.chat.completions.create(
+                model="recorded", messages=[], stream=True, extra_body=body
+            ):
                 received.append(json.loads(chunk.to_json(exclude_unset=True, warnings=False)))
         except openai.APIError as error:
             failed = error
@@ -88,7 +106,7 @@ def test_streams_arrive_as_recorded(provider: str, client: OpenAI, upstream: Fak
             place = next(place for place, payload in enumerate(expected) if "error" in payload)
             expected = expected[:place]
         assert received == expected, record.id
-        check_request(record, upstream)
+        check_request(record, lasting_upstream)
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
@@ -116,13 +134,15 @@ def test_errors_arrive_as_recorded(provider: str, client: OpenAI, upstream: Fake
 
 
 @pytest.mark.parametrize("chunking", CHUNKINGS)
-def test_the_framing_of_a_stream_changes_nothing(chunking: Any, gateway: Gateway, upstream: FakeUpstream) -> None:
+def test_the_framing_of_a_stream_changes_nothing(
+    chunking: Any, lasting: Gateway, lasting_upstream: FakeUpstream
+) -> None:
     streams = [
         record for record in records("openai", stream=True) if record.is_sse and "error_in_stream" not in record.tags
     ]
-    with httpx2.Client(base_url=gateway.base_url, headers={"authorization": f"Bearer {KEY}"}, timeout=60) as raw:
+    with httpx2.Client(base_url=lasting.base_url, headers={"authorization": f"Bearer {KEY}"}, timeout=60) as raw:
         for record in streams:
-            upstream.default = replay(record, chunking)
+            lasting_upstream.default = replay(record, chunking)
             answer = raw.post("/chat/completions", json={**record.asked, "model": "recorded"})
             assert answer.text.count("[DONE]") == 1
             assert "\ufffd" not in answer.text

@@ -8,8 +8,8 @@ import httpx2
 import openai
 import pytest
 from openai import OpenAI
-from tests.e2e.conftest import Start
-from tests.fakes.gateway import KEY, Gateway, models
+from tests.e2e.conftest import Start, StartFor
+from tests.fakes.gateway import KEY, Gateway, config, models
 from tests.fakes.records import needs_records, records, replay
 from tests.fakes.scripts import Script, sse, whole
 from tests.fakes.upstream import FakeUpstream
@@ -20,6 +20,12 @@ HEADERS = {"authorization": f"Bearer {KEY}"}
 @pytest.fixture
 def gateway(start: Start) -> Gateway:
     return start(models=models("recorded"))
+
+
+@pytest.fixture(scope="module")
+def lasting(start_for: StartFor, lasting_dsn: str, lasting_upstream: FakeUpstream) -> Gateway:
+    """One for tests whose calls leave nothing behind that the next would see."""
+    return start_for(config(lasting_dsn, lasting_upstream.base_url, models=models("recorded")))
 
 
 @pytest.fixture
@@ -53,19 +59,19 @@ USAGE = {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7}
     ],
 )
 def test_recorded_answers_arrive_as_they_were(
-    gateway: Gateway, upstream: FakeUpstream, provider: str, operation: str
+    lasting: Gateway, lasting_upstream: FakeUpstream, provider: str, operation: str
 ) -> None:
     found = records(provider, operation)
     assert found
-    with httpx2.Client(base_url=gateway.base_url, headers=HEADERS, timeout=30) as plain:
+    with httpx2.Client(base_url=lasting.base_url, headers=HEADERS, timeout=30) as plain:
         for record in found:
-            upstream.default = replay(record)
+            lasting_upstream.default = replay(record)
             asked = {**record.asked, "model": "recorded"}
             asked.pop("stream", None)  # one record says that it was a stream, and holds a whole answer
             answer = plain.post(f"/{operation}", json=asked)
             assert (answer.status_code, answer.content) == (record.status, record.body.encode()), record.id
-            assert upstream.requests[-1].json == asked
-            assert upstream.requests[-1].path == f"/v1/{operation}"
+            assert lasting_upstream.requests[-1].json == asked
+            assert lasting_upstream.requests[-1].path == f"/v1/{operation}"
 
 
 def test_the_sdk_reads_vectors_and_their_tokens_are_billed(
@@ -124,11 +130,12 @@ def test_a_stream_of_several_prompts_ends_when_all_have_ended(client: OpenAI, up
     ],
 )
 def test_what_is_no_request_is_told_why(
-    gateway: Gateway, upstream: FakeUpstream, path: str, body: dict[str, Any], param: str
+    lasting: Gateway, lasting_upstream: FakeUpstream, path: str, body: dict[str, Any], param: str
 ) -> None:
-    answer = httpx2.post(f"{gateway.base_url}{path}", json=body, headers=HEADERS, timeout=30)
+    hits = lasting_upstream.hits
+    answer = httpx2.post(f"{lasting.base_url}{path}", json=body, headers=HEADERS, timeout=30)
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, param)
-    assert upstream.hits == 0
+    assert lasting_upstream.hits == hits
 
 
 def test_texts_are_screened_like_messages(start: Start, upstream: FakeUpstream) -> None:

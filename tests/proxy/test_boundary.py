@@ -19,6 +19,7 @@ from tollway.errors import (
     UpstreamBroken,
 )
 from tollway.proxy.boundary import Boundary, Identities, InFlight, current_task, method_not_allowed
+from tollway.proxy.connection import Lines
 from tollway.proxy.dialects.table import dialects
 from tollway.proxy.exchange import Arrival
 from tollway.proxy.keep_alive import COMMENT
@@ -47,6 +48,7 @@ def run(recording: Recording, metrics: Metrics, in_flight: InFlight) -> Run:
             lambda: known,
             in_flight,
             Identities(),
+            Lines.of(asyncio.get_running_loop()),
             methods=frozenset({"POST"}),
             dialect=dialects()["chat"],
             told={b"anthropic-version": dialects()["messages"]},
@@ -364,7 +366,7 @@ async def test_an_upload_is_closed_however_its_call_ends(run: Run) -> None:
     class Form:
         is_read = True
 
-        async def screen(self, check: Callable[[str, str], str]) -> None:
+        async def screen(self, check: Callable[[str, str], Awaitable[str]]) -> None:
             raise AssertionError
 
         def streamed(self, request: ChatRequest, model: str) -> Streamed:

@@ -1,13 +1,16 @@
-"""The deadline does what :func:`asyncio.timeout` does, case by case."""
+"""The deadline does what :func:`asyncio.timeout` does, case by case, also where it stands in a line first."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.fakes.clock import in_no_time
 
 from tollway.proxy.boundary import current_task
-from tollway.proxy.deadline import Deadline
+from tollway.proxy.deadline import Deadline, Line
 
 Move = Callable[[float], None]
 Limit = Callable[[float], AbstractAsyncContextManager[Move]]
@@ -23,6 +26,13 @@ def now() -> float:
 @asynccontextmanager
 async def ours(after_s: float) -> AsyncIterator[Move]:
     with Deadline(current_task(), now() + after_s) as limit:
+        yield lambda moved_s: limit.move(now() + moved_s)
+
+
+@asynccontextmanager
+async def in_line(after_s: float) -> AsyncIterator[Move]:
+    line = Line(asyncio.get_running_loop(), SOON_S / 2)
+    with Deadline(current_task(), now() + after_s, line) as limit:
         yield lambda moved_s: limit.move(now() + moved_s)
 
 
@@ -235,7 +245,7 @@ async def end_of(case: Callable[[Limit], Awaitable[None]], limit: Limit) -> tupl
 
 
 @pytest.mark.parametrize(("case", "end", "cancelling"), CASES, ids=[case.__name__ for case, _, _ in CASES])
-@pytest.mark.parametrize("limit", [ours, theirs])
+@pytest.mark.parametrize("limit", [ours, in_line, theirs])
 async def test_it_ends_as_asyncios_own_does(
     case: Callable[[Limit], Awaitable[None]], end: str, cancelling: int, limit: Limit
 ) -> None:
@@ -247,3 +257,55 @@ async def test_the_cause_of_an_expiry_is_kept() -> None:
         with Deadline(current_task(), now()):
             await forever()
     assert isinstance(caught.value.__cause__, asyncio.CancelledError)
+
+
+class Standing:
+    """Notes when its wait has passed."""
+
+    def __init__(self) -> None:
+        self.passed_at: float | None = None
+
+    def passed(self) -> None:
+        """From the line."""
+        assert self.passed_at is None
+        self.passed_at = now()
+
+
+@given(
+    stays=st.lists(st.tuples(st.floats(0.0, 3.0), st.one_of(st.none(), st.floats(0.0, 3.0))), min_size=1, max_size=20)
+)
+@settings(max_examples=50, deadline=None)
+@in_no_time
+async def test_who_stays_in_line_is_told_in_time_and_who_leaves_is_not(stays: list[tuple[float, float | None]]) -> None:
+    line = Line(asyncio.get_running_loop(), 1.0)
+
+    async def stand(comes_s: float, stays_s: float | None) -> None:
+        await asyncio.sleep(comes_s)
+        standing, came_at = Standing(), now()
+        assert line.enter(standing) == came_at + 1.0
+        await asyncio.sleep(2.0 if stays_s is None else stays_s)
+        line.leave(standing)
+        await asyncio.sleep(2.0)
+        if stays_s is not None and stays_s < 1.0:
+            assert standing.passed_at is None
+        elif stays_s is None or stays_s > 1.0:
+            assert standing.passed_at == pytest.approx(came_at + 1.0, abs=1e-6)
+
+    await asyncio.gather(*[stand(*stay) for stay in stays])
+
+
+async def test_however_many_stand_in_line_the_loop_has_one_timer(monkeypatch: pytest.MonkeyPatch) -> None:
+    loop, timers = asyncio.get_running_loop(), list[object]()
+    call_at = loop.call_at
+
+    def counted(when: float, callback: Callable[[], None]) -> asyncio.TimerHandle:
+        timers.append(callback)
+        return call_at(when, callback)
+
+    monkeypatch.setattr(loop, "call_at", counted)
+    line = Line(loop, LATER_S)
+    for _ in range(10):
+        line.enter(Standing())
+        with Deadline(current_task(), now() + 2 * LATER_S, line):
+            await asyncio.sleep(0)
+    assert len(timers) == 1

@@ -14,7 +14,7 @@ from typing import Any
 
 from tollway.contract.snapshot import Operation, Snapshot
 from tollway.errors import GatewayError, InvalidRequest, MethodNotAllowed, ServerDraining, label_of
-from tollway.proxy.connection import ClientGone, Connection, Receive, Send
+from tollway.proxy.connection import ClientGone, Connection, Lines, Receive, Send
 from tollway.proxy.dialects.port import Dialect, refused
 from tollway.proxy.exchange import ATTEMPTS, Arrival, Timing
 from tollway.telemetry.logs import Log
@@ -57,6 +57,7 @@ class Boundary:
         snapshot: Callable[[], Snapshot],
         in_flight: "InFlight",
         identities: Identities,
+        lines: Lines,
         *,
         methods: frozenset[str],
         dialect: Dialect,
@@ -69,6 +70,7 @@ class Boundary:
         self._snapshot = snapshot
         self._in_flight = in_flight
         self._identities = identities
+        self._lines = lines
         self._methods = methods
         self._dialect = dialect
         self._told = told or {}
@@ -80,7 +82,7 @@ class Boundary:
         """Serves one request; never raises but for cancellation from outside."""
         headers: dict[bytes, bytes] = dict(scope["headers"])
         task = current_task()
-        connection = Connection(headers, receive, send, task)
+        connection = Connection(headers, receive, send, task, self._lines)
         identity = self._identities.new()
         asked = headers.get(b"x-request-id")
         request_id = asked.decode("ascii") if asked is not None and _REQUEST_ID.fullmatch(asked) else identity
@@ -91,7 +93,7 @@ class Boundary:
             connection,
             Timing(),
             self._snapshot(),
-            next((spoken for header, spoken in self._told.items() if header in headers), self._dialect),
+            self._spoken(headers) if self._told else self._dialect,
             self._operation,
             scope["path"],
         )
@@ -114,6 +116,9 @@ class Boundary:
             connection.close()
             self._metrics.left()
             self._in_flight.remove(task)
+
+    def _spoken(self, headers: Mapping[bytes, bytes]) -> Dialect:
+        return next((spoken for header, spoken in self._told.items() if header in headers), self._dialect)
 
     async def _refuse(self, arrival: Arrival, error: Exception) -> None:
         if not isinstance(error, GatewayError):

@@ -5,11 +5,11 @@ What is sent to it goes through one place, so that comments for a client that wa
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol, Self
 
 from tollway._native.chat import ChatRequest
 from tollway.errors import BodyTooLarge, InvalidRequest, RequestTimeout
-from tollway.proxy.deadline import Deadline
+from tollway.proxy.deadline import Deadline, Line
 from tollway.proxy.keep_alive import COMMENT, NUMBERED_COMMENT, KeepAlive
 from tollway.proxy.pieces import Streamed, joined
 
@@ -28,6 +28,22 @@ BODY_S = 300.0
 """A body must be in after this long however it drips: 20 MiB over a line of 600 kbit/s."""
 
 
+LONG_S = 1.0
+"""A limit that is farther away gets its timer after this time only; most calls never need one."""
+
+
+class Lines(NamedTuple):
+    """Where the timers of one worker's connections stand first: of watches, and of limits."""
+
+    watches: Line
+    limits: Line
+
+    @classmethod
+    def of(cls, loop: asyncio.AbstractEventLoop) -> Self:
+        """Those of a loop's connections."""
+        return cls(Line(loop, WATCH_AFTER_S), Line(loop, LONG_S))
+
+
 class ClientGone(Exception):
     """The client hung up before its answer was complete."""
 
@@ -37,22 +53,26 @@ class Connection:
 
     ``committed`` tells that a status line is out, ``said`` that something of an answer's body is, ``gone`` that the
     client left, ``settled`` that station 8 has counted the call, ``is_opaque`` that what is out are bytes which no
-    error event can follow. Stations add to ``answer_headers`` what any answer, also a refusal, is to carry.
+    error event can follow. Stations add to ``answer_headers`` what any answer, also a refusal, is to carry. In the
+    line ``limits`` stand limits of its task while they are far away.
     """
 
     __slots__ = (
         "_early_headers",
         "_is_numbered",
+        "_is_watched",
         "_keeper",
         "_receive",
         "_send",
         "_timer",
         "_watch",
+        "_watches",
         "answer_headers",
         "committed",
         "gone",
         "headers",
         "is_opaque",
+        "limits",
         "said",
         "settled",
         "task",
@@ -62,8 +82,17 @@ class Connection:
     upload: "Upload | None"
     """A form whose body is not all read when its call leaves; it has the connection's reading side until it is."""
 
-    def __init__(self, headers: dict[bytes, bytes], receive: Receive, send: Send, task: "asyncio.Task[Any]") -> None:
+    def __init__(
+        self,
+        headers: dict[bytes, bytes],
+        receive: Receive,
+        send: Send,
+        task: "asyncio.Task[Any]",
+        lines: Lines | None = None,
+    ) -> None:
         self.headers = headers
+        self._watches = None if lines is None else lines.watches
+        self.limits = None if lines is None else lines.limits
         self.answer_headers: Headers = []
         self._receive = receive
         self._send = send
@@ -73,6 +102,7 @@ class Connection:
         self._keeper: KeepAlive | None = None
         self._early_headers: Callable[[], Headers] = list
         self._is_numbered = False
+        self._is_watched = False
         self.committed = False
         self.said = False
         self.settled = False
@@ -95,31 +125,27 @@ class Connection:
         now = self.task.get_loop().time
         end = now() + body_s
         try:
-            with Deadline(self.task, min(now() + piece_s, end)) as limit:
-                return await self._body(declared, limit_bytes, take, lambda: limit.move(min(now() + piece_s, end)))
-        except TimeoutError:
-            message = f"The body paused for {piece_s:g} s, or was not complete after {body_s:g} s."
-            raise RequestTimeout(message) from None
-
-    async def _body(
-        self, declared: int | None, limit_bytes: int, take: Callable[[int], None], arrived: Callable[[], None]
-    ) -> bytes:
-        pieces: list[bytes] = []
-        held = 0
-        while True:
-            message = await self._receive()
-            if message["type"] == "http.disconnect":
-                self.gone = True
-                raise ClientGone
-            piece: bytes = message.get("body", b"")
-            held += len(piece)
-            if held > limit_bytes:
-                raise BodyTooLarge(_too_large(limit_bytes))
-            pieces.append(piece)
-            if held == declared or not message.get("more_body"):
+            with Deadline(self.task, min(now() + piece_s, end), self.limits) as limit:
+                pieces: list[bytes] = []
+                held = 0
+                while True:
+                    message = await self._receive()
+                    if message["type"] == "http.disconnect":
+                        self.gone = True
+                        raise ClientGone
+                    piece: bytes = message.get("body", b"")
+                    held += len(piece)
+                    if held > limit_bytes:
+                        raise BodyTooLarge(_too_large(limit_bytes))
+                    pieces.append(piece)
+                    if held == declared or not message.get("more_body"):
+                        break
+                    take(len(piece))
+                    limit.move(min(now() + piece_s, end))
                 return await joined(pieces, held)
-            take(len(piece))
-            arrived()
+        except TimeoutError:
+            text = f"The body paused for {piece_s:g} s, or was not complete after {body_s:g} s."
+            raise RequestTimeout(text) from None
 
     def arriving(self, limit_bytes: int, *, piece_s: float = PIECE_S, body_s: float = BODY_S) -> "Arriving":
         """The request body piece by piece, within the bounds of :meth:`body`, whose errors it raises at once or later.
@@ -149,11 +175,16 @@ class Connection:
     def watch(self, after_s: float = WATCH_AFTER_S) -> None:
         """From ``after_s`` on, a client that hangs up cancels the task: the upstream is dropped with it. Again: nothing
         more."""
-        if self._timer is not None or self._watch is not None:
+        if self._is_watched:
             return
-        self._timer = self.task.get_loop().call_later(after_s, self._start_watch)
+        self._is_watched = True
+        if self._watches is not None and after_s == WATCH_AFTER_S:
+            self._watches.enter(self)
+        else:
+            self._timer = self.task.get_loop().call_later(after_s, self.passed)
 
-    def _start_watch(self) -> None:
+    def passed(self) -> None:
+        """From the line, or the timer: by now it is worth to know whether the client still is there."""
         self._watch = self.task.get_loop().create_task(self._await_hang_up())
 
     async def _await_hang_up(self) -> None:
@@ -164,6 +195,8 @@ class Connection:
 
     def unwatch(self) -> None:
         """Ends the watch, and the comments: the answer is complete or nobody reads it."""
+        if self._is_watched and self._watches is not None:
+            self._watches.leave(self)
         if self._timer is not None:
             self._timer.cancel()
         if self._watch is not None:
@@ -180,7 +213,7 @@ class Connection:
         """
         self._early_headers = headers
         if self._keeper is None:
-            self._keeper = KeepAlive(self.task.get_loop(), wait_s, self._send, self._kept_alive)
+            self._keeper = KeepAlive(self.task.get_loop(), wait_s, self._send, self._kept_alive, self.limits)
         else:
             self._keeper.change(wait_s)
 
@@ -319,7 +352,7 @@ class Upload(Protocol):
         """Whether the client's body is all in."""
         ...
 
-    async def screen(self, check: Callable[[str, str], str]) -> None:
+    async def screen(self, check: Callable[[str, str], Awaitable[str]]) -> None:
         """Has ``check`` look at every text by its field's name, now or when it arrives: it returns the text to send.
 
         Raises:

@@ -12,8 +12,7 @@ import asyncio
 import random
 import time
 import uuid
-from collections.abc import Callable, Coroutine, Sequence
-from typing import TypeAlias
+from collections.abc import Callable, Sequence
 
 from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
@@ -22,6 +21,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
+from tollway.storage.commands import MEMORY, Command, first_of
 from tollway.telemetry.logs import Log
 from tollway.telemetry.metrics import Metrics
 
@@ -34,9 +34,6 @@ PULSE_S = 0.25
 SILENCE_S = 1.25
 """Without one for so long, Redis counts as lost. Shorter outages are nobody's business."""
 
-MEMORY = "tollway:memory"
-"""The key whose value stands for all that Redis remembers, see :attr:`RedisLink.memory`."""
-
 FAILED: tuple[type[Exception], ...] = (
     RedisError,  # refused, cut, read-only, loading, out of memory, a wrong password, no Redis at all
     OSError,  # TimeoutError is one too
@@ -45,9 +42,6 @@ FAILED: tuple[type[Exception], ...] = (
     RecursionError,  # or lists within lists within lists
 )
 """Any reason for which Redis has not answered."""
-
-Argument: TypeAlias = str | bytes | int
-Command: TypeAlias = tuple[Argument, ...]
 
 _RETRY_CAP_S = 1.0
 _FLAPPING_CAP_S = 30.0
@@ -249,24 +243,6 @@ class RedisLink:
             await self._pool.disconnect()
         except FAILED:  # it was cut anyway
             pass
-
-
-async def first_of(*works: Coroutine[None, None, None]) -> None:
-    """Runs all of them until one ends, then ends the others; an exception of the one is raised.
-
-    ``asyncio.TaskGroup`` cancels once. That is not enough: before Python 3.12 ``asyncio.wait_for``, which redis-py
-    uses, loses a cancellation that meets an answer, and the group would wait for ever.
-    """
-    tasks = {asyncio.create_task(work) for work in works}
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in tasks:
-            while not task.done():
-                task.cancel()
-                await asyncio.wait({task}, timeout=0.1)
-    for task in done:
-        task.result()
 
 
 def _pool(url: str) -> ConnectionPool:

@@ -22,7 +22,7 @@ from tollway._native.routing import Board, BreakerPolicy, Change, Names, Pool
 from tollway.contract.routing import Breaker
 from tollway.proxy.routing.grants import HOLD, LEASE, REPORT_MS, REST, TAKE, WAITING
 from tollway.proxy.routing.sharing import RedisNeighbours
-from tollway.storage.redis import MEMORY, Command
+from tollway.storage.commands import MEMORY, Command
 from tollway.telemetry.metrics import Metrics, prepare
 
 NAME = "openai/mini"

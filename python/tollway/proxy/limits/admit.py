@@ -24,8 +24,15 @@ INLINE_COUNT_BYTES = 16 * 1024
 """An exact count of more text than this (about 80 µs per KB) is made off the event loop."""
 
 _KINDS = (("rpm", "requests", WINDOW_MS), ("tpm", "tokens", WINDOW_MS), ("concurrency", "concurrency", 0))
-_SHOWN = frozenset({"requests", "tokens"})
-"""The kinds that OpenAI's headers know."""
+_NAMES = {
+    kind: (
+        f"x-ratelimit-limit-{kind}".encode(),
+        f"x-ratelimit-remaining-{kind}".encode(),
+        f"x-ratelimit-reset-{kind}".encode(),
+    )
+    for kind in ("requests", "tokens")
+}
+"""OpenAI's headers, of the kinds that they know: the limit, what is left of it, and when all of it is again."""
 
 _WORDS = {"requests": "requests per minute", "tokens": "tokens per minute", "concurrency": "calls at once"}
 
@@ -100,7 +107,7 @@ class Admitter:
         """The headers of a refused call: the tightest rule of each kind, as it stands."""
         tightest: dict[str, tuple[int, int, int]] = {}
         for kind, limit, remaining, reset_ms in self._ledger.status(limits, _now_ms()):
-            if kind in _SHOWN and (kind not in tightest or remaining < tightest[kind][1]):
+            if kind in _NAMES and (kind not in tightest or remaining < tightest[kind][1]):
                 tightest[kind] = (limit, remaining, reset_ms)
         return [header for kind, values in tightest.items() for header in _headers(kind, *values)]
 
@@ -136,12 +143,8 @@ def _levels(reservation: Admission) -> list[tuple[bytes, bytes]]:
 def _headers(kind: str, limit: int, remaining: int, reset_ms: int) -> list[tuple[bytes, bytes]]:
     """OpenAI's three headers for a kind; the reset is a duration with its unit, as there."""
     reset = b"%dms" % reset_ms if reset_ms < 1000 else b"%.3gs" % (reset_ms / 1000)
-    name = kind.encode()
-    return [
-        (b"x-ratelimit-limit-" + name, b"%d" % limit),
-        (b"x-ratelimit-remaining-" + name, b"%d" % remaining),
-        (b"x-ratelimit-reset-" + name, reset),
-    ]
+    limited, left, restored = _NAMES[kind]
+    return [(limited, b"%d" % limit), (left, b"%d" % remaining), (restored, reset)]
 
 
 def _refused(refusal: Refusal) -> GatewayError:

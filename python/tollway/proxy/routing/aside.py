@@ -51,8 +51,11 @@ class Aside:
             return False
         return True
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nobody is asked last."""
+        return not self._until_ms
+
     def last(self, order: bytes, targets: Sequence[Target], now_ms: int) -> list[int]:
         """The same order, with those of the list at its end."""
-        if not self._until_ms:
-            return list(order)
         return sorted(order, key=lambda index: self.has(targets[index].name, now_ms))

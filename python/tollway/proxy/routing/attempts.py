@@ -6,9 +6,11 @@ elsewhere, under another alias, or the client's own. It knows no provider's prot
 answer's beginning are handed to it.
 """
 
+import asyncio
 import re
 import time
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import msgspec
 
@@ -62,25 +64,38 @@ class Asker:
         self._begin = begin
 
     async def ask(
-        self, dispatch: Dispatch, slot: Slot, tried: Tried, progress: Progress, *, is_clients: bool
+        self,
+        planned: Planned,
+        index: int,
+        slot: Slot,
+        progress: Progress,
+        task: "asyncio.Task[Any]",
+        deadline: float,
+        *,
+        is_clients: bool,
     ) -> Attempted | Failure:
-        """Makes one call. Its slot is given back unless the answer is a good one.
+        """Makes one call, in ``task``, and notes it on the trail. Its slot is given back unless the answer is a good
+        one.
 
         ``is_clients``: the deadline is the client's own wish, so that reaching it is nobody's failure.
         """
-        timing = dispatch.arrival.timing
+        route, access, timing = planned.route, slot.access, planned.arrival.timing
+        target, began_ns = route.targets[index], timing.elapsed_ns()
+        tried = Tried(route.alias, target.name, access.key_name, began_ns)
+        progress.trail.tried.append(tried)
+        dispatch = Dispatch(planned.arrival, planned.request, route, target, access, task, deadline, planned.guard)
         try:
             begun = await self._begin(await self._call(dispatch, progress), progress)
         except (UpstreamError, InvalidRequest) as error:
-            tried.took_ns = timing.elapsed_ns() - tried.began_ns
+            tried.took_ns = timing.elapsed_ns() - began_ns
             tried.result = error.code
             return Failure(self._judged(verdict.of_error(error), dispatch, slot, None, is_clients=is_clients), error)
         except BaseException:
-            tried.took_ns = timing.elapsed_ns() - tried.began_ns
+            tried.took_ns = timing.elapsed_ns() - began_ns
             tried.result = "abandoned"
             slot.end(None)
             raise
-        tried.took_ns = timing.elapsed_ns() - tried.began_ns
+        tried.took_ns = timing.elapsed_ns() - began_ns
         tried.status = begun.called.answer.status
         fault = begun.fault
         if fault is None:
@@ -129,9 +144,3 @@ def _may_repeat(dispatch: Dispatch, slot: Slot) -> bool:
     arrival = dispatch.arrival
     is_background = arrival.operation == "responses" and b'"background"' in dispatch.request.body
     return not (slot.has_left and (arrival.connection.upload is not None or is_background))
-
-
-def started(planned: Planned, index: int, slot: Slot) -> Tried:
-    """The record of a call that is about to be made."""
-    target = planned.route.targets[index]
-    return Tried(planned.route.alias, target.name, slot.access.key_name, planned.arrival.timing.elapsed_ns())

@@ -82,7 +82,19 @@ class Contexts:
 class Compiled:
     """One route with its targets' weights as they are now. The board knows it by ``pool_name``, else by its alias."""
 
-    __slots__ = ("able", "contexts", "everyone", "free", "held", "plain", "pool", "route", "rules", "serving")
+    __slots__ = (
+        "able",
+        "contexts",
+        "everyone",
+        "free",
+        "held",
+        "is_able",
+        "plain",
+        "pool",
+        "route",
+        "rules",
+        "serving",
+    )
 
     def __init__(self, route: Route, able: Mapping[Need, int], decided: Decided, pool_name: str = "") -> None:
         weights = [decided.weights.get((route.alias, target.name), target.weight) for target in route.targets]
@@ -105,11 +117,12 @@ class Compiled:
         self.contexts = Contexts(targets)
         self.held = Held([target.name for target in targets], decided)
         chooses = route.rules or self.held.holds_any or self.contexts.knows_any
-        chooses = chooses or any(mask != self.everyone for mask in able.values())
         self.plain = frozenset(
             operation for operation, mask in self.serving.items() if mask == self.everyone and not chooses
         )
-        """The operations for which no target is ever left out, for whatever a request says."""
+        """The operations for which no target is ever left out, but for what a request needs beyond text."""
+        self.is_able = all(mask == self.everyone for mask in able.values())
+        """Whether every target can take whatever a request needs."""
 
 
 def key_names(target: Target) -> tuple[str, ...]:

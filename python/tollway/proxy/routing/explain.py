@@ -116,11 +116,11 @@ def summary(trail: Trail) -> dict[str, Any]:
         told["chosen"] = tried[-1].target
     if len(first.route.targets) > 1:
         told["candidates"] = _weighed(first)
-    if any(len(plan.ranking.order) < len(plan.route.targets) for plan in trail.plans):
+    if any([len(plan.ranking.order) < len(plan.route.targets) for plan in trail.plans]):
         told["skipped"] = {
             plan.route.targets[index].name: reason for plan in trail.plans for index, reason in _left_out(plan)
         }
-    if len(tried) > 1 or any(each.result != "ok" for each in tried):
+    if len(tried) > 1 or (tried and tried[0].result != "ok"):
         told["attempts"] = [_attempt(each) for each in tried]
     return told
 

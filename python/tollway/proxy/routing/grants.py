@@ -22,7 +22,7 @@ from typing import Protocol
 
 from tollway._native.routing import Board, Names
 from tollway.contract.routing import Breaker
-from tollway.storage.redis import MEMORY, Command
+from tollway.storage.commands import MEMORY, Command
 
 LEASE = "tollway:routing:probe:"
 """Before a target's name: the key of its lease. Its value is a host, or ``-`` while nobody may have it."""

@@ -112,7 +112,7 @@ def decide(router: Router, compiled: Compiled, traits: Traits) -> Decision:
         NothingToSpend: none of them is free for a caller who may spend nothing.
         DependencyUnavailable: the host's board is out of reach.
     """
-    if traits.operation in compiled.plain and traits.may_spend:
+    if traits.operation in compiled.plain and traits.may_spend and (compiled.is_able or not traits.needs()):
         return Decision(compiled, _rank(router, compiled, compiled.everyone, traits), None, ())
     sieve = _Sieve(compiled.everyone)
     left, rule = compiled.rules.choose(traits)
@@ -178,22 +178,19 @@ def _hold_back(sieve: _Sieve, compiled: Compiled, now_ms: int) -> None:
 
 
 def _rank(router: Router, compiled: Compiled, mask: int, traits: Traits) -> Ranking:
-    strategy = compiled.route.strategy
-    chance = _chance()
-    prompt_tokens, output_tokens = traits.tokens() if strategy == "cost" else (0, 0)
-    # Where nothing tells calls apart, they are spread.
-    sticky = traits.sticky(compiled.route.sticky_by) or chance if strategy == "sticky" else 0
+    board, pool, now_ms, stream = router.board, compiled.pool, router.clock_ms(), traits.said.stream
+    chance = random.getrandbits(64)  # load spreading, no secret
     try:
-        return router.board.rank(
-            compiled.pool,
-            mask,
-            router.clock_ms(),
-            chance,
-            stream=traits.stream,
-            sticky=sticky,
-            prompt_tokens=prompt_tokens,
-            output_tokens=output_tokens,
-        )
+        match compiled.route.strategy:
+            case "cost":
+                prompt, output = traits.tokens()
+                return board.rank(pool, mask, now_ms, chance, stream=stream, prompt_tokens=prompt, output_tokens=output)
+            case "sticky":
+                # Where nothing tells calls apart, they are spread.
+                sticky = traits.sticky(compiled.route.sticky_by) or chance
+                return board.rank(pool, mask, now_ms, chance, stream=stream, sticky=sticky)
+            case _:
+                return board.rank(pool, mask, now_ms, chance, stream=stream)
     except LedgerError as error:
         message = "This gateway can't tell now which of its providers may be asked. Try again shortly."
         raise DependencyUnavailable(message, inside=str(error), retry_after_s=1.0) from error
@@ -209,8 +206,5 @@ def _planned(asked: Screened | Planned, decision: Decision) -> Planned:
         decision.ranking,
         decision.rule,
         decision.skipped,
+        asked.guard,
     )
-
-
-def _chance() -> int:
-    return random.getrandbits(64)  # load spreading, no secret

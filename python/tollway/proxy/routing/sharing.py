@@ -12,6 +12,7 @@ not agree, and a message that was held up somewhere does not close a target for 
 import asyncio
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from importlib import import_module
 from random import SystemRandom
 from typing import Annotated, Literal, Protocol
 
@@ -21,7 +22,7 @@ from msgspec import Meta
 from tollway._native.routing import Board, Names
 from tollway.contract.routing import FOR_GOOD_MS, Breaker
 from tollway.proxy.routing.grants import LEASE, REST, Asks, Grants
-from tollway.storage.redis import Command, RedisLink, first_of
+from tollway.storage.commands import Command, first_of
 from tollway.telemetry.logs import Log
 from tollway.telemetry.metrics import Metrics
 
@@ -364,6 +365,8 @@ def open_neighbours(
     """
     if not url:
         return Alone()
+    # The client of Redis takes as long to load as half of a worker, so that only who has a Redis loads it.
+    connect = import_module("tollway.storage.redis").RedisLink
     return RedisNeighbours(
-        board, known, host, lambda hear, change: RedisLink(url, CHANNEL, hear, change, log, metrics), metrics
+        board, known, host, lambda hear, change: connect(url, CHANNEL, hear, change, log, metrics), metrics
     )

@@ -75,21 +75,19 @@ class Slots:
         Raises:
             DependencyUnavailable: the host's ledger is out of reach.
         """
+        target, now_ms = planned.route.targets[index], self.clock_ms()
         try:
-            return self._take(planned, index, progress, is_first=is_first, is_again=is_again)
+            lease = self.board.begin(planned.pool, index, now_ms, first=is_first, stream=planned.request.stream)
+            if lease is None:
+                return None
+            slot = Slot(self, target, target.provider, progress, lease, is_again=is_again)
+            keys = self._keys.get(target.name)
+            return slot if keys is None else self._with_key(slot, keys, planned, now_ms)
         except LedgerError as error:
             raise DependencyUnavailable("The gateway's ledger is out of reach. Try again.", inside=str(error)) from None
 
-    def _take(
-        self, planned: Planned, index: int, progress: Progress, *, is_first: bool, is_again: bool
-    ) -> "Slot | None":
-        target, now_ms = planned.route.targets[index], self.clock_ms()
-        lease = self.board.begin(planned.pool, index, now_ms, first=is_first, stream=planned.request.stream)
-        if lease is None:
-            return None
-        keys = self._keys.get(target.name)
-        if keys is None:
-            return Slot(self, target, target.provider, progress, lease, None, None, is_again=is_again)
+    def _with_key(self, slot: "Slot", keys: _Keys, planned: Planned, now_ms: int) -> "Slot | None":
+        """The slot with one of its provider's keys, if one may be used now."""
         ranking = self.board.rank(keys.pool, (1 << len(keys.accesses)) - 1, now_ms, random.getrandbits(64))
         order = ranking.order or self._refused(keys, ranking, now_ms)
         for at in order:
@@ -102,10 +100,11 @@ class Slots:
                 admission = outcome
             key_lease = self.board.begin(keys.pool, at, now_ms, stream=planned.request.stream)
             if key_lease is not None or not ranking.order:
-                return Slot(self, target, keys.accesses[at], progress, lease, key_lease, admission, is_again=is_again)
+                slot.access, slot.key_lease, slot.admission = keys.accesses[at], key_lease, admission
+                return slot
             if admission is not None:
                 admission.cancel(now_ms)
-        lease.end("neutral", now_ms)
+        slot.end(None)
         return None
 
     def _refused(self, keys: _Keys, ranking: Ranking, now_ms: int) -> list[int]:
@@ -117,10 +116,8 @@ class Slots:
         open_ones = [at for at, state, *_ in ranking.states() if state != "cooling"]
         return (refused or open_ones)[:1]
 
-    def changed(self, change: Change | None) -> None:
+    def changed(self, change: Change) -> None:
         """A breaker has opened or closed, by what happened here."""
-        if change is None:
-            return
         if change.state == "open":
             self._neighbours.opened(change.name, change.until_ms)
             self._log.warning("target_opened", target=change.name, for_ms=change.until_ms - self.clock_ms())
@@ -131,6 +128,8 @@ class Slots:
 
     def order(self, planned: Planned) -> list[int]:
         """The plan's order, with those at its end whom others are better asked before."""
+        if self._aside.is_empty:
+            return list(planned.ranking.order)
         return self._aside.last(planned.ranking.order, planned.route.targets, self.clock_ms())
 
     def cool(self, target: Target, access: ProviderAccess, verdict: Verdict, retry_after_s: float | None) -> None:
@@ -156,88 +155,68 @@ class Slots:
                 self._neighbours.cooled(name, until_ms, is_limited)
 
 
-class Slot:
+class Slot(msgspec.Struct):
     """What one call holds. It ends once."""
 
-    __slots__ = (
-        "_admission",
-        "_is_again",
-        "_is_over",
-        "_key_lease",
-        "_lease",
-        "_progress",
-        "_slots",
-        "_target",
-        "access",
-    )
-
-    def __init__(
-        self,
-        slots: Slots,
-        target: Target,
-        access: ProviderAccess,
-        progress: Progress,
-        lease: Lease,
-        key_lease: Lease | None,
-        admission: Admission | None,
-        *,
-        is_again: bool,
-    ) -> None:
-        self._is_again = is_again
-        self._slots = slots
-        self._target = target
-        self.access = access
-        self._progress = progress
-        self._lease = lease
-        self._key_lease = key_lease
-        self._admission = admission
-        self._is_over = False
+    slots: Slots
+    target: Target
+    access: ProviderAccess
+    progress: Progress
+    lease: Lease
+    key_lease: Lease | None = None
+    admission: Admission | None = None
+    is_again: bool = False
+    is_over: bool = False
 
     @property
     def has_other_keys(self) -> bool:
         """Whether the target may be asked with another key."""
-        return self._key_lease is not None and len(self._target.keys) > 1
+        return self.key_lease is not None and len(self.target.keys) > 1
 
     @property
     def has_left(self) -> bool:
         """Whether any of the request has left."""
-        return self._progress.dispatched_at_us is not None
+        return self.progress.dispatched_at_us is not None
 
     def heard(self, latency_us: int, *, stream: bool) -> None:
         """The answer has begun, and is a good one."""
-        now_ms = self._slots.clock_ms()
-        self._slots.changed(self._lease.heard(latency_us, stream, now_ms))
-        if self._key_lease is not None:
-            self._slots.changed(self._key_lease.heard(latency_us, stream, now_ms))
+        slots, lease, key_lease = self.slots, self.lease, self.key_lease
+        now_ms = slots.clock_ms()
+        if (change := lease.heard(latency_us, stream, now_ms)) is not None:
+            slots.changed(change)
+        if key_lease is not None and (change := key_lease.heard(latency_us, stream, now_ms)) is not None:
+            slots.changed(change)
 
     def failed(self, verdict: Verdict, retry_after_s: float | None, *, counts: bool) -> None:
         """There is no good answer; ``counts``: by the target's own failure. One request is one failure, however often
         it was tried: it may be the request that is bad."""
-        self._end("failed" if counts and not self._is_again else "neutral")
+        self._end("failed" if counts and not self.is_again else "neutral")
         if verdict.cools is not None:
-            self._slots.cool(self._target, self.access, verdict, retry_after_s)
+            self.slots.cool(self.target, self.access, verdict, retry_after_s)
 
     def end(self, outcome: Outcome | None) -> None:
         """The call is over. A client that left, and a call given up here, tell nothing of the target."""
-        self._end("ok" if outcome == "ok" else "neutral" if outcome in (None, "client_gone") else "failed")
+        self._end("ok" if outcome in ("ok", "blocked") else "neutral" if outcome in (None, "client_gone") else "failed")
 
     def _end(self, outcome: Literal["ok", "failed", "neutral"]) -> None:
-        if self._is_over:
+        if self.is_over:
             return
-        self._is_over = True
-        now_ms = self._slots.clock_ms()
-        for lease in (self._lease, self._key_lease):
-            if lease is not None:
-                self._slots.changed(lease.end(outcome, now_ms))
-        if self._admission is not None:
-            self._admission.release()
+        self.is_over = True
+        slots, lease, key_lease = self.slots, self.lease, self.key_lease
+        now_ms = slots.clock_ms()
+        if (change := lease.end(outcome, now_ms)) is not None:
+            slots.changed(change)
+        if key_lease is not None and (change := key_lease.end(outcome, now_ms)) is not None:
+            slots.changed(change)
+        if self.admission is not None:
+            self.admission.release()
             used = self._used()
             if used is not None:
-                self._admission.settle(used, now_ms)
+                self.admission.settle(used, now_ms)
 
     def _used(self) -> int | None:
         """The tokens that the provider told, if it did."""
-        reader = self._progress.answer or self._progress.reader
+        reader = self.progress.answer or self.progress.reader
         return None if reader is None else reader.usage.total_tokens
 
 

@@ -83,122 +83,104 @@ class Said(Protocol):
         ...
 
 
-class Traits:
-    """All that decides, but for how the targets stand.
+class Traits(msgspec.Struct):
+    """All that decides, but for how the targets stand. ``caller`` is whom shares are dealt by where no user is named;
+    ``notes`` are the client's, where they have been read."""
 
-    Raises:
-        InvalidRequest: the client's notes are none.
-    """
-
-    __slots__ = (
-        "_headers",
-        "_notes",
-        "_said",
-        "caller",
-        "may_spend",
-        "operation",
-        "tenant_id",
-        "tenant_name",
-    )
-
-    def __init__(
-        self,
-        said: Said,
-        headers: Mapping[bytes, bytes],
-        operation: Operation,
-        *,
-        tenant_id: str,
-        tenant_name: str,
-        caller: str,
-        may_spend: bool,
-    ) -> None:
-        self._said = said
-        self._headers = headers
-        self.operation: Operation = operation
-        self.tenant_id = tenant_id
-        self.tenant_name = tenant_name
-        self.caller = caller
-        self.may_spend = may_spend
-        raw = headers.get(METADATA)
-        self._notes: Mapping[str, str] | None = None if raw is None else read_metadata(raw)
+    said: Said
+    headers: Mapping[bytes, bytes]
+    operation: Operation
+    tenant_id: str
+    tenant_name: str
+    caller: str
+    may_spend: bool
+    notes: Mapping[str, str] | None = None
 
     @classmethod
     def of(cls, asked: Screened | Planned) -> Self:
-        """Those of a request. Its key is whom shares are dealt by where no user is named."""
+        """Those of a request.
+
+        Raises:
+            InvalidRequest: the client's notes are none.
+        """
         arrival, record = asked.arrival, asked.principal.record
+        headers, tenant, may_spend = arrival.headers, record.tenant_id, record.may_spend
+        raw = headers.get(METADATA)
+        notes = None if raw is None else read_metadata(raw)
         return cls(
-            asked.request,
-            arrival.headers,
-            arrival.operation,
-            tenant_id=record.tenant_id,
-            tenant_name=record.tenant_name,
-            caller=record.key_id,
-            may_spend=record.may_spend,
+            asked.request, headers, arrival.operation, tenant, record.tenant_name, record.key_id, may_spend, notes
         )
 
     @classmethod
     def described(cls, call: Described) -> Self:
-        """Those of a call that nobody makes."""
+        """Those of a call that nobody makes.
+
+        Raises:
+            InvalidRequest: its notes, in a header, are none.
+        """
+        headers = {
+            name.encode("latin-1", "replace"): value.encode("latin-1", "replace")
+            for name, value in call.headers.items()
+        }
+        raw = headers.get(METADATA)
         return cls(
             _Description(call),
-            {
-                name.encode("latin-1", "replace"): value.encode("latin-1", "replace")
-                for name, value in call.headers.items()
-            },
+            headers,
             call.operation,
             tenant_id=call.tenant,
             tenant_name=call.tenant_name or call.tenant,
             caller=call.tenant,
             may_spend=call.may_spend,
+            notes=None if raw is None else read_metadata(raw),
         )
 
     @property
     def is_strict(self) -> bool:
         """Whether nothing may be left out for a target that can't take it."""
-        return self._headers.get(STRICT) == b"true"
+        return self.headers.get(STRICT) == b"true"
 
     @property
     def stream(self) -> bool:
         """Whether the answer is to be a stream."""
-        return self._said.stream
+        return self.said.stream
 
     def header(self, name: str) -> str | None:
         """The value of a header, by its name in lower case."""
-        value = self._headers.get(name.encode("latin-1", "replace"))
+        value = self.headers.get(name.encode("latin-1", "replace"))
         return None if value is None else value.decode("latin-1")
 
     def metadata(self) -> Mapping[str, str]:
         """The client's notes."""
-        if self._notes is None:
-            self._notes = self._said.metadata()
-        return self._notes
+        if self.notes is None:
+            self.notes = self.said.metadata()
+        return self.notes
 
     def needs(self) -> frozenset[Need]:
         """What it needs of a model beyond text."""
-        return self._said.needs()
+        return self.said.needs()
 
     def prompt_bound(self) -> int:
         """The prompt's tokens, at most."""
-        return self._said.prompt_upper_bound()
+        return self.said.prompt_upper_bound()
 
     def user(self) -> str:
         """Whom a share is dealt by: the client's name for its user, else the caller."""
-        named = self._headers.get(USER)
-        return named.decode("utf-8", "replace") if named else self._said.user or self.caller
+        named = self.headers.get(USER)
+        return named.decode("utf-8", "replace") if named else self.said.user or self.caller
 
     def sticky(self, by: Literal["user", "conversation", "prefix"]) -> int:
         """64 bits that calls which belong together share, on every host; 0 when nothing tells."""
         if by == "user":
             return number_of(self.user())
-        return self._said.conversation() if by == "conversation" else self._said.prefix()
+        return self.said.conversation() if by == "conversation" else self.said.prefix()
 
     def tokens(self) -> tuple[int, int]:
         """The tokens of prompt and answer, guessed: to compare prices by."""
-        prompt = -(-self._said.prompt_upper_bound() // BYTES_PER_TOKEN)
+        prompt = -(-self.said.prompt_upper_bound() // BYTES_PER_TOKEN)
         if self.operation in _WORDLESS:
             return prompt, 0
-        bound = self._said.max_tokens
-        return prompt, (OUTPUT_TOKENS if bound is None else min(bound, MOST_TOKENS)) * self._said.n
+        bound = self.said.max_tokens
+        return prompt, (OUTPUT_TOKENS if bound is None else min(bound, MOST_TOKENS)) * self.said.n
 
 
 class _Description:

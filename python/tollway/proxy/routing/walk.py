@@ -12,8 +12,8 @@ from typing import Any, Protocol
 from tollway._native.routing import Board
 from tollway.errors import GatewayError, UpstreamLimited, UpstreamUnavailable
 from tollway.proxy.connection import Headers
-from tollway.proxy.exchange import ATTEMPTS, Arrival, Attempted, Dispatch, Planned, Progress
-from tollway.proxy.routing.attempts import Asker, Failure, limit_s, started
+from tollway.proxy.exchange import ATTEMPTS, Arrival, Attempted, Planned, Progress
+from tollway.proxy.routing.attempts import Asker, Failure, limit_s
 from tollway.proxy.routing.race import Leg, hedge_after_s, is_affordable, race
 from tollway.proxy.routing.slots import Slot
 from tollway.proxy.routing.verdict import Verdict
@@ -58,14 +58,24 @@ class Attempts:
             UpstreamError: no provider gave any answer, and why.
             InvalidRequest: it can't be said in any provider's terms, or the client's timeout is none.
         """
-        arrival, timeouts = planned.arrival, planned.route.timeouts
-        connection = arrival.connection
+        arrival, keep_alive_s = planned.arrival, planned.route.timeouts.keep_alive_s
+        connection, task = arrival.connection, arrival.connection.task
         seconds, is_clients = limit_s(planned)
-        deadline = connection.task.get_loop().time() + seconds
-        if planned.request.stream and timeouts.keep_alive_s is not None:
-            connection.keep_alive(timeouts.keep_alive_s, lambda: [*self._early_head(arrival), _attempts(progress)])
+        deadline = task.get_loop().time() + seconds
+        if planned.request.stream and keep_alive_s is not None:
+            connection.keep_alive(keep_alive_s, lambda: [*self._early_head(arrival), _attempts(progress)])
         try:
-            return await _Walk(self, planned, progress, deadline, is_clients=is_clients).run()
+            turn = _Turn(planned, self.asker.slots.order(planned))
+            progress.trail.plans.append(planned)
+            if turn.fresh and planned.route.hedge is None:  # the first call is nearly always all that is needed
+                index = turn.fresh.pop(0)
+                slot = self.asker.slots.take(planned, index, progress, is_first=True)
+                if slot is not None:
+                    result = await self.asker.ask(planned, index, slot, progress, task, deadline, is_clients=is_clients)
+                    if isinstance(result, Attempted):
+                        return result
+                    turn.failed(index, result)
+            return await _Walk(self, planned, progress, deadline, is_clients=is_clients).run(turn)
         finally:
             connection.answer_headers.append(_attempts(progress))
 
@@ -86,11 +96,38 @@ def _has_other_key(last: Failure) -> bool:
 
 
 def _attempts(progress: Progress) -> tuple[bytes, bytes]:
-    return ATTEMPTS, str(len(progress.trail.tried)).encode()
+    return ATTEMPTS, b"%d" % len(progress.trail.tried)
+
+
+class _Turn:
+    """The turn of one alias: who was not asked yet, who may be asked again, and what the last one said."""
+
+    __slots__ = ("again", "fresh", "last", "made", "planned")
+
+    def __init__(self, planned: Planned, fresh: list[int]) -> None:
+        self.planned = planned
+        self.fresh = fresh
+        self.again: list[int] = []
+        self.last: Failure | None = None
+        self.made = 0
+
+    def failed(self, index: int, failure: Failure) -> None:
+        """A target was asked, and there is no good answer."""
+        self.made += 1
+        self.last = failure
+        if failure.verdict.again:
+            self.again.append(index)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nobody is left who may be asked."""
+        if self.last is not None and not self.last.verdict.elsewhere:
+            return True
+        return self.made >= self.planned.route.retries.attempts or not (self.fresh or self.again)
 
 
 class _Walk:
-    """The state of one request's way."""
+    """The state of one request's way, where its first call did not do."""
 
     __slots__ = (
         "_asker",
@@ -121,27 +158,26 @@ class _Walk:
         self._waiting: list[str] = []
         self._known: set[str] = set()
 
-    async def run(self) -> Attempted:
+    async def run(self, turn: _Turn) -> Attempted:
         """Aliases in turn."""
-        planned: Planned | None = self._first
         failure: Failure | None = None
-        while planned is not None:
-            self._trail.plans.append(planned)
-            result = await self._route(planned, failure)
+        while True:
+            result = await self._route(turn, failure)
             if isinstance(result, Attempted):
                 return result
-            failure = result
-            planned = self._fallback(planned, failure)
-        assert failure is not None  # noqa: S101 -- the first plan is one, so there was at least one result
-        return failure.told()
+            planned = self._fallback(turn.planned, result)
+            if planned is None:
+                return result.told()
+            self._trail.plans.append(planned)
+            turn, failure = _Turn(planned, self._asker.slots.order(planned)), result
 
-    async def _route(self, planned: Planned, before: Failure | None) -> Attempted | Failure:
+    async def _route(self, turn: _Turn, before: Failure | None) -> Attempted | Failure:
         """The targets of one alias, best first; those that may be asked again come after all others."""
-        fresh, again, made = self._asker.slots.order(planned), list[int](), 0
-        last: Failure | None = None
-        while made < planned.route.retries.attempts and (fresh or again):
+        planned, fresh, again = turn.planned, turn.fresh, turn.again
+        while not turn.is_over:
+            last = turn.last
             is_again = not fresh or (bool(again) and _is_slow(planned, fresh[0], again[0]))
-            times = made if is_again and last is not None and not _has_other_key(last) else 0
+            times = turn.made if is_again and last is not None and not _has_other_key(last) else 0
             if last is not None and not await self._may_go_on(planned, last, times):
                 return last
             index = (again if is_again else fresh).pop(0)
@@ -150,19 +186,14 @@ class _Walk:
                 continue
             if last is not None:
                 self._went("retry" if is_again else "fail_over")
-            made += 1
             if planned.route.hedge is None or not fresh:
                 result = await self._leg(planned, index, slot, self._progress, self._task)
             else:
                 result = await self._hedged(planned, index, slot, fresh)
             if isinstance(result, Attempted):
                 return result
-            last = result
-            if not last.verdict.elsewhere:
-                return last
-            if last.verdict.again:
-                again.append(index)
-        return last or self._nobody(planned, before)
+            turn.failed(index, result)
+        return turn.last or self._nobody(planned, before)
 
     async def _may_go_on(self, planned: Planned, last: Failure, times: int) -> bool:
         """Whether another call may be made; ``times``: how often this alias was asked before it is asked again, so
@@ -269,8 +300,4 @@ class _Walk:
     def _leg(
         self, planned: Planned, index: int, slot: Slot, progress: Progress, task: "asyncio.Task[Any]"
     ) -> Awaitable[Attempted | Failure]:
-        tried = started(planned, index, slot)
-        self._trail.tried.append(tried)
-        target = planned.route.targets[index]
-        dispatch = Dispatch(planned.arrival, planned.request, planned.route, target, slot.access, task, self._deadline)
-        return self._asker.ask(dispatch, slot, tried, progress, is_clients=self._is_clients)
+        return self._asker.ask(planned, index, slot, progress, task, self._deadline, is_clients=self._is_clients)

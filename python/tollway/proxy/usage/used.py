@@ -35,27 +35,19 @@ class Used:
 
     def is_costly(self, outcome: Outcome) -> bool:
         """Whether :meth:`tokens` takes too long for the event loop."""
-        if self.is_told() or self._is_free(outcome):
+        if self.told() is not None or self._is_free(outcome):
             return False
         is_large = self._request.text_bytes + self._kept_bytes() > INLINE_COUNT_BYTES
         return is_large or not self._vocabularies.has(self._encoding())
 
     def tokens(self, outcome: Outcome) -> Tokens:
         """As the provider told, else counted (the answer is whole) or estimated (it is not)."""
-        progress = self._progress
-        reader: ChatAnswer | Relay | None = progress.answer or progress.reader
-        if self.is_told() and reader is not None:
-            usage = reader.usage
-            return Tokens(
-                usage.prompt_tokens or 0,
-                usage.completion_tokens or 0,
-                usage.cached_tokens or 0,
-                usage.cache_write_tokens or 0,
-                usage.cache_write_1h_tokens or 0,
-                usage.reasoning_tokens or 0,
-            )
+        told = self.told()
+        if told is not None:
+            return told
         if self._is_free(outcome):
             return Tokens()
+        reader = self._reader()
         encoding = self._encoding()
         if not self._vocabularies.has(encoding):
             self._vocabularies.load(encoding)
@@ -67,17 +59,30 @@ class Used:
             completion = max(completion, usage.completion_tokens or 0)
         return Tokens(prompt, completion, source="counted" if outcome == "ok" else "estimated")
 
-    def is_told(self) -> bool:
-        """Whether the provider has told its final count: what a stream tells before its end may leave out the rest."""
-        answer, stream = self._progress.answer, self._progress.reader
-        if answer is None and (stream is None or not stream.complete):
-            return False
-        reader = answer or stream
-        return reader is not None and None not in (reader.usage.prompt_tokens, reader.usage.completion_tokens)
+    def told(self) -> Tokens | None:
+        """The provider's final count, if it has told it: what a stream tells before its end may leave out the rest."""
+        reader = self._reader()
+        if reader is None or (isinstance(reader, Relay) and not reader.complete):
+            return None
+        usage = reader.usage
+        prompt, completion = usage.prompt_tokens, usage.completion_tokens
+        if prompt is None or completion is None:
+            return None
+        return Tokens(
+            prompt,
+            completion,
+            usage.cached_tokens or 0,
+            usage.cache_write_tokens or 0,
+            usage.cache_write_1h_tokens or 0,
+            usage.reasoning_tokens or 0,
+        )
 
     def unpriced(self) -> int | None:
         """The cost where no price is known: what is given away costs nothing all the same."""
-        return 0 if self._request.operation == "moderations" and not self.is_told() else None
+        return 0 if self._request.operation == "moderations" and self.told() is None else None
+
+    def _reader(self) -> ChatAnswer | Relay | None:
+        return self._progress.answer or self._progress.reader
 
     def _encoding(self) -> str:
         target = self._progress.target
