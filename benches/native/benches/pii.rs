@@ -25,7 +25,7 @@ fn scan(bench: &mut Criterion) {
         group.throughput(Throughput::Bytes(text.len() as u64));
         group.bench_function(*name, |run| run.iter(|| scanner.scan(black_box(text))));
     }
-    for unit in ["1-", "@", "a@", "call 11 "] {
+    for unit in ["1-", "@", "a@", "call 11 ", "1:", "a1 ", "A B 1 ", "121042882 "] {
         for bytes in [1 << 14, 1 << 15, 1 << 16] {
             let text = unit.repeat(bytes / unit.len());
             group.throughput(Throughput::Bytes(text.len() as u64));

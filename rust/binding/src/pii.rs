@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use pyo3::prelude::*;
-use pyo3::types::PyTuple;
+use pyo3::types::{IntoPyDict, PyTuple};
 use tollway_core::pii::{self as core, Entities, Entity, Finding};
 
 use crate::errors::NativeError;
@@ -75,5 +75,7 @@ fn named(name: &str) -> Result<Entity, NativeError> {
 
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("ENTITIES", PyTuple::new(module.py(), Entity::ALL.map(Entity::name))?)?;
+    let meanings: Vec<_> = Entity::ALL.map(|entity| (entity.name(), entity.meaning())).into();
+    module.add("MEANINGS", meanings.into_py_dict(module.py())?)?;
     module.add_class::<Scanner>()
 }

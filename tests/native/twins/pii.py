@@ -1,5 +1,7 @@
 """The detectors once more, slowly: regular expressions, whole-text searches, big integers and the standard library.
 
+Six entities as they stand in sentences; and numbers of countries, made from their offices' rules for check digits.
+
 Offsets are of bytes inside, of code points outside. Nothing here is linear, and nothing is shared with the core but the
 rules.
 """
@@ -623,3 +625,46 @@ def is_date(row: Row, first: int, count: int) -> bool:
     return (is_year(groups[0]) and is_day(groups[1]) and is_day(groups[2])) or (
         is_year(groups[2]) and is_day(groups[0]) and is_day(groups[1])
     )
+
+
+# Numbers of countries: from the digits that are free to the number with its check digits
+
+
+def pesel(serial: int, day: int, month: int, year: int) -> str:
+    """Poland: a date of birth of the twentieth century, a serial of four digits, a check digit."""
+    free = f"{year:02}{month:02}{day:02}{serial:04}"
+    return free + str(-sum(int(digit) * weight for digit, weight in zip(free, (1, 3, 7, 9) * 3, strict=False)) % 10)
+
+
+def cpf(free: int) -> str:
+    """Brazil: nine digits, two check digits modulo 11."""
+    digits = f"{free:09}"
+    for _ in range(2):
+        rest = sum(int(digit) * (len(digits) + 1 - place) for place, digit in enumerate(digits)) * 10 % 11
+        digits += str(rest % 10)
+    return digits
+
+
+def nif(free: int) -> str:
+    """Spain: eight digits and the letter of the remainder modulo 23."""
+    return f"{free:08}" + "TRWAGMYFPDXBNJZSQVHLCKE"[free % 23]
+
+
+def nhs(free: int) -> str | None:
+    """Britain: nine digits, a check digit modulo 11; some have none."""
+    check = -sum(int(digit) * (10 - place) for place, digit in enumerate(f"{free:09}")) % 11
+    return None if check == 10 else f"{free:09}{check}"
+
+
+def nir(free: int) -> str:
+    """France: thirteen digits, of which the first and the month are given here, and 97 less the remainder."""
+    digits = f"1{free // 10**8 % 100:02}05{free % 10**8:08}"
+    return digits + f"{97 - int(digits) % 97:02}"
+
+
+def vat(free: int) -> str:
+    """Germany: eight digits and the check digit of ISO 7064 MOD 11,10."""
+    product = 10
+    for digit in f"{free:08}":
+        product = ((int(digit) + product) % 10 or 10) * 2 % 11
+    return f"DE{free:08}{(11 - product) % 10}"

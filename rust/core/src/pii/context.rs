@@ -3,6 +3,8 @@
 //! A bare number is nobody's until a word claims it: `8605665299` may be a telephone, an order or a moment. The nearest
 //! word with an opinion decides; the look never goes further than a fixed number of bytes, so asking is O(1).
 
+use std::sync::LazyLock;
+
 /// How far to the left a word may stand, in bytes.
 const BEFORE_BYTES: usize = 48;
 /// How far to the right the first word may end, in bytes.
@@ -110,7 +112,8 @@ pub(super) fn phone_follows(text: &[u8], at: usize) -> bool {
     Word::lower(&rest[skip..skip + length]).is_one_of(PHONE_AFTER)
 }
 
-fn topic_of(word: &Word) -> Option<Topic> {
+/// The words by their first byte, the lists in the order of their weight.
+static TOPICS: LazyLock<Vec<Vec<(&'static str, Topic)>>> = LazyLock::new(|| {
     let lists = [
         (PHONE, Topic::Phone),
         (CARD, Topic::Card),
@@ -119,10 +122,19 @@ fn topic_of(word: &Word) -> Option<Topic> {
         (VERSION, Topic::Version),
         (OTHER, Topic::Other),
     ];
-    lists
-        .into_iter()
-        .find(|(words, _)| word.is_one_of(words))
-        .map(|(_, topic)| topic)
+    let mut topics = vec![Vec::new(); 256];
+    for (words, topic) in lists {
+        for word in words {
+            topics[usize::from(word.as_bytes()[0])].push((*word, topic));
+        }
+    }
+    topics
+});
+
+fn topic_of(word: &Word) -> Option<Topic> {
+    let text = word.text();
+    let same = TOPICS.get(usize::from(*text.as_bytes().first()?))?;
+    same.iter().find(|(known, _)| *known == text).map(|(_, topic)| *topic)
 }
 
 /// A word in lower case, without an allocation; empty if it is longer than any word of the lists.

@@ -1,5 +1,6 @@
 //! International bank account numbers (ISO 13616): the length of the country and the remainder modulo 97.
 
+use super::code::View;
 use super::number::is_word;
 
 /// Countries and the lengths of their numbers, from the SWIFT registry (release 99).
@@ -22,7 +23,12 @@ const LENGTHS: &[(&[u8; 2], usize)] = &[
 const FEWEST_DIGITS: usize = 8;
 
 /// Where the number whose country stands at `start` ends. Groups may be divided by single spaces or dashes.
-pub(super) fn at(text: &[u8], start: usize) -> Option<usize> {
+pub(super) fn at(view: &View<'_>, start: usize) -> Option<usize> {
+    let text = view.bytes;
+    let head = text.get(start..start + 4).unwrap_or(&text[start..]);
+    if !head.iter().take(2).all(u8::is_ascii_alphabetic) || !head.iter().skip(2).all(u8::is_ascii_digit) {
+        return None;
+    }
     let country = [
         text.get(start)?.to_ascii_uppercase(),
         text.get(start + 1)?.to_ascii_uppercase(),
@@ -34,8 +40,21 @@ pub(super) fn at(text: &[u8], start: usize) -> Option<usize> {
     for (count, place) in number[..*length].iter_mut().enumerate() {
         let divided = count >= 4 && matches!(text.get(at), Some(b' ' | b'-'));
         at += usize::from(divided);
-        *place = *text.get(at).filter(|byte| byte.is_ascii_alphanumeric())?;
+        let Some(symbol) = text.get(at) else {
+            view.fall_short();
+            return None;
+        };
+        // Two letters and two digits begin it; what is no such head needs no further look.
+        let fits = if (2..4).contains(&count) {
+            symbol.is_ascii_digit()
+        } else {
+            symbol.is_ascii_alphanumeric()
+        };
+        *place = *Some(symbol).filter(|_| fits)?;
         at += 1;
+    }
+    if at == text.len() {
+        view.fall_short();
     }
     let number = &number[..*length];
     let bounded = text.get(at).is_none_or(|byte| !is_word(*byte));

@@ -2,10 +2,11 @@
 
 use std::net::Ipv6Addr;
 
-use memchr::memchr;
-
+use super::code::View;
 use super::context::{self, Topic};
+use super::entity::Entity;
 use super::number::{Gap, Match, Run, follows_word, is_word};
+use super::scan::Candidate;
 
 /// The longest text of an IPv6 address: six groups and a dotted quad.
 const LONGEST_V6: usize = 45;
@@ -27,21 +28,58 @@ pub(super) fn v4_at(run: &Run<'_>, first: usize) -> Option<Match> {
     })
 }
 
-/// The IPv6 addresses of a text, as pairs of offsets.
-pub(super) fn v6(text: &[u8], mut found: impl FnMut(usize, usize)) {
-    let mut done = 0;
-    while let Some(colon) = memchr(b':', &text[done..]) {
-        let colon = done + colon;
-        let start = text[done..colon]
-            .iter()
-            .rposition(|byte| !is_v6(*byte))
-            .map_or(done, |other| done + other + 1);
-        let end = colon + text[colon..].iter().take_while(|byte| is_v6(**byte)).count();
-        done = end;
-        if let Some((start, end)) = v6_within(text, start, end) {
-            found(start, end);
-        }
+/// Where the row of hexadecimal digits, colons and dots around the word at `token` begins; at `token` if it is longer than any
+/// address.
+pub(super) fn colons_start(text: &[u8], token: usize) -> usize {
+    let length = text[..token]
+        .iter()
+        .rev()
+        .take(LONGEST_V6 + 1)
+        .take_while(|byte| is_v6(**byte))
+        .count();
+    if length > LONGEST_V6 { token } else { token - length }
+}
+
+/// An address with colons around the word at `token`: IPv6, or of a network card.
+pub(super) fn around_colon(view: &View<'_>, token: usize) -> Option<Candidate> {
+    let text = view.bytes;
+    let start = colons_start(text, token);
+    let length = text[start..]
+        .iter()
+        .take(LONGEST_V6 + 2)
+        .take_while(|byte| is_v6(**byte))
+        .count();
+    let end = start + length;
+    if end <= token || !text[start..end].contains(&b':') {
+        return None;
     }
+    let found = |entity: Entity, confidence: u8| {
+        move |(start, end): (usize, usize)| Candidate {
+            entity,
+            start,
+            end,
+            confidence,
+        }
+    };
+    mac_within(text, start, end)
+        .map(found(Entity::MacAddress, 90))
+        .or_else(|| v6_within(text, start, end).map(found(Entity::Ip, 90)))
+}
+
+/// Six pairs of hexadecimal digits with colons between.
+fn mac_within(text: &[u8], start: usize, end: usize) -> Option<(usize, usize)> {
+    let trimmed = &text[start..end];
+    let trimmed = trimmed
+        .strip_suffix(b".")
+        .or_else(|| trimmed.strip_suffix(b":"))
+        .unwrap_or(trimmed);
+    let mut pairs = trimmed.split(|byte| *byte == b':');
+    let paired =
+        pairs.clone().count() == 6 && pairs.all(|pair| pair.len() == 2 && pair.iter().all(u8::is_ascii_hexdigit));
+    let end = start + trimmed.len();
+    let bounded = !follows_word(text, start) && text.get(end).is_none_or(|byte| !is_word(*byte));
+    let plain = trimmed.iter().all(|byte| b"0F:f".contains(byte));
+    (paired && bounded && !plain).then_some((start, end))
 }
 
 /// Decimal, at most 255, without leading zeros: some readers take those as octal.

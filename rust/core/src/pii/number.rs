@@ -1,5 +1,8 @@
 //! Numbers as people write them: groups of digits with separators between, read once for all detectors.
 
+/// Digits that are looked at to tell a group from the tail of a word; more of them are no number of anybody.
+const LONGEST_GROUP: usize = 32;
+
 /// What stands between two groups of digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Gap {
@@ -31,10 +34,9 @@ pub(super) struct Run<'t> {
     pub(super) groups: Vec<Group>,
 }
 
-/// What a detector recognised: a number of groups from the one it was asked about, and the bytes they cover.
+/// What a detector recognised: the bytes it covers.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Match {
-    pub(super) groups: usize,
     pub(super) start: usize,
     pub(super) end: usize,
 }
@@ -47,24 +49,24 @@ impl<'t> Run<'t> {
         }
     }
 
-    /// Reads the row that begins with the digit at `start` into `groups`. Returns where it ends.
+    /// Reads the row that begins with the digit at `start` into `groups`: as if it were one with what stands before, so that a
+    /// long row may be read from any of its groups on. Returns where its last group ends.
     pub(super) fn read(&mut self, start: usize) -> usize {
         self.groups.clear();
         let mut from = start;
-        let mut gap = Gap::Edge;
+        let mut gap = gap_before(self.text, start);
+        let mut last = start;
         loop {
-            let end = from
-                + self.text[from..]
-                    .iter()
-                    .take_while(|byte| byte.is_ascii_digit())
-                    .count();
-            if self.text.get(end).is_some_and(|byte| is_word(*byte)) && extension(self.text, end).is_none() {
-                return end;
+            let end = digits_end(self.text, from);
+            let glued = self.text.get(end).is_some_and(|byte| is_word(*byte)) && extension(self.text, end).is_none();
+            if glued {
+                return last;
             }
             self.groups.push(Group { start: from, end, gap });
+            last = end;
             match gap_at(self.text, end) {
                 Some((next, length)) => (gap, from) = (next, end + length),
-                None => return end,
+                None => return last,
             }
         }
     }
@@ -96,11 +98,7 @@ impl<'t> Run<'t> {
     pub(super) fn cover(&self, first: usize, count: usize) -> Option<Match> {
         let start = self.groups.get(first)?.start;
         let end = self.groups.get((first + count).checked_sub(1)?)?.end;
-        Some(Match {
-            groups: count,
-            start,
-            end,
-        })
+        Some(Match { start, end })
     }
 }
 
@@ -142,8 +140,42 @@ pub(super) fn follows_word(text: &[u8], at: usize) -> bool {
     }
 }
 
+/// Where the digits at `from` end.
+pub(super) fn digits_end(text: &[u8], from: usize) -> usize {
+    from + text[from..].iter().take_while(|byte| byte.is_ascii_digit()).count()
+}
+
+/// The gap between a group that stands before and the one at `at`.
+fn gap_before(text: &[u8], at: usize) -> Gap {
+    let mut start = at;
+    for _ in 0..3 {
+        let Some(length) = separator_before(&text[..start]) else {
+            break;
+        };
+        start -= length;
+    }
+    let digits = text[..start]
+        .iter()
+        .rev()
+        .take(LONGEST_GROUP)
+        .take_while(|byte| byte.is_ascii_digit())
+        .count();
+    if start == at || digits == 0 || follows_word(text, start - digits) && digits < LONGEST_GROUP {
+        return Gap::Edge;
+    }
+    gap_at(text, start).map_or(Gap::Edge, |(gap, _)| gap)
+}
+
+/// The length of the separator that `text` ends with.
+pub(super) fn separator_before(text: &[u8]) -> Option<usize> {
+    (1..=3).find(|length| {
+        let start = text.len().checked_sub(*length);
+        start.is_some_and(|start| matches!(separator_at(&text[start..]), Some((_, bytes)) if bytes == *length))
+    })
+}
+
 /// The gap at `at` and its length in bytes, if digits follow it.
-fn gap_at(text: &[u8], at: usize) -> Option<(Gap, usize)> {
+pub(super) fn gap_at(text: &[u8], at: usize) -> Option<(Gap, usize)> {
     let mut kind = Gap::Edge;
     let mut length = 0;
     for _ in 0..3 {
@@ -169,7 +201,7 @@ const fn joined(left: Gap, right: Gap) -> Option<Gap> {
 }
 
 /// One separator and its length in bytes. Typographic spaces and dashes count: models like to write them.
-fn separator_at(text: &[u8]) -> Option<(Gap, usize)> {
+pub(super) fn separator_at(text: &[u8]) -> Option<(Gap, usize)> {
     Some(match text {
         [b' ', ..] => (Gap::Space, 1),
         [b'-', ..] => (Gap::Dash, 1),

@@ -27,11 +27,14 @@ pub(super) fn at(run: &Run<'_>, first: usize) -> Option<Match> {
     } else {
         found.end
     };
-    Some(Match {
-        groups: count,
-        start: lead.start,
-        end,
-    })
+    Some(Match { start: lead.start, end })
+}
+
+/// How sure a telephone number is, in percent: digits without a plus, a separator or a word may be somebody else's.
+pub(super) fn confidence(run: &Run<'_>, found: Match) -> u8 {
+    let bare = run.text[found.start..found.end].iter().all(u8::is_ascii_digit);
+    let said = || matches!(context::before(run.text, found.start), Some((Topic::Phone, _)));
+    if bare && !said() { 65 } else { 75 }
 }
 
 /// What stands before the first digit.
@@ -65,7 +68,10 @@ fn is_glued(run: &Run<'_>, start: usize, first: usize) -> bool {
     let (last, second) = (run.byte_before(start, 1), run.byte_before(start, 2));
     let price =
         last == b'$' || run.text[..start].ends_with("€".as_bytes()) || run.text[..start].ends_with("£".as_bytes());
-    follows_word(run.text, start) || price || (last == b'-' && is_word(second)) || (last == b'/' && first == 0)
+    follows_word(run.text, start)
+        || price
+        || (last == b'-' && is_word(second))
+        || (last == b'/' && run.gap(first) == Gap::Edge)
 }
 
 /// The number of groups of an international number, behind `skip` digits of a prefix such as `00`.

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::detector::proof;
 
 fn found(text: &str) -> Vec<(&'static str, &str)> {
     let findings = Scanner::new(Entities::ALL).scan(text);
@@ -118,7 +119,7 @@ fn numbers_that_were_never_issued_are_no_social_security_numbers() {
         "900-12-3456",
         "123-00-4567",
         "123-45-0000",
-        "123456789",
+        "the number 123456789",
         "x-123-45-6789",
     ]);
 }
@@ -169,7 +170,6 @@ fn other_numbers_are_no_telephones() {
         "Lines 313-4519 of main.rs",
         "-34.422575, 78.735664",
         "requests==32.29.12+build.77",
-        "MAC: 01-23-45-67-89-AB",
         "order 415-555-0132",
         "a list: 415 555 0132 77",
         "$4155550132",
@@ -295,6 +295,54 @@ fn hostile_texts_are_read_in_linear_time() {
     }
 }
 
+/// Pieces of texts that are almost something.
+fn near_matches() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        prop::sample::select(NEAR_MATCHES).prop_map(str::to_owned),
+        prop::sample::select(NEAR_MATCHES).prop_map(str::to_owned),
+        prop::sample::select(GAPS).prop_map(str::to_owned),
+        "[0-9]{1,12}",
+        "[A-Z0-9]{1,10}",
+        "[ -~\u{a0}é☎]{0,6}",
+        "[a-z]{1,9}",
+    ];
+    prop::collection::vec(piece, 0..14).prop_map(|pieces| pieces.concat())
+}
+
+const GAPS: &[&str] = &[
+    " ", " ", " ", "-", ".", "/", ":", "@", ", ", "\n", "\\n", "  ", " - ", " (", ") ", "\u{a0}", "\u{2011}", "+", "x",
+    "_",
+];
+#[rustfmt::skip]
+const NEAR_MATCHES: &[&str] = &[
+    "4111111111111111", "4111 1111 1111 1111", "123-45-6789", "+1 415 555 0132", "(415) 555-0132", "415.555.0132 ext. 77",
+    "0216 123 45 67", "8605665299", "+49 (0)30 1234567", "DE89 3704 0044 0532 0130 00", "MT84 MALT 0110 0001 2345 MTLC AST0 01S",
+    "gb29 nwbk 6016 1331 9268 19", "10.0.0.1", "192.168.0.0/16", "2001:db8::1", "::1", "fe80::1/64", "00:1A:2B:3C:4D:5E",
+    "bob@example.com", "jürgen@müller.de", "https://bob:secret@example.com/x", "git@github.com:a/b", "icon@2x.png",
+    "2024-01-31", "12:34:56", "born on 5 March 1990", "March 5th, 1990", "dob: 31.01.1990", "born", "of March", "1 2 3 4 5 6 7",
+    "call me at ", "my number is ", "card ", "ssn ", "order ", "id ", "version ", "AB 12 34 56 C", "AB", "HRB", "the", "B-AB 1234",
+    "16Yeky6GMjeNkAiNcBY7ZhrLoMSgg1BoyZ", "0123 4567", "34 ABC 1234", "12345678Z", "x77", "ext", "(mobile)", "café", "卡号",
+    "078-05-1120 is", "556703-7485 är vårt orgnummer", "passport", "pasaporte", "3222-7162-7", "AAA123456",
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1_500))]
+
+    #[test]
+    fn a_text_in_pieces_is_judged_like_the_whole(text in near_matches(), cuts in prop::collection::vec(any::<usize>(), 0..5)) {
+        proof::same_in_pieces(&Scanner::new(Entities::ALL), &text, &cuts);
+    }
+
+    #[test]
+    fn long_rows_in_pieces_are_judged_like_the_whole(
+        unit in near_matches(), times in 1..40_usize, cuts in prop::collection::vec(any::<usize>(), 0..5)
+    ) {
+        let mut text = unit.repeat(times);
+        text.truncate((0..=text.len().min(900)).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0));
+        proof::same_in_pieces(&Scanner::new(Entities::ALL), &text, &cuts);
+    }
+}
+
 proptest! {
     #[test]
     fn findings_are_in_order_apart_and_on_character_boundaries(text in "[ -~\u{a0}é☎0-9]{0,120}") {
@@ -311,7 +359,7 @@ proptest! {
         let scanner = Scanner::new(Entities::ALL);
         let findings = scanner.scan(&text);
         prop_assert!(scanner.has_any(&text) || findings.is_empty());
-        prop_assert!(redact(&text, &findings).len() <= text.len() + 13 * findings.len());
+        prop_assert!(redact(&text, &findings).len() <= text.len() + 30 * findings.len());
     }
 
     #[test]
@@ -319,4 +367,103 @@ proptest! {
         let findings = Scanner::new(Entities::ALL).scan(&text);
         prop_assert!(redact(&text, &findings).matches('[').count() == findings.len());
     }
+}
+
+#[test]
+fn prose_is_decided_up_to_its_last_word() {
+    let scanner = Scanner::new(Entities::ALL);
+    for (text, word) in [
+        ("The quick brown fox jumps over", "over"),
+        ("The quick brown fox jumps ", ""),
+        ("It took 30 days to write the whole", "whole"),
+        ("We shipped 4711 of them on 12 May 2024, and that was", "was"),
+        ("That was all paid by AB", "AB"),
+    ] {
+        let mut findings = Vec::new();
+        let decided = Detector::scan(&scanner, text, 0, false, &mut findings);
+        assert_eq!((&text[decided..], findings.as_slice()), (word, [].as_slice()), "{text}");
+    }
+}
+
+#[test]
+fn numbers_of_many_countries_are_found_by_their_check_digits() {
+    for (entity, case) in [
+        ("us_itin", "the number «911-64-1234» is mine"),
+        ("aba_routing_number", "routing number «121042882»"),
+        ("us_npi", "NPI: «1234567893»"),
+        ("us_mbi", "«1EG4-TE5-MK73»"),
+        ("uk_nhs", "NHS number «943 476 5919»"),
+        ("uk_nino", "«AB 12 34 56 C»"),
+        ("uk_driving_licence", "«MORGA607054SM9IJ»"),
+        ("uk_vehicle_registration", "my car «AB51 ABC»"),
+        ("de_tax_id", "Steuer-ID «86095742719»"),
+        ("de_social_security", "«15070649C103»"),
+        ("de_vat_id", "«DE136695976»"),
+        ("de_kfz", "Kennzeichen «B-AB 1234»"),
+        ("fr_nir", "«2 55 08 14 168 025 38»"),
+        ("es_nif", "«12345678Z»"),
+        ("es_nie", "«X9613851N»"),
+        ("it_fiscal_code", "«RSSMRA85T10A562S»"),
+        ("pl_pesel", "PESEL «44051401359»"),
+        ("in_aadhaar", "«3998 7654 3211»"),
+        ("in_pan", "«ABCPE1234F»"),
+        ("au_abn", "«51 824 753 556»"),
+        ("sg_nric_fin", "«S1234567D»"),
+        ("br_cpf", "«111.444.777-35»"),
+        ("br_cnpj", "«11.222.333/0001-81»"),
+        ("kr_brn", "«104-86-56659»"),
+        ("th_tnin", "«1-2345-67890-12-1»"),
+        ("tr_national_id", "kimlik «10000000146»"),
+        ("se_personnummer", "«19910924-2397»"),
+        ("fi_personal_identity_code", "«131052-308T»"),
+        ("za_id_number", "«8001015009087»"),
+        ("ca_sin", "SIN «130-692-544»"),
+        ("nl_bsn", "BSN «111222333»"),
+        ("be_national_number", "«85.07.30-033.28»"),
+        ("pt_nif", "NIF «123456789»"),
+        ("ch_ahv", "«756.9217.0769.85»"),
+        ("at_social_security", "«1237 010180»"),
+        ("ie_pps", "PPS «1234567T»"),
+        ("cn_id_card", "«11010519491231002X»"),
+        ("jp_my_number", "my number «123456789018»"),
+        ("hk_id_card", "«A123456(3»)"),
+        ("tw_national_id", "Taiwan «A123456789»"),
+        ("mx_curp", "«BOXW310820HNERXN09»"),
+        ("mac_address", "MAC «01-23-45-67-89-AB»"),
+        ("mac_address", "at «00:1a:2b:3c:4d:5e»!"),
+        ("crypto", "pay «bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4» now"),
+        ("date_of_birth", "She was born on «March 5th, 1990» there"),
+        ("url_credentials", "https://«bob:hunter2»@example.com/x"),
+    ] {
+        finds(entity, &[case]);
+    }
+}
+
+#[test]
+fn the_same_numbers_with_a_wrong_digit_are_left_alone() {
+    finds_nothing(&[
+        "the number 911-93-1234 is mine",
+        "1EG4-TE5-MI73",
+        "AB 12 34 56 Z",
+        "a car of 1951 ABC",
+        "the code 12345678A",
+        "3998 7654 3212",
+        "the code 51 824 753 557 is",
+        "the code 111.444.777-36 is",
+        "85.07.30-033.29",
+        "756.9217.0769.86",
+        "pay bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t5 now",
+        "the meeting is on March 5th, 1990",
+        "https://example.com/bob:hunter2",
+        "ORD-121042882",
+    ]);
+}
+
+#[test]
+fn a_word_raises_confidence_and_another_lowers_it() {
+    let confidence = |text: &str| proof::whole(&Scanner::new(Entities::ALL), text)[0].confidence;
+    let told = confidence("my PESEL is 44051401359 as you know");
+    let silent = confidence("what of 44051401359 as you know");
+    let denied = confidence("the order 44051401359 is late");
+    assert!(told > 90 && silent < 50 && denied < silent, "{told} {silent} {denied}");
 }

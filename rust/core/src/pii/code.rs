@@ -1,0 +1,410 @@
+//! Codes of letters and digits: what begins at a place, by the forms of all the countries.
+//!
+//! A place is read once into a [`Window`]: its letters and digits without the separators, and where its words end. Each
+//! form of the same length is then laid over it; what fits must pass its check digits, and is worth what the words beside it
+//! say (see [`Spec`]).
+
+use std::cell::Cell;
+use std::sync::LazyLock;
+
+use super::context::{self, Topic};
+use super::countries::SPECS;
+use super::entity::Entity;
+use super::number::{Gap, follows_word, is_word, separator_at};
+use super::scan::Candidate;
+use super::{birth, crypto, iban};
+
+/// So near to its beginning a text may still turn out to be nothing but one value.
+pub(super) const OPENING_BYTES: usize = 12;
+/// Letters and digits of the longest form.
+const LONGEST: usize = 24;
+/// Most words of a form.
+const WORDS: usize = 8;
+/// How far a word about something else counts against a code, in bytes.
+const NEAR_BYTES: usize = 24;
+/// A word about telephones that stands directly before a number has the last word on it.
+const BESIDE_BYTES: usize = 3;
+/// How far the words may stand that claim a code, in bytes.
+const BEFORE_BYTES: usize = 64;
+const AFTER_BYTES: usize = 40;
+/// Less is not worth reporting.
+const WORTH_REPORTING: u8 = 20;
+/// Confidence in what a word about something else stands beside.
+const DENIED: u8 = 30;
+
+/// How an entity is written, checked, and believed.
+pub(super) struct Spec {
+    pub(super) entity: Entity,
+    /// `d` a digit, `a` a letter, `x` either, a capital itself; before it `-`, ` `, `.`, `/`, `(` as written, `_` a space or dash, `~` any
+    /// separator or none.
+    pub(super) forms: &'static [&'static str],
+    /// Check digits and ranges, of capitals and digits without separators.
+    pub(super) check: fn(&[u8]) -> bool,
+    /// Confidence in percent: in a sentence that says nothing of it, as all there is of a text, and with a word of `words`.
+    pub(super) worth: [u8; 3],
+    /// Words that claim it, in small letters; longer words may begin with them if they have more than three letters.
+    pub(super) words: &'static [&'static str],
+}
+
+/// A form, what it is one of, and the bit of the words that claim it.
+#[derive(Clone, Copy)]
+struct Form {
+    signs: &'static [u8],
+    spec: &'static Spec,
+    claim: u128,
+}
+
+/// All forms, and the words that claim them, ready to be looked up.
+struct Forms {
+    /// By the number of letters and digits: forms that begin with a digit, and others.
+    by_length: [[Vec<Form>; 2]; LONGEST + 1],
+    /// By their first byte: words, and the bits of the lists they are in.
+    words: Vec<Vec<(&'static [u8], u128)>>,
+    /// The bit of the words that tell a date of birth.
+    birth: u128,
+}
+
+static FORMS: LazyLock<Forms> = LazyLock::new(|| {
+    let mut forms = Forms {
+        by_length: [const { [const { Vec::new() }; 2] }; LONGEST + 1],
+        words: vec![Vec::new(); 256],
+        birth: 1,
+    };
+    let mut lists: Vec<&[&str]> = vec![birth::WORDS];
+    forms.learn(birth::WORDS, forms.birth);
+    for spec in SPECS.iter().copied().flatten() {
+        let place = lists.iter().position(|list| *list == spec.words).unwrap_or(lists.len());
+        let claim = 1 << place;
+        if place == lists.len() {
+            lists.push(spec.words);
+            forms.learn(spec.words, claim);
+        }
+        for form in spec.forms {
+            let signs = form.as_bytes();
+            let length = signs.iter().filter(|sign| sign.is_ascii_alphanumeric()).count();
+            if let Some(same) = forms.by_length.get_mut(length) {
+                let form = Form { signs, spec, claim };
+                if matches!(signs, [b'd' | b'x', ..]) {
+                    same[0].push(form);
+                }
+                if !matches!(signs, [b'd', ..]) {
+                    same[1].push(form);
+                }
+            }
+        }
+    }
+    forms
+});
+
+impl Forms {
+    fn learn(&mut self, list: &[&'static str], claim: u128) {
+        for word in list.iter().map(|word| word.as_bytes()) {
+            let same = &mut self.words[usize::from(word[0])];
+            match same.iter_mut().find(|(known, _)| *known == word) {
+                Some((_, claims)) => *claims |= claim,
+                None => same.push((word, claim)),
+            }
+        }
+    }
+
+    /// The lists that have a word in `place`. With `cut`, the letters it begins with are the rest of a word.
+    fn claims(&self, place: &[u8], cut: bool) -> u128 {
+        let mut lower = [0_u8; BEFORE_BYTES];
+        let Some(lower) = lower.get_mut(..place.len()) else {
+            return 0;
+        };
+        lower.copy_from_slice(place);
+        lower.make_ascii_lowercase();
+        let (mut claims, mut within) = (0, cut);
+        for (at, byte) in lower.iter().enumerate() {
+            let is_letter = byte.is_ascii_alphabetic();
+            if !within || !byte.is_ascii() {
+                for (word, claim) in &self.words[usize::from(*byte)] {
+                    if lower[at..].starts_with(word) && is_whole(word, lower.get(at + word.len())) {
+                        claims |= claim;
+                    }
+                }
+            }
+            within = is_letter;
+        }
+        claims
+    }
+}
+
+/// Whether a word may end before `next`: short ones stand for themselves only.
+fn is_whole(word: &[u8], next: Option<&u8>) -> bool {
+    word.len() > 3 || !word.is_ascii() || next.is_none_or(|next| !next.is_ascii_alphabetic())
+}
+
+/// A text, and whether somebody looked beyond what is there of it.
+pub(super) struct View<'t> {
+    pub(super) bytes: &'t [u8],
+    is_last: bool,
+    short: Cell<bool>,
+    /// What the words before a place and behind another claim, once asked for.
+    before: Cell<Option<(usize, u128)>>,
+    behind: Cell<Option<(usize, u128)>>,
+}
+
+impl<'t> View<'t> {
+    pub(super) fn new(text: &'t str, is_last: bool) -> Self {
+        Self {
+            bytes: text.as_bytes(),
+            is_last,
+            short: Cell::new(false),
+            before: Cell::new(None),
+            behind: Cell::new(None),
+        }
+    }
+
+    /// Whether an answer depends on text that has not come yet.
+    pub(super) fn fell_short(&self) -> bool {
+        self.short.get()
+    }
+
+    /// Says that the text was read to its end.
+    pub(super) fn fall_short(&self) {
+        self.short.set(!self.is_last);
+    }
+
+    /// Whether text up to `end` has not come yet.
+    pub(super) fn is_open(&self, end: usize) -> bool {
+        !self.is_last && self.bytes.len() < end
+    }
+
+    /// The surest code that begins at `start`.
+    pub(super) fn at(&self, start: usize) -> Option<Candidate> {
+        if follows_word(self.bytes, start) {
+            return None;
+        }
+        let found = |entity: Entity| {
+            move |end: usize| Candidate {
+                entity,
+                start,
+                end,
+                confidence: 95,
+            }
+        };
+        iban::at(self, start)
+            .map(found(Entity::Iban))
+            .or_else(|| crypto::at(self, start).map(found(Entity::Crypto)))
+            .or_else(|| self.coded(start))
+    }
+
+    /// Behind which byte a code that begins at `start` cannot reach.
+    pub(super) fn reach(&self, start: usize) -> usize {
+        Window::read(self.bytes, start).stop
+    }
+
+    fn coded(&self, start: usize) -> Option<Candidate> {
+        let window = Window::read(self.bytes, start);
+        if is_part_of_something(self.bytes, start) {
+            return None;
+        }
+        let mut best: Option<Candidate> = None;
+        for &(length, end) in &window.ends[..window.words] {
+            let symbols = &window.symbols[..length];
+            let forms = &FORMS.by_length[length][usize::from(!symbols[0].is_ascii_digit())];
+            if forms.is_empty() || goes_on(self.bytes, end) {
+                continue;
+            }
+            for form in forms {
+                if fits(form.signs, symbols, &window.gaps) && (form.spec.check)(symbols) {
+                    let confidence = self.worth(form, start, end);
+                    let stands = best.is_some_and(|best| best.confidence >= confidence);
+                    if !stands && confidence >= WORTH_REPORTING {
+                        let entity = form.spec.entity;
+                        best = Some(Candidate {
+                            entity,
+                            start,
+                            end,
+                            confidence,
+                        });
+                    }
+                }
+            }
+        }
+        best
+    }
+
+    fn worth(&self, form: &Form, start: usize, end: usize) -> u8 {
+        let [base, alone, told] = form.spec.worth;
+        let claimed = (self.claims_before(start) | self.claims_behind(end)) & form.claim != 0;
+        if claimed
+            && !matches!(
+                context::before(self.bytes, start),
+                Some((Topic::Phone, 0..=BESIDE_BYTES))
+            )
+        {
+            return told;
+        }
+        if alone > base && self.is_alone(start, end) {
+            return alone;
+        }
+        if base <= DENIED {
+            return base;
+        }
+        match context::before(self.bytes, start) {
+            Some((topic, distance)) if distance <= NEAR_BYTES && topic != Topic::Ssn => DENIED,
+            _ => base,
+        }
+    }
+
+    fn claims_before(&self, start: usize) -> u128 {
+        match self.before.get() {
+            Some((at, claims)) if at == start => claims,
+            _ => {
+                let from = start.saturating_sub(BEFORE_BYTES);
+                let cut = from > 0 && self.bytes[from - 1].is_ascii_alphabetic();
+                let claims = FORMS.claims(&self.bytes[from..start], cut);
+                self.before.set(Some((start, claims)));
+                claims
+            }
+        }
+    }
+
+    /// Of the same line.
+    fn claims_behind(&self, end: usize) -> u128 {
+        match self.behind.get() {
+            Some((at, claims)) if at == end => claims,
+            _ => {
+                let rest = &self.bytes[end..self.bytes.len().min(end + AFTER_BYTES)];
+                let line = memchr::memchr(b'\n', rest);
+                if line.is_none() && rest.len() < AFTER_BYTES {
+                    self.fall_short();
+                }
+                let claims = FORMS.claims(&rest[..line.unwrap_or(rest.len())], false);
+                self.behind.set(Some((end, claims)));
+                claims
+            }
+        }
+    }
+
+    /// Whether a word before `start` says that what stands there is a date of birth.
+    pub(super) fn is_birth(&self, start: usize) -> bool {
+        self.claims_before(start) & FORMS.birth != 0
+    }
+
+    /// Whether nothing but marks stands around a value: an answer, or a field of a form.
+    pub(super) fn is_alone(&self, start: usize, end: usize) -> bool {
+        let is_mark = |byte: &u8| !byte.is_ascii_alphanumeric() && byte.is_ascii();
+        if start > OPENING_BYTES || !self.bytes[..start].iter().all(is_mark) {
+            return false;
+        }
+        let rest = &self.bytes[end..self.bytes.len().min(end + OPENING_BYTES)];
+        let marks = rest.iter().all(is_mark);
+        if marks && rest.len() < OPENING_BYTES {
+            self.fall_short();
+        }
+        marks && rest.len() < OPENING_BYTES
+    }
+}
+
+/// Letters and digits from a place on, with what stands before each.
+struct Window {
+    /// In capitals.
+    symbols: [u8; LONGEST],
+    gaps: [Gap; LONGEST],
+    /// For each word: how many symbols there are up to its end, and where that is.
+    ends: [(usize, usize); WORDS],
+    words: usize,
+    /// Where the reading ended.
+    stop: usize,
+}
+
+impl Window {
+    fn read(text: &[u8], start: usize) -> Self {
+        let mut window = Self {
+            symbols: [0; LONGEST],
+            gaps: [Gap::Edge; LONGEST],
+            ends: [(0, 0); WORDS],
+            words: 0,
+            stop: start,
+        };
+        let (mut length, mut at, mut gap) = (0, start, Gap::Edge);
+        while window.words < WORDS {
+            let word = text[at..]
+                .iter()
+                .take(LONGEST + 1)
+                .take_while(|byte| is_word(**byte))
+                .count();
+            window.stop = at + word;
+            if word == 0 || length + word > LONGEST || (window.words > 0 && !belongs(&text[at..at + word], at)) {
+                break;
+            }
+            window.symbols[length..length + word].copy_from_slice(&text[at..at + word]);
+            window.gaps[length] = gap;
+            length += word;
+            window.ends[window.words] = (length, at + word);
+            window.words += 1;
+            let Some((next, bytes)) = separator_at(&text[at + word..]) else {
+                break;
+            };
+            (gap, at) = (next, at + word + bytes);
+        }
+        window.symbols.make_ascii_uppercase();
+        window
+    }
+}
+
+/// Whether a further word may be part of a code: it has a digit in it, or is a few capitals. At the start of a text small
+/// letters will do.
+fn belongs(word: &[u8], at: usize) -> bool {
+    let capitals = word.iter().all(u8::is_ascii_uppercase) || at <= OPENING_BYTES || word.len() == 1;
+    word.iter().any(u8::is_ascii_digit) || (word.len() <= 4 && capitals)
+}
+
+/// Whether a form describes these symbols and what stands between them.
+fn fits(form: &[u8], symbols: &[u8], gaps: &[Gap]) -> bool {
+    let mut mark = 0;
+    let mut place = 0;
+    for sign in form {
+        let symbol = symbols[place];
+        let right = match sign {
+            b'd' => symbol.is_ascii_digit(),
+            b'a' => symbol.is_ascii_uppercase(),
+            b'x' => symbol.is_ascii_alphanumeric(),
+            b'A'..=b'Z' | b'0'..=b'9' => symbol == *sign,
+            _ => {
+                mark = *sign;
+                continue;
+            }
+        };
+        let gap = gaps[place];
+        let divided = match mark {
+            0 => gap == Gap::Edge,
+            b'-' => gap == Gap::Dash,
+            b' ' => gap == Gap::Space,
+            b'.' => gap == Gap::Dot,
+            b'/' => gap == Gap::Slash,
+            b'(' => gap == Gap::Open,
+            b'_' => matches!(gap, Gap::Space | Gap::Dash),
+            _ => matches!(gap, Gap::Edge | Gap::Space | Gap::Dash | Gap::Dot | Gap::Slash),
+        };
+        if !right || !divided {
+            return false;
+        }
+        mark = 0;
+        place += 1;
+    }
+    true
+}
+
+/// Whether what stands before `start` makes it the rest of a longer code, a path or a price.
+fn is_part_of_something(text: &[u8], start: usize) -> bool {
+    match text[..start] {
+        [.., before, b'-' | b'.' | b'/' | b'+' | b'_'] => is_word(before) || before == b'.',
+        // Prices in dollars, pounds, yen, euros; tails of other things.
+        [.., b'$' | b'@' | b'%' | b'&' | b'~' | b'^'] | [.., 0xC2, 0xA3 | 0xA5] | [.., 0xE2, 0x82, 0xAC] => true,
+        _ => false,
+    }
+}
+
+/// Whether a code that ends at `end` has more to it.
+fn goes_on(text: &[u8], end: usize) -> bool {
+    match text[end..] {
+        [b'-' | b'.' | b'/' | b':', next, ..] => is_word(next),
+        [b'@' | b'%' | b'=' | b'(' | b'_', ..] => true,
+        _ => false,
+    }
+}
