@@ -1,0 +1,1 @@
+"""How the injection classifier is trained and measured."""
