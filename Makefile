@@ -5,6 +5,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 CONFIG ?= config/tollway.yaml
+GUARDRAIL_DATA ?= ../shared/data/guardrails
 
 # The first Python that is new enough; PYTHON=… chooses another.
 PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,$(shell \
@@ -12,7 +13,7 @@ PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,$(
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 NATIVE := $(patsubst python/tollway/_native/%.pyi,tollway._native.%,\
 	$(filter-out %/__init__.pyi,$(wildcard python/tollway/_native/*.pyi)))
-RUST_SOURCES := $(shell find rust -name '*.rs' -o -name 'Cargo.toml')
+RUST_SOURCES := $(shell find rust -path '*/src/*' -type f -o -name 'Cargo.toml')
 
 # The locks carry hashes and name no package index, so that any mirror will do.
 COMPILE := CUSTOM_COMPILE_COMMAND="make lock" target/lock/bin/pip-compile --quiet --generate-hashes --allow-unsafe \
@@ -26,7 +27,7 @@ export PYO3_PYTHON := $(abspath $(BIN))/python
 export VIRTUAL_ENV := $(abspath $(VENV))
 export PATH := $(abspath $(BIN)):$(PATH)
 
-.PHONY: run build check test bench docs lock clean
+.PHONY: run build check test bench bench-guardrails docs lock clean
 
 run: build # the gateway with its own PostgreSQL; prints an address and first keys
 	$(BIN)/tollway serve --config $(CONFIG) --quickstart
@@ -48,6 +49,9 @@ test: check # every test, Rust's and Python's
 
 bench: $(VENV)/.built # the native core; for the gateway as a whole see benches/README.md
 	cargo bench --locked --package tollway-benches
+
+bench-guardrails: $(VENV)/.built $(VENV)/.developing # how well guardrails find, and how fast; GUARDRAIL_DATA=… names the sets
+	$(BIN)/python -m benches.guardrails --data $(GUARDRAIL_DATA)
 
 docs: $(VENV)/.built # the pages made from the code
 	$(BIN)/python -m docs.pages

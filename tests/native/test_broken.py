@@ -9,11 +9,11 @@ from typing import Any, Literal, TypeVar
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.native.screening import redacted
 
-from tollway._native import chat, pii, sse
+from tollway._native import chat, sse
 
 RECORDS = Path(__file__).parents[2] / "../shared/data/provider-traffic"
-SCANNER = pii.Scanner(list(pii.ENTITIES))
 OTHERS: list[Any] = [None, True, -1.5, 2**63, "", "bob@example.org \ud83d\ude00", [], {}, [[{"type": ["text"]}]]]
 
 Door = Literal["chat", "messages", "responses"]
@@ -103,9 +103,9 @@ def test_a_broken_request_is_refused_or_read(asked: tuple[Door, bytes]) -> None:
         return
     assert json.loads(request.render("another", True))["model"] == "another"
     assert request.prompt_upper_bound() >= request.count_prompt("o200k_base")
-    redacted, _ = request.redacted(SCANNER)
-    assert json.loads(redacted.body).keys() == json.loads(body).keys()
-    assert redacted.redacted(SCANNER) == (redacted, {})
+    changed, _ = redacted(request)
+    assert json.loads(changed.body).keys() == json.loads(body).keys()
+    assert redacted(changed) == (changed, {})
 
 
 @given(answers())

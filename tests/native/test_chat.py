@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.native.screening import redacted, screened
 from tests.native.twins import chat as twin
 
 from tollway._native import chat, pii, tokens
@@ -74,9 +75,9 @@ def test_texts_of_any_form_are_read_screened_and_sent_as_they_are(
     assert (request.operation, request.model, request.numbered) == (operation, "m", numbers)
     assert request.text_bytes == sum(len(text.encode()) for text in spoken)
     assert request.render("m", True) is body
-    redacted, _ = request.redacted(SCANNER)
-    assert redacted.operation == operation
-    clean = json.loads(redacted.body)[field]
+    changed, _ = redacted(request)
+    assert changed.operation == operation
+    clean = json.loads(changed.body)[field]
     said = [text for text in (clean if isinstance(clean, list) else [clean]) if isinstance(text, str)]
     for before, after in zip(spoken, said, strict=True):
         assert twin.is_container(before) or after == SCANNER.redact(before)[0]
@@ -118,7 +119,7 @@ def test_a_request_with_nothing_to_change_is_the_clients_own_bytes() -> None:
     body = b'{"model":"m","messages":[{}],"stream":true,"stream_options":{"include_usage":true}}'
     request = chat.read_request(body)
     assert request.render("m", True) is body
-    assert request.redacted(SCANNER) == (request, {})
+    assert redacted(request) == (request, {})
 
 
 @pytest.mark.parametrize("padding_bytes", [0, 16 * 1024], ids=["with the interpreter", "without"])
@@ -126,11 +127,11 @@ def test_a_body_of_any_size_is_read_redacted_and_rendered_alike(padding_bytes: i
     padding = "x " * padding_bytes
     body = json.dumps({"model": "m", "messages": [{"content": padding + "bob@example.org"}]}).encode()
     request = chat.read_request(body)
-    redacted, counts = request.redacted(SCANNER)
-    assert (redacted.body, counts) == (body.replace(b"bob@example.org", b"[EMAIL]"), {"email": 1})
-    assert redacted.redacted(SCANNER) == (redacted, {})
-    assert redacted.render("m", False) is redacted.body
-    assert redacted.render("other", False) == redacted.body.replace(b'"m"', b'"other"')
+    changed, counts = redacted(request)
+    assert (changed.body, counts) == (body.replace(b"bob@example.org", b"[EMAIL]"), {"email": 1})
+    assert redacted(changed) == (changed, {})
+    assert changed.render("m", False) is changed.body
+    assert changed.render("other", False) == changed.body.replace(b'"m"', b'"other"')
     with pytest.raises(chat.InvalidRequest):
         chat.read_request(body[:-1])
     with pytest.raises(ValueError, match="not a JSON object"):
@@ -148,23 +149,23 @@ def test_the_texts_are_those_a_model_reads(body: bytes) -> None:
 @settings(deadline=None, max_examples=300)
 def test_redaction_never_breaks_json(body: bytes) -> None:
     request = chat.read_request(body)
-    redacted, counts = request.redacted(SCANNER)
-    assert counts == request.screen(SCANNER)
-    before, after = json.loads(body), json.loads(redacted.body)
+    changed, counts = redacted(request)
+    assert counts == screened(request)
+    before, after = json.loads(body), json.loads(changed.body)
     assert {key: value for key, value in after.items() if key != "messages"} == {
         key: value for key, value in before.items() if key != "messages"
     }
     for said, says in twin.pairs(before["messages"], after["messages"]):
         assert not twin.is_container(said) or twin.is_container(says)
     if not counts:
-        assert redacted is request
+        assert changed is request
 
 
 @given(bodies(st.fixed_dictionaries({"role": st.just("user"), "content": TEXT})))
 @settings(deadline=None)
 def test_plain_texts_are_redacted_as_the_scanner_redacts_them(body: bytes) -> None:
-    redacted, _ = chat.read_request(body).redacted(SCANNER)
-    for said, says in zip(twin.texts(json.loads(body)), twin.texts(json.loads(redacted.body)), strict=True):
+    changed, _ = redacted(chat.read_request(body))
+    for said, says in zip(twin.texts(json.loads(body)), twin.texts(json.loads(changed.body)), strict=True):
         assert says == SCANNER.redact(said)[0] or twin.is_container(said)
 
 
@@ -175,8 +176,8 @@ def test_plain_texts_are_redacted_as_the_scanner_redacts_them(body: bytes) -> No
 def test_a_number_in_tool_arguments_becomes_a_quoted_placeholder(spelt: Any) -> None:
     call = '{"model":"m","messages":[{"role":"assistant","tool_calls":[{"function":{"name":"f","arguments":%s}}]}]}'
     value, clean = {"card": CARD, "mail": ["bob@example.org"]}, {"card": "[CREDIT_CARD]", "mail": ["[EMAIL]"]}
-    redacted, counts = chat.read_request((call % spelt(value)).encode()).redacted(SCANNER)
-    assert json.loads(redacted.body) == json.loads(call % spelt(clean))
+    changed, counts = redacted(chat.read_request((call % spelt(value)).encode()))
+    assert json.loads(changed.body) == json.loads(call % spelt(clean))
     assert counts == {"credit_card": 1, "email": 1}
 
 
@@ -200,16 +201,16 @@ def test_a_number_in_tool_arguments_becomes_a_quoted_placeholder(spelt: Any) -> 
 )
 def test_no_door_leads_around_the_scanner(message: dict[str, Any]) -> None:
     body = json.dumps({"model": "m", "messages": [message]}).encode()
-    assert chat.read_request(body).screen(SCANNER) == {"email": 1}
+    assert screened(chat.read_request(body)) == {"email": 1}
     escaped = body.replace(b"bob@", rb"bob\u0040") if rb"\"" not in body else body
-    assert chat.read_request(escaped).screen(SCANNER) == {"email": 1}
+    assert screened(chat.read_request(escaped)) == {"email": 1}
 
 
 def test_media_and_tool_definitions_are_not_scanned() -> None:
     image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,4111111111111111"}}
     request = {"model": "m", "messages": [{"role": "user", "content": [image]}], "user": "bob@example.org"}
     request["tools"] = [{"type": "function", "function": {"name": "f", "description": "bob@example.org"}}]
-    assert chat.read_request(json.dumps(request).encode()).screen(SCANNER) == {}
+    assert screened(chat.read_request(json.dumps(request).encode())) == {}
 
 
 @pytest.mark.parametrize(

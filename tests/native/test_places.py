@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.native.screening import redacted
 from tests.native.twins import chat as twin
 
-from tollway._native import chat, pii, tokens
+from tollway._native import chat, tokens
 
 RECORDS = Path(__file__).parents[2] / "../shared/data/provider-traffic"
-SCANNER = pii.Scanner(list(pii.ENTITIES))
 CANARY = "bob@example.org"
 
 
@@ -79,11 +79,11 @@ BODIES: list[tuple[str, dict[str, Any]]] = [
 def test_no_door_leads_around_the_scanner(operation: str, fields: dict[str, Any], model_first: bool) -> None:
     request = {"model": "m"} | fields if model_first else fields | {"model": "m"}
     body = json.dumps(request).encode()
-    redacted, counts = chat.read_request(body, operation).redacted(SCANNER)
-    assert redacted.operation == operation
+    changed, counts = redacted(chat.read_request(body, operation))
+    assert changed.operation == operation
     assert counts == {"email": body.count(CANARY.encode())}
-    assert redacted.body == body.replace(CANARY.encode(), b"[EMAIL]")
-    assert json.loads(redacted.body)["model"] == "m"
+    assert changed.body == body.replace(CANARY.encode(), b"[EMAIL]")
+    assert json.loads(changed.body)["model"] == "m"
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_no_door_leads_around_the_scanner(operation: str, fields: dict[str, Any]
 )  # fmt: skip
 def test_signed_thoughts_ciphers_tools_and_media_stay_as_they_are(operation: str, fields: dict[str, Any]) -> None:
     request = chat.read_request(json.dumps({"model": "m"} | fields).encode(), operation)
-    assert request.redacted(SCANNER) == (request, {})
+    assert redacted(request) == (request, {})
 
 
 VALUE: st.SearchStrategy[Any] = st.recursive(
@@ -128,9 +128,9 @@ def test_whatever_the_blocks_are_redaction_never_breaks_json(operation: str, one
     field = {"messages": "messages", "rerank": "documents"}.get(operation, "input")
     body = json.dumps({"model": "m", "query": "q", field: [one | {"content": more}]}).encode()
     request = chat.read_request(body, operation)
-    redacted, counts = request.redacted(SCANNER)
-    assert json.loads(redacted.body).keys() == json.loads(body).keys()
-    assert len(redacted.body) == len(body) + sum(counts.values()) * (len("[EMAIL]") - len(CANARY))
+    changed, counts = redacted(request)
+    assert json.loads(changed.body).keys() == json.loads(body).keys()
+    assert len(changed.body) == len(body) + sum(counts.values()) * (len("[EMAIL]") - len(CANARY))
     assert request.prompt_upper_bound() >= request.count_prompt("o200k_base")
 
 
@@ -160,7 +160,7 @@ def test_recorded_requests_are_read_and_only_their_model_is_replaced() -> None:
         assert request.max_tokens == asked.get("max_tokens", asked.get("max_output_tokens")), record["id"]
         assert request.messages == (1 if isinstance(said := twin.input_of(asked), str) else len(said)), record["id"]
         assert request.prompt_upper_bound() >= request.count_prompt("o200k_base") > 0, record["id"]
-        assert len(request.redacted(SCANNER)[0].render("m", False)) > 0, record["id"]
+        assert len(redacted(request)[0].render("m", False)) > 0, record["id"]
         read += 1
     assert read > 700
 

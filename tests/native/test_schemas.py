@@ -14,11 +14,14 @@ from openai.types import image_generate_params, moderation_create_params
 from openai.types.audio import speech_create_params
 from openai.types.chat import completion_create_params
 from openai.types.responses import response_create_params
+from tests.native.screening import compiled, redacted
 from typing_extensions import is_typeddict
 
-from tollway._native import chat, pii
+from tollway._native import chat
+from tollway.contract.guardrails import PiiCheck
 
-SCANNER = pii.Scanner(["email"])
+EMAILS = compiled(PiiCheck({"email": "redact"}))
+
 CANARY = "bob@example.org"
 DEPTH_MAX = 12
 PLAIN: dict[Any, list[Any]] = {str: [CANARY], int: [1], float: [0.5], bool: [True]}
@@ -102,9 +105,9 @@ def test_every_string_that_a_model_reads_is_screened(operation: str, kind: Any, 
     found = 0
     for body in objects(kind, 0):
         request = chat.read_request(json.dumps(body | {"stream": True}).encode(), operation)
-        redacted, counts = request.redacted(SCANNER)
+        changed, counts = redacted(request, EMAILS)
         found = max(found, counts.get("email", 0))
-        for path in left(json.loads(redacted.body)):
+        for path in left(json.loads(changed.body)):
             places = [name.rpartition(".")[2] for name in path]
             inside = path[0] in read and not {"tools", "format"} & {*places[:-1]}  # these are definitions
             if inside and places[-1] not in NAMES and path[-1] not in MEDIA | SIGNED:

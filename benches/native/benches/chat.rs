@@ -5,7 +5,7 @@ use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use tollway_core::chat::{ChatAnswer, ChatRequest, Operation};
-use tollway_core::pii::{Entities, Scanner};
+use tollway_core::guardrails::{Direction, Policy, Session};
 
 fn body(turns: usize) -> String {
     let turn = r#"{"role":"user","content":"The quick brown fox\njumps over the lazy dog, twice on Sundays."},"#;
@@ -14,8 +14,16 @@ fn body(turns: usize) -> String {
     format!(r#"{{"model":"gpt-4o-mini","messages":[{messages}],"stream":true,"max_tokens":256,"temperature":0.7}}"#)
 }
 
+/// The guard of a call that looks for the entities which a policy looks for unless told.
+fn session() -> Session {
+    let actions =
+        r#"{"email":"redact","credit_card":"redact","us_ssn":"redact","phone":"redact","iban":"redact","ip":"redact"}"#;
+    let spec = format!(r#"{{"input":[{{"check":"pii","actions":{actions}}}]}}"#);
+    Session::new(Policy::compile(spec.as_bytes(), b"secret").unwrap(), "tenant")
+}
+
 fn requests(bench: &mut Criterion) {
-    let scanner = Scanner::new(Entities::ALL);
+    let mut session = session();
     for turns in [3, 1_000] {
         let body = body(turns);
         let mut group = bench.benchmark_group("chat");
@@ -28,7 +36,7 @@ fn requests(bench: &mut Criterion) {
         });
         let request = ChatRequest::read(body.as_bytes(), Operation::Chat).unwrap();
         group.bench_function(BenchmarkId::new("screen", turns), |run| {
-            run.iter(|| request.screen(black_box(&scanner)));
+            run.iter(|| request.judged(black_box(&mut session.judge(Direction::Input))));
         });
         group.finish();
     }
@@ -36,7 +44,7 @@ fn requests(bench: &mut Criterion) {
 
 /// The same turns in the dialects beside chat.
 fn dialects(bench: &mut Criterion) {
-    let scanner = Scanner::new(Entities::ALL);
+    let mut session = session();
     let text = r#""text":"The quick brown fox\njumps over the lazy dog, twice on Sundays.""#;
     for (operation, field, kind) in [
         (Operation::Messages, "messages", "text"),
@@ -59,7 +67,7 @@ fn dialects(bench: &mut Criterion) {
             });
             let request = ChatRequest::read(body.as_bytes(), operation).unwrap();
             group.bench_function(BenchmarkId::new("screen", turns), |run| {
-                run.iter(|| request.screen(black_box(&scanner)));
+                run.iter(|| request.judged(black_box(&mut session.judge(Direction::Input))));
             });
             group.finish();
         }

@@ -6,8 +6,6 @@ A request's fields that Tollway does not know pass through untouched, byte for b
 
 from typing import Literal, final
 
-from tollway._native.pii import Scanner
-
 __all__ = ["ChatAnswer", "ChatRequest", "InvalidRequest", "Usage", "read_answer", "read_request"]
 
 class InvalidRequest(ValueError):
@@ -79,16 +77,6 @@ class ChatRequest:
     def render(self, model: str, ask_usage: bool) -> bytes:
         """The body for an upstream: `model` replaced and, with `ask_usage` in a stream of a chat or a continuation,
         `stream_options.include_usage` set. Every other byte is the client's; with nothing to change it is `body`."""
-
-    def screen(self, scanner: Scanner) -> dict[str, int]:
-        """How often each entity occurs in the texts a model reads; empty when they are clean. From 16 KiB on it works
-        without the interpreter, as do `redacted` and `count_prompt`: then call it from a thread."""
-
-    def redacted(self, scanner: Scanner) -> tuple[ChatRequest, dict[str, int]]:
-        """A request with `[EMAIL]`, `[CREDIT_CARD]`… in place of every finding, and the counts; itself when clean.
-
-        JSON stays JSON, also inside tool arguments, where a bare number becomes a quoted placeholder. A model's own
-        signed thoughts are screened and stay as they are."""
 
     def prompt_upper_bound(self) -> int:
         """A bound from above on `count_prompt`, in tokens, that costs nothing to know. What lies with the provider (the

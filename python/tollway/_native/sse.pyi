@@ -3,6 +3,7 @@
 from typing import Literal, final
 
 from tollway._native.chat import Usage
+from tollway._native.guardrails import Session
 
 __all__ = ["EventTooLarge", "Payloads", "Relay"]
 
@@ -35,6 +36,10 @@ class Relay:
 
     OpenAI's streams of images and audio are of the dialect `responses`, too, but for the names of their last events.
 
+    With `guard`, what its session's policy says is done to every text that passes, the end and errors included: held
+    until it is decided, rewritten, originals put back. What waits leaves in events of its own, at the latest in front
+    of what ends its choice, block or item. What is counted stays what the upstream said.
+
     `keep_bytes` bounds the text kept for `count_completion`, `max_event_bytes` an event.
     """
 
@@ -45,6 +50,7 @@ class Relay:
         max_event_bytes: int = ...,
         dialect: Literal["chat", "messages", "responses"] = "chat",
         hold_error: bool = False,
+        guard: Session | None = None,
     ) -> Relay: ...
     def feed(self, chunk: bytes) -> bytes:
         """What may go to the client now; `chunk` itself when all of it may. Raises EventTooLarge."""
@@ -68,6 +74,18 @@ class Relay:
     @property
     def done(self) -> bool:
         """Whether the upstream's last event has come."""
+
+    @property
+    def blocked(self) -> bool:
+        """Whether the guard has found something that nothing may follow, or could not look: nothing passes any more."""
+
+    @property
+    def has_said(self) -> bool:
+        """Whether the guard has let something pass that was said in pieces."""
+
+    @property
+    def drops_tokens(self) -> bool:
+        """Whether log probabilities were dropped, which repeat the text token by token."""
 
     @property
     def failed(self) -> bool:

@@ -11,13 +11,12 @@ use pyo3::types::{PyBytes, PyFrozenSet};
 use tollway_core::chat as core;
 
 use crate::errors::NativeError;
-use crate::pii::Scanner;
 use crate::tokens::encoding_named;
 
 create_exception!(tollway._native.chat, InvalidRequest, PyValueError);
 
 /// Bodies from this size on are scanned and counted without the interpreter; see `tokens` for why not all.
-const DETACH_FROM_BYTES: usize = 16 * 1024;
+pub(crate) const DETACH_FROM_BYTES: usize = 16 * 1024;
 /// Reading and copying is much cheaper a byte: below this size, getting the interpreter back would cost more.
 const DETACH_COPY_FROM_BYTES: usize = 128 * 1024;
 
@@ -111,29 +110,6 @@ impl ChatRequest {
         }
     }
 
-    fn screen(&self, py: Python<'_>, scanner: &Scanner) -> BTreeMap<&'static str, usize> {
-        counts(&self.off_loop(py, DETACH_FROM_BYTES, |request| request.screen(&scanner.inner)))
-    }
-
-    fn redacted<'py>(
-        slf: Bound<'py, Self>,
-        scanner: &Scanner,
-    ) -> Result<(Bound<'py, Self>, BTreeMap<&'static str, usize>), PyErr> {
-        let py = slf.py();
-        let Some((body, tally)) = slf
-            .get()
-            .off_loop(py, DETACH_FROM_BYTES, |request| request.redacted(&scanner.inner))
-        else {
-            return Ok((slf, BTreeMap::new()));
-        };
-        let operation = slf.get().inner.operation();
-        let inner = read_off_loop(py, PyBytes::new(py, &body).into(), |body| {
-            core::ChatRequest::read(body, operation)
-        });
-        let inner = inner.map_err(NativeError::from)?;
-        Ok((Bound::new(py, Self { inner })?, counts(&tally)))
-    }
-
     fn prompt_upper_bound(&self) -> usize {
         self.inner.prompt_upper_bound()
     }
@@ -145,7 +121,22 @@ impl ChatRequest {
 }
 
 impl ChatRequest {
-    fn off_loop<'a, T: Send>(
+    /// The request with another body, if there is one; else the very same.
+    pub(crate) fn changed(slf: Bound<'_, Self>, body: Option<Vec<u8>>) -> Result<Bound<'_, Self>, PyErr> {
+        let Some(body) = body else {
+            return Ok(slf);
+        };
+        let py = slf.py();
+        let operation = slf.get().inner.operation();
+        let inner = read_off_loop(py, PyBytes::new(py, &body).into(), |body| {
+            core::ChatRequest::read(body, operation)
+        });
+        let inner = inner.map_err(NativeError::from)?;
+        Bound::new(py, Self { inner })
+    }
+
+    /// Works on it, without the interpreter from that size on.
+    pub(crate) fn off_loop<'a, T: Send>(
         &'a self,
         py: Python<'_>,
         from_bytes: usize,
@@ -166,10 +157,6 @@ fn read_off_loop<T: Send>(py: Python<'_>, body: PyBackedBytes, read: impl Send +
     } else {
         py.detach(|| read(body))
     }
-}
-
-fn counts(tally: &core::Tally) -> BTreeMap<&'static str, usize> {
-    tally.iter().map(|(entity, count)| (entity.name(), count)).collect()
 }
 
 /// The counts of a whole answer, or of a stream so far: see `ChatAnswer.usage` and `sse.Relay.usage`.
@@ -282,7 +269,7 @@ fn read_answer(py: Python<'_>, body: PyBackedBytes, operation: &str) -> Result<C
     Ok(ChatAnswer { inner })
 }
 
-fn operation_named(name: &str) -> Result<core::Operation, NativeError> {
+pub(crate) fn operation_named(name: &str) -> Result<core::Operation, NativeError> {
     core::Operation::named(name).ok_or_else(|| {
         let known = core::Operation::ALL.map(core::Operation::name).join(", ");
         NativeError::Argument(format!("unknown operation {name:?}: use {known}"))

@@ -10,6 +10,7 @@
 //! ├── Ledger     LedgerError, or LedgerFull when no counter is free
 //! ├── Request    InvalidRequest: a chat request that is refused, with the parameter at fault
 //! ├── Answer     ValueError: an answer that is not a JSON object
+//! ├── Policy     ValueError: a guardrail policy with a check that can't be
 //! ├── Event      EventTooLarge: an event of a stream beyond the relay's bound
 //! └── Frame      BadFrame: a binary stream that can't be read
 //! ```
@@ -18,6 +19,7 @@ use pyo3::PyErr;
 use pyo3::exceptions::{PyOSError, PyValueError};
 use tollway_core::chat::{InvalidAnswer, InvalidRequest};
 use tollway_core::eventstream::BadFrame;
+use tollway_core::guardrails::PolicyError;
 use tollway_core::keys::KeyError;
 use tollway_core::limits::RuleError;
 use tollway_core::routing::PoolError;
@@ -36,6 +38,7 @@ pub(crate) enum NativeError {
     Ledger(LedgerError),
     Request(InvalidRequest),
     Answer(InvalidAnswer),
+    Policy(PolicyError),
     Event(EventTooLarge),
     Frame(BadFrame),
 }
@@ -82,6 +85,12 @@ impl From<InvalidAnswer> for NativeError {
     }
 }
 
+impl From<PolicyError> for NativeError {
+    fn from(error: PolicyError) -> Self {
+        Self::Policy(error)
+    }
+}
+
 impl From<EventTooLarge> for NativeError {
     fn from(error: EventTooLarge) -> Self {
         Self::Event(error)
@@ -106,6 +115,7 @@ impl From<NativeError> for PyErr {
             NativeError::Ledger(error) => limits::LedgerError::new_err(error.to_string()),
             NativeError::Request(error) => chat::refused(&error),
             NativeError::Answer(error) => PyValueError::new_err(error.to_string()),
+            NativeError::Policy(error) => PyValueError::new_err(error.to_string()),
             NativeError::Event(error) => sse::EventTooLarge::new_err(error.to_string()),
             NativeError::Frame(error) => eventstream::BadFrame::new_err(error.to_string()),
         }

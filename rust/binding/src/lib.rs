@@ -6,12 +6,16 @@
 use pyo3::prelude::*;
 
 mod chat;
+mod content;
 mod errors;
 mod eventstream;
+mod guardrails;
+mod injection;
 mod keys;
 mod limits;
 mod pii;
 mod routing;
+mod secrets;
 mod sse;
 mod tokens;
 
@@ -23,11 +27,15 @@ type Register = (&'static str, fn(&Bound<'_, PyModule>) -> PyResult<()>);
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let modules: &[Register] = &[
         ("chat", chat::register),
+        ("content", content::register),
         ("eventstream", eventstream::register),
+        ("guardrails", guardrails::register),
+        ("injection", injection::register),
         ("keys", keys::register),
         ("limits", limits::register),
         ("pii", pii::register),
         ("routing", routing::register),
+        ("secrets", secrets::register),
         ("sse", sse::register),
         ("tokens", tokens::register),
     ];

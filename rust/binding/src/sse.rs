@@ -10,6 +10,7 @@ use tollway_core::sse as core;
 
 use crate::chat::Usage;
 use crate::errors::NativeError;
+use crate::guardrails::Session;
 use crate::tokens::encoding_named;
 
 create_exception!(tollway._native.sse, EventTooLarge, PyValueError);
@@ -22,26 +23,29 @@ struct Relay {
 #[pymethods]
 impl Relay {
     #[new]
-    #[pyo3(signature = (hide_usage, keep_bytes = 1 << 20, max_event_bytes = 4 << 20, dialect = "chat", hold_error = false))]
+    #[pyo3(signature = (
+        hide_usage, keep_bytes = 1 << 20, max_event_bytes = 4 << 20, dialect = "chat", hold_error = false, guard = None
+    ))]
     fn new(
         hide_usage: bool,
         keep_bytes: usize,
         max_event_bytes: usize,
         dialect: &str,
         hold_error: bool,
+        guard: Option<&Session>,
     ) -> Result<Self, NativeError> {
-        let dialect = core::Dialect::named(dialect).ok_or_else(|| {
-            let known = core::Dialect::ALL.map(core::Dialect::name).join(", ");
-            NativeError::Argument(format!("unknown dialect {dialect:?}: use {known}"))
-        })?;
+        let dialect = dialect_named(dialect)?;
         let manner = core::Manner {
             dialect,
             hide_usage,
             hold_error,
         };
-        Ok(Self {
-            inner: core::Relay::new(manner, keep_bytes, max_event_bytes),
-        })
+        let relay = core::Relay::new(manner, keep_bytes, max_event_bytes);
+        let inner = match guard {
+            Some(guard) => relay.screened(guard.screen(dialect)),
+            None => relay,
+        };
+        Ok(Self { inner })
     }
 
     /// A chunk that passes as it is goes back as the same object.
@@ -75,6 +79,27 @@ impl Relay {
     #[getter]
     const fn done(&self) -> bool {
         self.inner.done()
+    }
+
+    #[getter]
+    fn blocked(&self) -> bool {
+        self.inner
+            .screen()
+            .is_some_and(tollway_core::guardrails::Screen::is_halted)
+    }
+
+    #[getter]
+    fn has_said(&self) -> bool {
+        self.inner
+            .screen()
+            .is_some_and(tollway_core::guardrails::Screen::has_said)
+    }
+
+    #[getter]
+    fn drops_tokens(&self) -> bool {
+        self.inner
+            .screen()
+            .is_some_and(tollway_core::guardrails::Screen::drops_tokens)
     }
 
     #[getter]
@@ -152,6 +177,13 @@ impl Payloads {
         self.inner.finish(|payload| found.push(PyBytes::new(py, payload)));
         found
     }
+}
+
+pub(crate) fn dialect_named(name: &str) -> Result<core::Dialect, NativeError> {
+    core::Dialect::named(name).ok_or_else(|| {
+        let known = core::Dialect::ALL.map(core::Dialect::name).join(", ");
+        NativeError::Argument(format!("unknown dialect {name:?}: use {known}"))
+    })
 }
 
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -7,6 +7,8 @@
 //!
 //! One thing is put right: the index of a chat's tool calls, by which clients put them together (`account/calls.rs`).
 //!
+//! With a screen (`screened.rs`) the texts of what passes are screened, behind the account.
+//!
 //! Three things do not pass: the end (`[DONE]`, `message_stop`, `response.completed` and its kin), which the caller sends
 //! once it has settled; a chat's chunk that holds nothing but usage, if the client did not ask for it; everything behind an
 //! error.
@@ -14,6 +16,7 @@
 mod account;
 mod frames;
 mod payloads;
+mod screened;
 
 use std::borrow::Cow;
 
@@ -21,6 +24,7 @@ use account::{Account, Verdict, event_name};
 pub use frames::EventTooLarge;
 use frames::{Frame, Frames, write_comment, write_event};
 pub use payloads::Payloads;
+use screened::Screened;
 
 use crate::chat::Usage;
 use crate::tokens::Encoding;
@@ -77,6 +81,7 @@ pub struct Relay {
     dialect: Dialect,
     frames: Frames,
     account: Account,
+    screened: Option<Box<Screened>>,
 }
 
 impl Relay {
@@ -88,6 +93,7 @@ impl Relay {
             dialect: manner.dialect,
             frames: Frames::new(max_event_bytes),
             account: Account::new(manner, keep_text_bytes),
+            screened: None,
         }
     }
 
@@ -98,6 +104,9 @@ impl Relay {
     pub fn feed<'a>(&mut self, chunk: &'a [u8]) -> Result<Cow<'a, [u8]>, EventTooLarge> {
         if self.account.over() || chunk.is_empty() {
             return Ok(Cow::Borrowed(&[]));
+        }
+        if self.screened.is_some() {
+            return self.feed_screened(chunk).map(Cow::Owned);
         }
         let (passed, taken, verdict) = self.pass_canonical(chunk, |_| {});
         if passed == chunk.len() {
@@ -119,6 +128,9 @@ impl Relay {
         if self.account.over() || chunk.is_empty() {
             return Ok(());
         }
+        if self.screened.is_some() {
+            return self.feed_screened_payloads(chunk, &mut each);
+        }
         let (_, taken, verdict) = self.pass_canonical(chunk, &mut each);
         if verdict == Verdict::Rewrite {
             each(self.account.rewritten());
@@ -131,12 +143,16 @@ impl Relay {
     /// The upstream has ended. Returns its last event if only the blank line behind it was missing; an event
     /// broken off in the middle of its payload is dropped.
     pub fn finish(&mut self) -> Vec<u8> {
+        if self.screened.is_some() {
+            return self.finish_screened();
+        }
         let mut out = Vec::new();
         if !self.account.over() {
             let Self {
                 dialect,
                 frames,
                 account,
+                ..
             } = self;
             if let Some(frame) = frames.end() {
                 write(*dialect, &frame, account, &mut out);
@@ -147,6 +163,9 @@ impl Relay {
 
     /// Like [`Relay::finish`], for a caller who translates.
     pub fn finish_payloads(&mut self, mut each: impl FnMut(&[u8])) {
+        if self.screened.is_some() {
+            return self.finish_screened_payloads(&mut each);
+        }
         if !self.account.over() {
             let Self { frames, account, .. } = self;
             if let Some(frame) = frames.end() {
@@ -268,13 +287,20 @@ impl Relay {
     /// failed ends with one, too.
     #[must_use]
     pub fn last(&self) -> &[u8] {
-        self.account.last()
+        match &self.screened {
+            Some(screened) if self.dialect != Dialect::Chat => &screened.last,
+            _ => self.account.last(),
+        }
     }
 
     /// The payload of the error event, as it came.
     #[must_use]
     pub fn error(&self) -> Option<&[u8]> {
-        self.account.error()
+        let error = self.account.error()?;
+        Some(match &self.screened {
+            Some(screened) => screened.error.as_deref().unwrap_or_default(),
+            None => error,
+        })
     }
 
     /// The tokens of what was said: exact for the text kept, a token for 4 bytes of what went beyond.

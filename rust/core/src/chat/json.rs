@@ -207,19 +207,23 @@ pub(crate) fn key(raw: &[u8]) -> Cow<'_, [u8]> {
 
 /// What the content of a JSON string says. A lone surrogate becomes U+FFFD, as does invalid UTF-8.
 pub(crate) fn unescape(raw: &[u8]) -> Cow<'_, str> {
-    let Some(first) = memchr::memchr(b'\\', raw) else {
-        return String::from_utf8_lossy(raw);
+    let whole = String::from_utf8_lossy(raw);
+    let Some(first) = memchr::memchr(b'\\', whole.as_bytes()) else {
+        return whole;
     };
-    let mut text = String::with_capacity(raw.len());
+    let mut text = String::with_capacity(whole.len());
     let (mut from, mut next) = (0, Some(first));
     while let Some(at) = next {
-        text.push_str(&String::from_utf8_lossy(&raw[from..at]));
-        let (character, len) = escape_at(raw, at);
+        text.push_str(&whole[from..at]);
+        let (character, len) = escape_at(whole.as_bytes(), at);
         text.push(character);
-        from = (at + len).min(raw.len());
-        next = memchr::memchr(b'\\', &raw[from..]).map(|found| from + found);
+        from = (at + len).min(whole.len());
+        while !whole.is_char_boundary(from) {
+            from += 1; // no escape of JSON: what stands behind the backslash is longer
+        }
+        next = memchr::memchr(b'\\', &whole.as_bytes()[from..]).map(|found| from + found);
     }
-    text.push_str(&String::from_utf8_lossy(&raw[from..]));
+    text.push_str(&whole[from..]);
     Cow::Owned(text)
 }
 
@@ -235,7 +239,7 @@ pub(crate) fn unescaped_len(raw: &[u8]) -> usize {
 }
 
 /// The character that the escape at `at` stands for, and the escape's length in bytes.
-fn escape_at(raw: &[u8], at: usize) -> (char, usize) {
+pub(crate) fn escape_at(raw: &[u8], at: usize) -> (char, usize) {
     match raw.get(at + 1) {
         Some(b'u') => unicode_escape_at(raw, at),
         Some(b'n') => ('\n', 2),
@@ -306,22 +310,63 @@ impl<'a> RawOffsets<'a> {
     }
 }
 
-/// `place`, which lies within the string `content`, widened so that it cuts no escape in two.
-pub(crate) fn whole_escapes(text: &[u8], content: Span, place: Span) -> Span {
-    let (mut at, mut start) = (content.start, content.start);
-    while at < place.end {
-        if at <= place.start {
-            start = at;
+/// Translates offsets into a raw string to what it says.
+pub(crate) struct Escapes(Vec<Escape>);
+
+/// Offsets of an escape, and of the character that it stands for.
+struct Escape {
+    raw: Span,
+    said: Span,
+}
+
+impl Escapes {
+    pub(crate) fn of(raw: &[u8]) -> Self {
+        let mut escapes = Vec::new();
+        let (mut from, mut shrunk) = (0, 0);
+        while let Some(found) = memchr::memchr(b'\\', &raw[from..]) {
+            let start = from + found;
+            let (character, len) = escape_at(raw, start);
+            from = (start + len).min(raw.len());
+            let said = start - shrunk;
+            escapes.push(Escape {
+                raw: Span { start, end: from },
+                said: Span {
+                    start: said,
+                    end: said + character.len_utf8(),
+                },
+            });
+            shrunk += (from - start).saturating_sub(character.len_utf8());
         }
-        at += if text[at] == b'\\' {
-            escape_at(&text[..content.end], at).1
-        } else {
-            1
-        };
+        Self(escapes)
     }
-    Span {
-        start,
-        end: at.min(content.end),
+
+    /// The offset of `raw`; of a place within an escape, where its character begins.
+    pub(crate) fn said_before(&self, raw: usize) -> usize {
+        self.said(raw, |escape| escape.said.start)
+    }
+
+    /// The offset of `raw`; of a place within an escape, where its character ends.
+    pub(crate) fn said_behind(&self, raw: usize) -> usize {
+        self.said(raw, |escape| escape.said.end)
+    }
+
+    fn said(&self, raw: usize, within: impl Fn(&Escape) -> usize) -> usize {
+        let begun = self.0.partition_point(|escape| escape.raw.start < raw);
+        match begun.checked_sub(1).and_then(|last| self.0.get(last)) {
+            Some(escape) if raw < escape.raw.end => within(escape),
+            Some(escape) => escape.said.end + raw - escape.raw.end,
+            None => raw,
+        }
+    }
+}
+
+/// Moves edits on by so many bytes.
+pub(crate) fn shift(edits: &mut [Edit], by: usize) {
+    for edit in edits {
+        edit.span = Span {
+            start: edit.span.start + by,
+            end: edit.span.end + by,
+        };
     }
 }
 

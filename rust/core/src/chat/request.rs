@@ -1,16 +1,17 @@
 //! A request, checked and indexed.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use super::Operation;
 use super::fields::{Fields, InvalidRequest, Steering};
 use super::input::{self, Measure};
 use super::json::{self, Edit, Span};
+use super::passages::Passages;
 use super::pieces::{Kind, Piece, Pieces};
 use super::places::{BESIDE_MAX, DEFINITIONS_MAX, Form, Layout, Medium};
-use super::redaction::{self, Tally};
 use super::traits::{self, Need, Prompt};
-use crate::pii::Scanner;
+use crate::guardrails::{Hit, Judge, Source};
 use crate::tokens::{self, Encoding};
 
 /// A message's role is one token in both vocabularies. It comes on top of what [`tokens::chat_overhead`] adds.
@@ -269,6 +270,15 @@ impl<B: AsRef<[u8]>> ChatRequest<B> {
         pieces(self.body.as_ref(), &self.places, self.operation.layout())
     }
 
+    fn passages(&self) -> Passages<'_> {
+        Passages {
+            text: self.body.as_ref(),
+            operation: self.operation,
+            input: self.places.input,
+            beside: self.places.beside,
+        }
+    }
+
     /// Every text a model reads, escapes undone, in the order of the body: contents, parts, refusals, names,
     /// tool calls and results, whatever the role. Tool definitions, roles, types, ids and media are not among them.
     pub fn texts(&self) -> impl Iterator<Item = Cow<'_, str>> {
@@ -280,27 +290,27 @@ impl<B: AsRef<[u8]>> ChatRequest<B> {
         })
     }
 
-    /// What `scanner` finds in the texts.
-    pub fn screen(&self, scanner: &Scanner) -> Tally {
-        let mut tally = Tally::default();
-        self.pieces().for_each(|piece| {
-            tally.add(&redaction::inspect_piece(self.body.as_ref(), piece, scanner));
-        });
-        tally
+    /// The texts that somebody else may judge, and who says each: [`ChatRequest::texts`], and those that came as files.
+    pub fn told_texts(&self) -> Vec<(Source, String)> {
+        self.passages().told()
     }
 
-    /// The body with every finding replaced by its placeholder, and what was found; `None` when it is clean.
-    /// The new body is valid JSON, and so is every JSON text inside it that was. Signed thoughts stay as they are: they
-    /// are the model's own words, and their signature holds for no others.
-    pub fn redacted(&self, scanner: &Scanner) -> Option<(Vec<u8>, Tally)> {
-        let (mut edits, mut tally) = (Vec::new(), Tally::default());
-        for piece in self.pieces().filter(|piece| piece.kind != Kind::Signed) {
-            let hits = redaction::inspect_piece(self.body.as_ref(), piece, scanner);
-            tally.add(&hits);
-            edits.extend(hits.into_iter().map(Edit::from));
-        }
+    /// The body as `judge` lets it pass; `None` when nothing changes. Whether it lets it pass at all is for its session to say.
+    /// The new body is valid JSON, and so is every JSON text inside it that was. Signed thoughts stay as they are but for what
+    /// is restored in answers: they are the model's own words, and their signature holds for no others.
+    pub fn judged(&self, judge: &mut dyn Judge) -> Option<Vec<u8>> {
+        self.changed(self.passages().judged(judge))
+    }
+
+    /// The body with what somebody else has found: the hits of each text by its index in [`ChatRequest::told_texts`], in bytes
+    /// of it.
+    pub fn judged_elsewhere(&self, judge: &mut dyn Judge, hits: BTreeMap<usize, Vec<Hit>>) -> Option<Vec<u8>> {
+        self.changed(self.passages().judged_elsewhere(judge, hits))
+    }
+
+    fn changed(&self, mut edits: Vec<Edit>) -> Option<Vec<u8>> {
         edits.sort_by_key(|edit| edit.span.start);
-        (!tally.is_empty()).then(|| (json::splice(self.body.as_ref(), &edits), tally))
+        (!edits.is_empty()).then(|| json::splice(self.body.as_ref(), &edits))
     }
 
     /// A bound from above on the prompt's tokens, without counting: a token of text is at least one byte. Images count

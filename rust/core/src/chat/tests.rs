@@ -2,6 +2,7 @@
 
 mod answers;
 pub(crate) mod broken;
+mod judged;
 mod places;
 mod traits;
 
@@ -11,7 +12,8 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::{ChatAnswer, ChatRequest, InvalidRequest, Operation};
-use crate::pii::{Entities, Scanner};
+use crate::guardrails::{Action, Direction, Policy, Session};
+use crate::pii::Entity;
 use crate::tokens::Encoding;
 
 fn read(body: &str) -> ChatRequest<&[u8]> {
@@ -26,12 +28,44 @@ fn asking(content: &str) -> String {
     json!({"model": "m", "messages": [{"role": "user", "content": content}]}).to_string()
 }
 
-fn scanner() -> Scanner {
-    Scanner::new(Entities::ALL)
+/// The guard of a call under a policy that does this about every entity.
+pub(crate) fn session(action: &str) -> Session {
+    let actions: Vec<String> = Entity::ALL
+        .iter()
+        .map(|entity| format!("\"{}\":\"{action}\"", entity.name()))
+        .collect();
+    let spec = format!(r#"{{"input":[{{"check":"pii","actions":{{{}}}}}]}}"#, actions.join(","));
+    Session::new(Policy::compile(spec.as_bytes(), b"secret").unwrap(), "tenant")
+}
+
+/// How often each kind was found.
+type Counts = Vec<(String, usize)>;
+
+/// What a policy of all entities makes of a request.
+pub(crate) trait Screened {
+    /// What is flagged, and how often.
+    fn screen(&self) -> Counts;
+    /// What it becomes, and what was replaced how often; `None` if that is nothing.
+    fn redacted(&self) -> Option<(Vec<u8>, Counts)>;
+}
+
+impl<B: AsRef<[u8]>> Screened for ChatRequest<B> {
+    fn screen(&self) -> Counts {
+        let mut session = session("flag");
+        assert_eq!(self.judged(&mut session.judge(Direction::Input)), None);
+        session.found().map(|found| (found.kind, found.count)).collect()
+    }
+
+    fn redacted(&self) -> Option<(Vec<u8>, Counts)> {
+        let mut session = session("redact");
+        let body = self.judged(&mut session.judge(Direction::Input))?;
+        let replaced = session.found().filter(|found| found.action == Action::Redact);
+        Some((body, replaced.map(|found| (found.kind, found.count)).collect()))
+    }
 }
 
 fn redacted(body: &str) -> String {
-    String::from_utf8(read(body).redacted(&scanner()).expect("findings").0).unwrap()
+    String::from_utf8(read(body).redacted().expect("findings").0).unwrap()
 }
 
 #[test]
@@ -271,8 +305,8 @@ fn escaped_keys_and_doubled_members_hide_nothing() {
 fn redaction_touches_the_finding_and_nothing_else() {
     let body = r#"{"model":"m","messages":[{"role":"user","content":"caf\u00e9 \ud83d\ude00\/ mail bob\u0040example.org\nnow"}] , "x" : 1.0}"#;
     assert_eq!(redacted(body), body.replace(r"bob\u0040example.org", "[EMAIL]"));
-    assert!(read(&asking("nothing here")).redacted(&scanner()).is_none());
-    assert!(read(&asking("nothing here")).screen(&scanner()).is_empty());
+    assert!(read(&asking("nothing here")).redacted().is_none());
+    assert!(read(&asking("nothing here")).screen().is_empty());
 }
 
 #[test]
@@ -330,15 +364,9 @@ fn a_key_tells_what_a_bare_number_is() {
 #[test]
 fn a_screening_counts_what_a_redaction_replaces() {
     let body = asking("bob@example.org, eve@example.org, 4111 1111 1111 1111");
-    let tally = read(&body).screen(&scanner());
-    assert_eq!(read(&body).redacted(&scanner()).unwrap().1, tally);
-    assert_eq!(
-        tally
-            .iter()
-            .map(|(entity, count)| (entity.name(), count))
-            .collect::<Vec<_>>(),
-        [("email", 2), ("credit_card", 1)]
-    );
+    let tally = read(&body).screen();
+    assert_eq!(read(&body).redacted().unwrap().1, tally);
+    assert_eq!(tally, [("credit_card".to_owned(), 1), ("email".to_owned(), 2)]);
 }
 
 #[test]
@@ -519,8 +547,8 @@ proptest! {
         if escape {
             body = escaped_throughout(&body);
         }
-        if let Some((redacted, tally)) = read(&body).redacted(&scanner()) {
-            prop_assert_eq!(&read(&body).screen(&scanner()), &tally);
+        if let Some((redacted, tally)) = read(&body).redacted() {
+            prop_assert_eq!(&read(&body).screen(), &tally);
             let again = ChatRequest::read(redacted, Operation::Chat).unwrap();
             for (before, after) in read(&body).texts().zip(again.texts()) {
                 let parses = |text: &str| serde_json::from_str::<Value>(text).is_ok_and(|value| value.is_object() || value.is_array());
@@ -540,7 +568,7 @@ proptest! {
             prop_assert_eq!(plain.texts().collect::<Vec<_>>(), escaped.texts().collect::<Vec<_>>());
             prop_assert_eq!(plain.text_bytes(), escaped.text_bytes());
         }
-        prop_assert_eq!(plain.screen(&scanner()), escaped.screen(&scanner()));
+        prop_assert_eq!(plain.screen(), escaped.screen());
     }
 
     #[test]
@@ -602,7 +630,7 @@ fn every_prompt_is_continued_as_often_as_asked_and_its_suffix_is_read_too() {
     let rendered = request.render("other", true);
     assert!(rendered.ends_with(br#""stream": true}"#));
     assert!(rendered.starts_with(br#"{"model": "other","stream_options":{"include_usage":true}"#));
-    let (redacted, _) = request.redacted(&Scanner::new(Entities::ALL)).unwrap();
+    let (redacted, _) = request.redacted().unwrap();
     assert!(!redacted.windows(13).any(|part| part == b"a@example.com"));
 }
 
@@ -634,12 +662,8 @@ fn signed_thoughts_are_screened_and_never_changed() {
     let body =
         format!(r#"{{"model": "m", "messages": [{{"role": "assistant", {thought}, "content": "d@example.com"}}]}}"#);
     let request = read(&body);
-    let scanner = Scanner::new(Entities::ALL);
-    assert_eq!(
-        request.screen(&scanner).iter().map(|(_, count)| count).sum::<usize>(),
-        2
-    );
-    let (redacted, tally) = request.redacted(&scanner).unwrap();
+    assert_eq!(request.screen().iter().map(|(_, count)| count).sum::<usize>(), 2);
+    let (redacted, tally) = request.redacted().unwrap();
     assert_eq!(tally.iter().map(|(_, count)| count).sum::<usize>(), 1);
     let redacted = String::from_utf8(redacted).unwrap();
     assert!(redacted.contains(thought));
@@ -653,5 +677,5 @@ fn a_signature_of_googles_is_no_text() {
     let body = format!(
         r#"{{"model": "m", "messages": [{{"role": "assistant", "content": "", {extra}, "tool_calls": [{call}]}}]}}"#
     );
-    assert!(read(&body).redacted(&Scanner::new(Entities::ALL)).is_none());
+    assert!(read(&body).redacted().is_none());
 }

@@ -137,6 +137,11 @@ impl Account {
         Verdict::Withhold
     }
 
+    /// How much of the stream's end has come, in bytes.
+    pub(super) fn ends(&self) -> usize {
+        self.last.len()
+    }
+
     /// The place of the choice with that index, which is made if it is new.
     fn choice_at(&mut self, index: usize) -> usize {
         self.choices

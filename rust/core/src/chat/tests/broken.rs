@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::scanner;
+use super::Screened as _;
 use crate::chat::{ChatAnswer, ChatRequest, Operation};
 use crate::tokens::Encoding;
 
@@ -162,9 +162,9 @@ proptest! {
         let same = |text: &[u8]| serde_json::from_slice::<Value>(text).is_ok();
         prop_assert!(same(&request.render("another", true)));
         prop_assert!(request.prompt_upper_bound() >= request.count_prompt(Encoding::O200k));
-        if let Some((redacted, _)) = request.redacted(&scanner()) {
+        if let Some((redacted, _)) = request.redacted() {
             let again = ChatRequest::read(&redacted[..], operation);
-            prop_assert!(again.is_ok_and(|again| again.redacted(&scanner()).is_none()));
+            prop_assert!(again.is_ok_and(|again| again.redacted().is_none()));
         }
     }
 

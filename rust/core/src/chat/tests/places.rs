@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{read_as, scanner};
+use super::{Screened as _, read_as};
 use crate::chat::Operation;
 use crate::tokens::Encoding;
 
@@ -12,9 +12,9 @@ const CANARY: &str = "bob@example.org";
 fn assert_found(operation: Operation, body: &Value, expected: usize) {
     let body = body.to_string();
     let request = read_as(operation, &body).unwrap();
-    let found: usize = request.screen(&scanner()).iter().map(|(_, count)| count).sum();
+    let found: usize = request.screen().iter().map(|(_, count)| count).sum();
     assert_eq!(found, expected, "{body}");
-    let (redacted, _) = request.redacted(&scanner()).expect("findings");
+    let (redacted, _) = request.redacted().expect("findings");
     assert_eq!(
         String::from_utf8(redacted).unwrap(),
         body.replace(CANARY, "[EMAIL]"),
@@ -122,8 +122,8 @@ fn a_signed_thought_is_counted_and_screened_and_never_changed() {
     let body = message(&json!({"type": "thinking", "thinking": CANARY, "signature": "s@example.org"})).to_string();
     let request = read_as(Operation::Messages, &body).unwrap();
     assert_eq!(request.text_bytes(), CANARY.len());
-    assert_eq!(request.screen(&scanner()).iter().count(), 1);
-    assert!(request.redacted(&scanner()).is_none());
+    assert_eq!(request.screen().len(), 1);
+    assert!(request.redacted().is_none());
     let sealed = message(&json!({"type": "redacted_thinking", "data": CANARY})).to_string();
     assert_eq!(read_as(Operation::Messages, &sealed).unwrap().text_bytes(), 0);
 }
@@ -137,10 +137,7 @@ fn a_block_of_two_types_hides_nothing() {
         r#"{"data": "bob@example.org", "type": "redacted\u005fthinking"}"#,
     ] {
         let body = format!(r#"{{"model": "m", "messages": [{{"role": "user", "content": [{block}]}}]}}"#);
-        let (redacted, _) = read_as(Operation::Messages, &body)
-            .unwrap()
-            .redacted(&scanner())
-            .unwrap();
+        let (redacted, _) = read_as(Operation::Messages, &body).unwrap().redacted().unwrap();
         assert_eq!(String::from_utf8(redacted).unwrap(), body.replace(CANARY, "[EMAIL]"));
     }
 }
@@ -168,7 +165,7 @@ fn images_and_documents_are_weighed_and_not_read() {
                 let request = read_as(Operation::Messages, &body).unwrap();
                 assert_eq!(request.count_prompt(Encoding::O200k) - text, tokens, "{body}");
                 assert_eq!(request.text_bytes(), 0, "{body}");
-                assert!(request.screen(&scanner()).is_empty());
+                assert!(request.screen().is_empty());
             }
         }
     }
@@ -285,7 +282,7 @@ fn the_media_of_items_are_weighed_and_not_read() {
     let tokens = |content: &Value| {
         let body = item(&json!({"role": "user", "content": content})).to_string();
         let request = read_as(Operation::Responses, &body).unwrap();
-        assert!(request.screen(&scanner()).is_empty(), "{body}");
+        assert!(request.screen().is_empty(), "{body}");
         assert_eq!(request.text_bytes(), 0, "{body}");
         request.count_prompt(Encoding::O200k)
     };
@@ -293,12 +290,7 @@ fn the_media_of_items_are_weighed_and_not_read() {
         assert_eq!(tokens(&json!([part])) - tokens(&json!("")), expected, "{part}");
     }
     let drawn = item(&json!({"type": "image_generation_call", "id": "i", "result": "4111111111111111"})).to_string();
-    assert!(
-        read_as(Operation::Responses, &drawn)
-            .unwrap()
-            .screen(&scanner())
-            .is_empty()
-    );
+    assert!(read_as(Operation::Responses, &drawn).unwrap().screen().is_empty());
 }
 
 #[test]
@@ -332,7 +324,7 @@ fn definitions_of_tools_are_counted_wherever_they_stand_and_left_alone() {
             read_as(operation, &with).unwrap(),
             read_as(operation, &without).unwrap(),
         );
-        assert!(with.redacted(&scanner()).is_none());
+        assert!(with.redacted().is_none());
         assert_eq!(
             with.count_prompt(Encoding::O200k) - without.count_prompt(Encoding::O200k),
             tokens
@@ -534,10 +526,10 @@ fn a_text_that_comes_as_a_file_is_a_text() {
     ] {
         for body in [body.to_string(), body.to_string().replace('/', "\\/")] {
             let request = read_as(operation, &body).unwrap();
-            let found: usize = request.screen(&scanner()).iter().map(|(_, count)| count).sum();
+            let found: usize = request.screen().iter().map(|(_, count)| count).sum();
             assert_eq!(found, 2, "{body}");
-            let (redacted, tally) = request.redacted(&scanner()).expect("findings");
-            assert_eq!(tally, request.screen(&scanner()));
+            let (redacted, tally) = request.redacted().expect("findings");
+            assert_eq!(tally, request.screen());
             assert_eq!(String::from_utf8(redacted).unwrap(), body.replace(coded, clean));
         }
     }
@@ -548,12 +540,7 @@ fn an_image_is_not_taken_for_a_text() {
     let image = format!("iVBORw0KGgoAAAANSUhEUgAAAAEAAAAB{}", "Ym9iQGV4YW1wbGUub3Jn".repeat(20));
     let source = json!({"type": "base64", "media_type": "image/png", "data": image});
     let body = message(&json!({"type": "image", "source": source})).to_string();
-    assert!(
-        read_as(Operation::Messages, &body)
-            .unwrap()
-            .redacted(&scanner())
-            .is_none()
-    );
+    assert!(read_as(Operation::Messages, &body).unwrap().redacted().is_none());
 }
 
 #[test]
