@@ -6,6 +6,7 @@ from typing import get_args
 from docs.verdicts import HEADINGS, cells
 from docs.verdicts import ROWS as FAILURES
 
+from tollway._native.pii import ENTITIES, MEANINGS
 from tollway.contract.snapshot import OPERATIONS, Operation, ProviderKind, serves
 from tollway.control.publish import BASE_URLS
 from tollway.errors import GatewayError, every_error
@@ -241,7 +242,31 @@ def routing() -> str:
     )
 
 
+def personal_data() -> str:
+    """What the check `pii` knows."""
+    return _page(
+        _MADE.format(source="rust/core/src/pii/entity.rs"),
+        "# Personal data",
+        "",
+        "The check `pii` finds these in any text, without asking anybody. Each is read by its form, by its check",
+        "digits if it has some, and by the words beside it: `44051401359` in a sentence is any number, after",
+        "*PESEL* it is a Polish one, after *order* it is none. A finding has a confidence, 0 to 100 %; a policy",
+        "acts on those from its `threshold` on (0.5 unless given). Passports, licence plates, postcodes and bank",
+        "accounts are believed only with a word that claims them. A text that is nothing but a number counts as the",
+        "answer to a question: then the most likely of its readings stands. Names and addresses need a model: see",
+        "the check `presidio`.",
+        "",
+        "All of them are looked for unless `entities` names some. The placeholder of `redact` is the name in capitals:",
+        "`[CREDIT_CARD]`.",
+        "",
+        "| entity | what it is |",
+        "|---|---|",
+        *(f"| `{entity}` | {MEANINGS[entity]} |" for entity in ENTITIES),
+    )
+
+
 PAGES = {
+    "personal-data.md": personal_data,
     "metrics.md": metrics,
     "errors.md": errors,
     "providers.md": providers,

@@ -15,7 +15,7 @@ import yaml
 
 from tollway._native.limits import Ledger
 from tollway._native.routing import Board
-from tollway.app import Places
+from tollway.charge import Places
 from tollway.settings import environment
 from tollway.storage.embedded import EmbeddedPostgres
 from tollway.supervisor import hold

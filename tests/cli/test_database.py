@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from tests.cli.conftest import Tollway, Write
 
-from tollway.app import Places
+from tollway.charge import Places
 from tollway.cli.database import serving
 from tollway.storage.embedded import EmbeddedPostgres
 from tollway.supervisor import hold

@@ -6,7 +6,7 @@ import asyncpg
 import msgspec
 import pytest
 
-from tollway.app import Places
+from tollway.charge import Places
 from tollway.cli import findings
 from tollway.settings import ProviderSettings, Secret, ServerSettings, Settings, StorageSettings, read
 from tollway.storage.segments import SegmentWriter

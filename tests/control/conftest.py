@@ -14,17 +14,31 @@ import pytest
 from starlette.applications import Starlette
 
 from tollway.contract.described import Described
+from tollway.contract.guardrails import Policy
 from tollway.contract.keys import GATEWAY_USE, KeyRecord
 from tollway.contract.limits import LimitValues
 from tollway.contract.routing import Rule, TargetStatus, When
 from tollway.contract.snapshot import ProviderAccess, ProviderKey, Route, Shadow, Snapshot, Target, Timeouts
 from tollway.control.app import routes
+from tollway.control.guardrails.view import Examined, Finding, Trial
 from tollway.control.keys import queries, rules
 from tollway.control.permissions import ADMIN
-from tollway.control.tenants.queries import Declared, TenantDraft, insert_tenant
+from tollway.control.tenants.queries import TenantDraft, insert_tenant
+from tollway.settings import read
 from tollway.telemetry.logs import Log, open_log
 
-DECLARED = Declared(tenants=frozenset({"from-file"}), policies=frozenset({"default", "strict"}))
+SETTINGS = read(
+    """
+version: 1
+providers: {mistral: {kind: mistral, api_key: provider-key-canary}}
+models: {moderation: {targets: [{provider: mistral, model: mistral-moderation-latest}]}}
+guardrails:
+  default: {input: [{check: pii, entities: [email], action: redact, threshold: 0.25}], mode: monitor, sample: 5%}
+  strict: {output: [{check: webhook, url: "https://dlp.test/judge", secret: signing-canary-0123, timeout: 250ms}]}
+tenants: {from-file: {}}
+""",
+    {},
+)
 
 
 def _target(provider: str, model: str, weight: int = 1, *keys: str, tags: frozenset[str] = frozenset()) -> Target:
@@ -76,6 +90,22 @@ class Router:
         return {"model": call.model, "order": ["openai/mini"]}
 
 
+class Guard:
+    """A worker's screening that finds what it is told to, and remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.policies: dict[str, Policy] = {}
+        self.asked: list[tuple[Policy, Trial]] = []
+
+    def policy(self, name: str) -> Policy | None:
+        return self.policies.get(name)
+
+    async def examine(self, policy: Policy, trial: Trial) -> Examined:
+        self.asked.append((policy, trial))
+        finding = Finding(check="pii", kind="email", action="redact", start=0, end=5, confidence=0.9)
+        return Examined(blocked=False, findings=(finding,), text="[EMAIL]")
+
+
 class Reply(msgspec.Struct):
     """What came back. ``body`` is decoded JSON."""
 
@@ -95,7 +125,8 @@ class Api:
 
     def __init__(self, pool: asyncpg.Pool, log: Log) -> None:
         self.router = Router()
-        self.app = Starlette(routes=routes(pool, log, lambda: DECLARED, self.router))
+        self.guard = Guard()
+        self.app = Starlette(routes=routes(pool, log, SETTINGS, self.router, self.guard))
         self.pool = pool
         self.admin = ""
 

@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.control.conftest import DECLARED, Api, Router
+from tests.control.conftest import SETTINGS, Api, Guard, Router
 
 from tollway.control.app import endpoints
 from tollway.control.call import Endpoint
@@ -24,7 +24,7 @@ from tollway.telemetry.logs import Log
 
 ENDPOINTS = pytest.mark.parametrize(
     "endpoint",
-    endpoints(lambda: DECLARED, Router()),
+    endpoints(SETTINGS, Router(), Guard()),
     ids=lambda endpoint: f"{endpoint.method}-{endpoint.path.removeprefix('/api/v1/')}",
 )
 
@@ -118,7 +118,7 @@ async def test_odd_ids_queries_and_bodies_are_never_our_fault(api: Api, endpoint
 
 
 def test_every_permission_of_a_route_and_of_a_role_exists() -> None:
-    assert {endpoint.permission for endpoint in endpoints(lambda: DECLARED, Router())} <= ADMIN
+    assert {endpoint.permission for endpoint in endpoints(SETTINGS, Router(), Guard())} <= ADMIN
     assert all(role <= EVERY for role in ROLES.values())
 
 

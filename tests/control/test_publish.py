@@ -9,7 +9,9 @@ import msgspec
 import pytest
 from tests.fakes.identity import account
 
+from tollway._native.pii import ENTITIES
 from tollway.contract import snapshot as contract
+from tollway.contract.guardrails import PiiCheck, Policy
 from tollway.contract.keys import GATEWAY_USE
 from tollway.contract.limits import LimitValues
 from tollway.contract.routing import Breaker, Hedge, Probe, Retries, Rule, When
@@ -18,8 +20,6 @@ from tollway.contract.snapshot import (
     EntraCredentials,
     GoogleCredentials,
     Overrule,
-    PiiCheck,
-    Policy,
     Price,
     Route,
     Snapshot,
@@ -27,6 +27,7 @@ from tollway.contract.snapshot import (
     Timeouts,
 )
 from tollway.control.billing.prices import PACKAGED, load_prices
+from tollway.control.policies import versioned
 from tollway.control.publish import publish
 from tollway.settings import ProviderKind, TimeoutSettings, load, read
 
@@ -318,8 +319,22 @@ def test_no_representation_shows_one_of_several_keys(routed: Snapshot) -> None:
 
 
 def test_policies_are_published_by_name(published: Snapshot) -> None:
-    assert published.policies["default"] == Policy("default", (PiiCheck(("email", "iban"), "redact"),))
-    assert published.policies["strict"].input[0].entities == ("email", "credit_card", "us_ssn", "phone", "iban", "ip")
+    default, strict = published.policies["default"], published.policies["strict"]
+    check = PiiCheck({"email": "redact", "iban": "redact"})
+    assert default == Policy("default", default.version, (check,))
+    assert strict.input == (PiiCheck(dict.fromkeys(ENTITIES, "block")),)
+
+
+def test_a_version_of_a_policy_is_what_it_says() -> None:
+    one = versioned(Policy("a", "", (PiiCheck({"email": "redact"}),)))
+    other = versioned(Policy("a", "", (PiiCheck({"email": "block"}),)))
+    assert versioned(one) == one
+    assert one.version != other.version
+    assert len(one.version) == 12
+
+
+def test_no_representation_shows_the_secret_of_digests(published: Snapshot) -> None:
+    assert "canary" not in repr(msgspec.structs.replace(published, guardrail_secret=b"canary"))
 
 
 def test_a_key_of_the_file_is_known_by_its_digest_alone(published: Snapshot) -> None:
@@ -333,7 +348,7 @@ def test_a_tenant_that_names_nothing_has_the_defaults(published: Snapshot) -> No
     assert (record.key_id, record.tenant_id, record.tenant_name, record.key_name) == ("plain/k", "plain", "plain", "k")
     assert (record.is_active, record.scopes, record.environment) == (True, frozenset({GATEWAY_USE}), "live")
     assert (record.tenant_limits, record.key_limits) == (LimitValues(rpm=600), None)
-    assert (record.allowed_models, record.policy, record.expires_at_ms) == (None, "default", None)
+    assert (record.allowed_models, record.policy, record.expires_at_ms) == (None, None, None)
     assert published.default_limits == LimitValues(rpm=600)
 
 

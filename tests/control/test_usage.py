@@ -7,6 +7,7 @@ import msgspec
 import pytest
 from tests.control.conftest import Api
 
+from tollway.contract.guardrails import Found
 from tollway.contract.usage import UsageRow
 from tollway.storage.usage import insert_usage
 
@@ -145,6 +146,13 @@ async def test_a_row_shows_what_was_recorded(api: Api) -> None:
     assert row["cost_usd"] == "0.000005850000"
     assert row["created_at"] == f"{NOON:%Y-%m-%dT%H:%M:%SZ}"
     assert (row["status"], row["usage_source"], row["first_token_ms"], row["stream"]) == ("ok", "told", 45, True)
+
+
+async def test_a_row_shows_kinds_and_counts_of_what_was_found(api: Api) -> None:
+    await _store(api, _row(1), _row(2, findings=(Found("output", "secrets", "jwt", "mask", 3),)))
+    rows = (await api("GET", f"{USAGE}/rows")).body["data"]
+    found = {"direction": "output", "check": "secrets", "kind": "jwt", "action": "mask", "count": 3}
+    assert {row["id"]: row["findings"] for row in rows} == {"row-001": [], "row-002": [found]}
 
 
 async def test_a_hedge_costs_and_is_no_call_and_a_shadow_is_summed_only_when_asked_for(api: Api) -> None:

@@ -120,3 +120,14 @@ def test_what_is_no_date_is_refused(text: str) -> None:
 def test_any_text_is_read_or_refused(text: str, reader: str) -> None:
     with contextlib.suppress(ValueError):
         assert isinstance(getattr(units, reader)(text), int | float)
+
+
+@pytest.mark.parametrize(("text", "sure"), [("0", 0.0), ("0.5", 0.5), ("1", 1.0), ("1.000000", 1.0)])
+def test_confidence_is_a_plain_number(text: str, sure: float) -> None:
+    assert units.confidence(text) == sure
+
+
+@pytest.mark.parametrize("text", ["", "-0.1", "50%", ".5", "1e-1", "half", "0.5\n"])
+def test_what_is_no_confidence_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="a number from 0 to 1"):
+        units.confidence(text)

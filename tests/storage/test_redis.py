@@ -13,7 +13,8 @@ from tests.fakes.authority import Authority
 from tests.fakes.redis_server import PASSWORD, RedisServer
 from tests.fakes.telemetry import Recording, counted
 
-from tollway.storage.redis import RedisLink, first_of
+from tollway.storage.commands import first_of
+from tollway.storage.redis import RedisLink
 from tollway.telemetry.metrics import Metrics, prepare
 
 CHANNEL = "tollway:test"

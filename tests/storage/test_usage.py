@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tollway.contract.guardrails import Found
 from tollway.contract.usage import UsageRow
 from tollway.storage import usage
 from tollway.storage.usage import insert_usage
@@ -37,6 +38,7 @@ ROW = UsageRow(
     latency_ms=321,
     first_token_ms=45,
     attempts=2,
+    findings=(Found("input", "pii", "email", "redact", 3),),
 )
 
 
@@ -61,8 +63,20 @@ async def test_a_row_arrives_field_by_field(pool: asyncpg.Pool) -> None:
     assert stored["created_at"].isoformat() == "2026-02-28T00:00:00.123456+00:00"
     assert stored["cost"] == Decimal("0.00000585")
     assert stored["status"] == "ok"
-    same = set(usage.COLUMNS) - {"created_at", "cost", "status"}
+    same = set(usage.COLUMNS) - {"created_at", "cost", "status", "findings"}
     assert {name: stored[name] for name in same} == {name: getattr(ROW, name) for name in same}
+    shown = {"direction": "input", "check": "pii", "kind": "email", "action": "redact", "count": 3}
+    assert msgspec.json.decode(stored["findings"]) == [shown]
+
+
+async def test_a_row_without_findings_has_none(pool: asyncpg.Pool) -> None:
+    await _insert(pool, [msgspec.structs.replace(ROW, findings=())])
+    assert await pool.fetchval("select findings from usage_logs") is None
+
+
+async def test_a_kind_that_postgresql_can_not_hold_is_no_reason_to_lose_a_row(pool: asyncpg.Pool) -> None:
+    odd = Found("output", "webhook", "a\x00b", "flag", 1)
+    assert await _insert(pool, [msgspec.structs.replace(ROW, findings=(odd,))]) == 1
 
 
 def test_the_columns_stand_in_the_order_of_the_fields() -> None:

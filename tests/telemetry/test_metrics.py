@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tollway import __version__
 from tollway.telemetry.catalogue import CATALOGUE
-from tollway.telemetry.metrics import Metrics, forget, prepare
+from tollway.telemetry.metrics import MOST_KINDS, Metrics, forget, prepare
 from tollway.telemetry.readings import Reading
 
 Opened = Callable[[str], Metrics]
@@ -50,7 +50,9 @@ def every_event(metrics: Metrics) -> None:
     metrics.key_set_aside("openai", "one")
     metrics.limited("requests")
     metrics.shadowed("mini", "answered")
-    metrics.found("email", "redact", 2)
+    metrics.found("input", "pii", "email", "redact", 2)
+    metrics.blocked("output", "pii")
+    metrics.asked("names", "answered")
     metrics.answered("mini", "openai", "ok", "none", 1.5, 0.0004, 0.3)
     metrics.refused("invalid_api_key")
     metrics.settled(
@@ -72,6 +74,16 @@ def every_event(metrics: Metrics) -> None:
     metrics.unheard("garbled", 2)
 
 
+def test_kinds_that_others_invent_are_counted_together_beyond_a_bound(opened: Opened) -> None:
+    metrics = opened("worker-0")
+    for number in range(MOST_KINDS + 50):
+        metrics.found("input", "webhook", f"kind-{number}", "flag")
+    metrics.found("input", "webhook", "kind-0", "flag")
+    found = {key[-1]: count for key, count in values(metrics).items() if key[0] == "tollway_guardrail_findings_total"}
+    assert len(found) == MOST_KINDS + 1
+    assert (found["kind-0"], found["other"]) == (2, 50)
+
+
 def test_every_event_is_counted_where_it_belongs(opened: Opened) -> None:
     metrics = opened("worker-0")
     every_event(metrics)
@@ -86,7 +98,8 @@ def test_every_event_is_counted_where_it_belongs(opened: Opened) -> None:
         ("tollway_cost_usd_total", "mini", "openai"): 2.5,
         ("tollway_unpriced_total", "free"): 1,
         ("tollway_limited_total", "requests"): 1,
-        ("tollway_guardrail_findings_total", "redact", "email"): 2,
+        ("tollway_guardrail_findings_total", "redact", "pii", "input", "email"): 2,
+        ("tollway_guardrail_blocked_total", "pii", "output"): 1,
         ("tollway_auth_total", "known"): 1,
         ("tollway_in_flight",): 0,
         ("tollway_snapshot_version",): 7,

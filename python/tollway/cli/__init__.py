@@ -24,6 +24,7 @@ VERBS = (
     "usage",
     "targets",
     "route",
+    "guardrails",
     "doctor",
     "simulate",
 )

@@ -16,7 +16,7 @@ from typing import IO, TypeVar
 
 import asyncpg
 
-from tollway.app import Places
+from tollway.charge import Places
 from tollway.cli.exits import CommandFailed
 from tollway.cli.printing import note
 from tollway.control.tenants.queries import Declared

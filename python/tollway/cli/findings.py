@@ -29,7 +29,7 @@ from tollway.storage.segments import SEGMENT_BYTES, SegmentReader, segments
 State = Literal["ok", "warn", "fail"]
 
 JOURNAL: Final = "journal"
-"""The journal's folder below ``storage.data_dir``, as ``tollway.app.Places`` has it."""
+"""The journal's folder below ``storage.data_dir``, as ``tollway.charge.Places`` has it."""
 
 LEAST_FREE_BYTES: Final = 256 << 20
 COMFORTABLE_FREE_BYTES: Final = 2 << 30

@@ -15,6 +15,7 @@ from tollway.cli.options import (
     Concurrency,
     ConfigFile,
     DataDir,
+    Guardrails,
     Models,
     Rpm,
     Tpm,
@@ -27,8 +28,9 @@ from tollway.cli.printing import note, print_fields, print_json, print_table
 from tollway.cli.tenants import file_limits, found_tenant, shown_limits, shown_models
 from tollway.contract.keys import GATEWAY_USE
 from tollway.contract.limits import LimitValues
+from tollway.control.guardrails.queries import binding
 from tollway.control.keys import queries, rules
-from tollway.control.keys.queries import ApiKey
+from tollway.control.keys.queries import ApiKey, KeyPatch
 from tollway.control.keys.rules import KeyDraft
 from tollway.control.permissions import EVERY
 from tollway.control.tenants.rules import refuse_declared
@@ -55,6 +57,7 @@ class ShownKey(msgspec.Struct, frozen=True, kw_only=True):
     is_active: bool = True
     limits: LimitValues | None
     allowed_models: tuple[str, ...] | None = None
+    guardrails: str | None = None
     expires_at: datetime | None
     created_at: datetime | None = None
     revoked_at: datetime | None = None
@@ -81,6 +84,7 @@ def create(
     tpm: Tpm = None,
     concurrency: Concurrency = None,
     models: Models = None,
+    guardrails: Guardrails = None,
     config: ConfigFile = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
@@ -96,11 +100,17 @@ def create(
         expires_at=None if expires is None else ahead(expires, now),
         limits=limits(rpm, tpm, concurrency),
         allowed_models=names(models),
+        guardrails=guardrails,
     )
     draft = rules.checked_draft(asked, EVERY, now)
     if draft.tenant is not None:
         refuse_declared(draft.tenant, declared(settings))
-    key, secret = ask(settings, lambda connection: store(connection, draft))
+
+    async def work(connection: Connection) -> tuple[ApiKey, str]:
+        async with binding(connection, draft.guardrails, declared(settings).policies):
+            return await store(connection, draft)
+
+    key, secret = ask(settings, work)
     if as_json:
         print_json(MadeKey(key=secret, managed_by="database", **msgspec.structs.asdict(key)))
         return
@@ -124,7 +134,19 @@ def list_all(
     if as_json:
         print_json(found)
         return
-    headings = ("name", "tenant", "id", "key", "state", "environment", "limits", "models", "expires", "managed by")
+    headings = (
+        "name",
+        "tenant",
+        "id",
+        "key",
+        "state",
+        "environment",
+        "limits",
+        "models",
+        "guardrails",
+        "expires",
+        "managed by",
+    )
     now = datetime.now(UTC)
     rows = (
         (
@@ -136,12 +158,39 @@ def list_all(
             key.environment,
             shown_limits(key.limits, "tenant's"),
             shown_models(key.allowed_models),
+            key.guardrails or "tenant's",
             key.expires_at,
             key.managed_by,
         )
         for key in found
     )
     print_table(headings, rows, "There is no key yet: tollway keys create --tenant TENANT --name NAME")
+
+
+@keys.command()
+def bind(
+    key: Annotated[str, typer.Argument(metavar="ID", help="The key's id, as `tollway keys list` shows it.")],
+    guardrails: Annotated[str | None, typer.Argument(metavar="[POLICY]", help="A policy's name.")] = None,
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Let a guardrail policy hold for a key, before its tenant's; without one the tenant's holds again."""
+    settings = load_settings(config, data_dir)
+    if any(declared_key.id == key for declared_key in _of_file(settings)):
+        raise Conflict("This key is managed by the configuration file; change it there.")
+
+    async def work(connection: Connection) -> ApiKey | None:
+        async with binding(connection, guardrails, declared(settings).policies):
+            return await queries.update_key(connection, key, KeyPatch(guardrails), actor())
+
+    found = ask(settings, work)
+    if found is None:
+        raise CommandFailed(f"There is no key {key}; `tollway keys list` shows those there are.")
+    if as_json:
+        print_json(_of_database(found))
+    else:
+        print_fields({"name": found.name, "id": found.id, "guardrails": found.guardrails or "tenant's"})
 
 
 @keys.command()
@@ -204,6 +253,7 @@ def _of_file(settings: Settings) -> Iterator[ShownKey]:
                 environment=key.environment,
                 scopes=(GATEWAY_USE,),
                 limits=file_limits(key.limits, settings),
+                guardrails=key.guardrails,
                 expires_at=expires_at,
             )
 

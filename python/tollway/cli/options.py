@@ -30,6 +30,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Rpm = Annotated[int | None, typer.Option("--rpm", min=1, help="Requests in any 60 seconds.")]
 Tpm = Annotated[int | None, typer.Option("--tpm", min=1, help="Tokens in any 60 seconds.")]
 Concurrency = Annotated[int | None, typer.Option("--concurrency", min=1, help="Calls under way at once.")]
+Guardrails = Annotated[
+    str | None, typer.Option("--guardrails", help="A policy's name; else a key has its tenant's, a tenant the default.")
+]
 Models = Annotated[str | None, typer.Option("--models", metavar="A,B", help="Models that may be called; else all.")]
 
 

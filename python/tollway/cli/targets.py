@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from tollway._native.limits import LedgerError
-from tollway.app import Places
+from tollway.charge import Places
 from tollway.cli.database import actor, ask, serving
 from tollway.cli.exits import CommandFailed
 from tollway.cli.options import AsJson, ConfigFile, DataDir, config_path, load_settings

@@ -16,6 +16,7 @@ from tollway.cli.options import (
     Concurrency,
     ConfigFile,
     DataDir,
+    Guardrails,
     Models,
     Rpm,
     Tpm,
@@ -25,6 +26,7 @@ from tollway.cli.options import (
 )
 from tollway.cli.printing import note, print_fields, print_json, print_table
 from tollway.contract.limits import LimitValues
+from tollway.control.guardrails.queries import binding
 from tollway.control.tenants import queries, rules
 from tollway.control.tenants.queries import Tenant, TenantDraft, TenantPatch
 from tollway.settings import LimitSettings, Settings
@@ -35,7 +37,6 @@ PAGE = 1000
 Value = TypeVar("Value")
 
 Name = Annotated[str, typer.Argument(metavar="TENANT", help="Its name or id.")]
-Guardrails = Annotated[str | None, typer.Option("--guardrails", help="The policy's name; else the default one.")]
 
 tenants = typer.Typer(help="Make, list and change tenants.", no_args_is_help=True)
 
@@ -71,7 +72,12 @@ def create(
     settings = load_settings(config, data_dir)
     draft = TenantDraft(name, limits=limits(rpm, tpm, concurrency), allowed_models=names(models), guardrails=guardrails)
     checked = rules.checked_draft(draft, declared(settings))
-    _print(ask(settings, lambda connection: queries.insert_tenant(connection, checked, actor())), as_json)
+
+    async def work(connection: Connection) -> Tenant:
+        async with binding(connection, checked.guardrails, declared(settings).policies):
+            return await queries.insert_tenant(connection, checked, actor())
+
+    _print(ask(settings, work), as_json)
 
 
 @tenants.command("list")
@@ -145,7 +151,8 @@ def update(
     async def work(connection: Connection) -> Tenant:
         found = await found_tenant(connection, tenant)
         checked = rules.checked_patch(patch(found), declared(settings))
-        return _still(await queries.update_tenant(connection, found.id, checked, actor()), tenant)
+        async with binding(connection, checked.bound_to, declared(settings).policies):
+            return _still(await queries.update_tenant(connection, found.id, checked, actor()), tenant)
 
     rules.refuse_declared(tenant, declared(settings))
     _print(ask(settings, work), as_json)

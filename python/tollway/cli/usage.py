@@ -11,7 +11,7 @@ from tollway.cli.options import AsJson, ConfigFile, DataDir, ago, load_settings
 from tollway.cli.printing import print_json, print_table
 from tollway.contract.usage import UsageRole
 from tollway.control.billing import queries, rules
-from tollway.control.billing.queries import Dimension, Selection, UsageEntry, UsageSum
+from tollway.control.billing.queries import Dimension, FoundEntry, Selection, UsageEntry, UsageSum
 from tollway.control.tenants.queries import find_tenant
 from tollway.storage.pool import Connection
 
@@ -118,6 +118,7 @@ def _print_calls(calls: list[UsageEntry]) -> None:
         "status",
         "ms",
         "role",
+        "findings",
     )
     rows = (
         (
@@ -132,7 +133,13 @@ def _print_calls(calls: list[UsageEntry]) -> None:
             call.status,
             call.latency_ms,
             call.role,
+            ", ".join(_found(found) for found in call.findings) or None,
         )
         for call in calls
     )
     print_table(headings, rows, "No calls in this time. Rows reach the database a moment after their call.")
+
+
+def _found(found: FoundEntry) -> str:
+    """``email 2 (input, redact)``."""
+    return f"{found.kind} {found.count} ({found.direction}, {found.action})"

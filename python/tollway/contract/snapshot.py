@@ -9,6 +9,7 @@ from typing import Literal
 
 import msgspec
 
+from tollway.contract.guardrails import Policy
 from tollway.contract.keys import KeyRecord
 from tollway.contract.limits import LimitValues
 from tollway.contract.routing import Breaker, FallbackCause, Hedge, Probe, Retries, Rule, Strategy
@@ -256,7 +257,7 @@ class Route(msgspec.Struct, frozen=True):
     """A model alias as clients name it, and who may answer.
 
     ``fallbacks`` are aliases, in order, by why this one can't answer. ``sticky_by`` is what calls are told apart by
-    under the strategy ``sticky``.
+    under the strategy ``sticky``. ``guardrails`` names a policy that holds besides the caller's.
     """
 
     alias: str
@@ -269,27 +270,25 @@ class Route(msgspec.Struct, frozen=True):
     sticky_by: Literal["user", "conversation", "prefix"] = "conversation"
     hedge: Hedge | None = None
     shadow: Shadow | None = None
-
-
-class PiiCheck(msgspec.Struct, frozen=True):
-    """Look for these entities in every text of a request; redact them, or refuse the request."""
-
-    entities: tuple[str, ...]
-    action: Literal["redact", "block"]
-
-
-class Policy(msgspec.Struct, frozen=True):
-    """A named guardrail policy: the checks of the input, in order."""
-
-    name: str
-    input: tuple[PiiCheck, ...]
+    guardrails: str | None = None
 
 
 class Snapshot(msgspec.Struct, frozen=True):
-    """One version of everything above. ``file_keys`` are the keys that the config file declares."""
+    """One version of everything above. ``file_keys`` are the keys that the config file declares.
+
+    ``policies`` are guardrail policies by name, the file's and those made through the API. A name in ``unreadable`` is
+    one whose policy this version can't understand: whoever it is for is refused. ``guardrail_secret`` keys digests
+    and placeholders; it is the same on every host, and empty until the database has told it.
+    """
 
     version: int
     routes: dict[str, Route]
     policies: dict[str, Policy]
     default_limits: LimitValues
     file_keys: tuple[tuple[bytes, KeyRecord], ...]
+    unreadable: frozenset[str] = frozenset()
+    guardrail_secret: bytes = b""
+
+    def __repr__(self) -> str:
+        """Without the secret."""
+        return f"Snapshot(version={self.version}, routes={self.routes!r}, policies={self.policies!r})"

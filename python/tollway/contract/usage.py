@@ -4,10 +4,13 @@ from typing import Literal
 
 import msgspec
 
+from tollway.contract.guardrails import Found
+
 UsageSource = Literal["told", "counted", "estimated"]
 UsageRole = Literal["answer", "hedge", "shadow"]
 """What a call was for: the client's answer; a second try at once, whose answer came too late; a copy for comparison."""
-Outcome = Literal["ok", "error", "timeout", "client_gone", "cut"]
+Outcome = Literal["ok", "error", "timeout", "client_gone", "cut", "blocked"]
+"""How a call ended; ``blocked``: a guardrail refused its answer."""
 
 
 class UsageRow(msgspec.Struct, frozen=True, array_like=True):
@@ -15,6 +18,7 @@ class UsageRow(msgspec.Struct, frozen=True, array_like=True):
 
     ``id`` is unique for ever and made here (UUIDv7 text); ``request_id`` is what the client saw.
     ``at_us`` is Unix time in microseconds. ``cost_picousd`` is exact; ``None`` for an unpriced model.
+    ``findings`` are the guardrails': kinds and counts.
     """
 
     id: str
@@ -42,3 +46,4 @@ class UsageRow(msgspec.Struct, frozen=True, array_like=True):
     attempts: int
     cache_write_1h_tokens: int = 0
     role: UsageRole = "answer"
+    findings: tuple[Found, ...] = ()

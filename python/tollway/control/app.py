@@ -7,7 +7,7 @@ composition root. It publishes nothing itself: PostgreSQL announces changes of t
 import re
 import uuid
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPMethod
 
 import asyncpg
@@ -19,12 +19,15 @@ from starlette.types import Message, Receive, Scope, Send
 from tollway.control import session
 from tollway.control.billing.routes import billing_endpoints
 from tollway.control.call import Answer, Call, Endpoint
+from tollway.control.guardrails.routes import guardrail_endpoints
+from tollway.control.guardrails.view import GuardrailView
 from tollway.control.keys.routes import key_endpoints
 from tollway.control.routing.routes import routing_endpoints
 from tollway.control.routing.view import RouterView
 from tollway.control.tenants.queries import Declared
 from tollway.control.tenants.routes import tenant_endpoints
 from tollway.errors import DependencyUnavailable, GatewayError, MethodNotAllowed
+from tollway.settings import Settings
 from tollway.storage.pool import OUT_OF_REACH
 from tollway.telemetry.logs import Log
 from tollway.wire.error_envelope import render
@@ -32,26 +35,30 @@ from tollway.wire.error_envelope import render
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:\-]{1,128}")
 
 
-def routes(pool: asyncpg.Pool, log: Log, declared: Callable[[], Declared], router: RouterView) -> list[Route]:
+def routes(
+    pool: asyncpg.Pool, log: Log, settings: Settings, router: RouterView, guardrails: GuardrailView
+) -> list[Route]:
     """Every route of the control plane, one for each path.
 
-    ``declared`` is asked at each call what the configuration file declares now: those tenants are managed there.
-    ``router`` is what this process sees of its host's targets.
+    What ``settings`` declare is managed in the configuration file. ``router`` is what this process sees of its host's
+    targets, ``guardrails`` how it screens texts.
     """
-    table = endpoints(declared, router)
+    table = endpoints(settings, router, guardrails)
     by_path: dict[str, dict[str, Endpoint]] = defaultdict(dict)
     for endpoint in table:
         by_path[endpoint.path][endpoint.method] = endpoint
     return [Route(path, Resource(methods, pool, log)) for path, methods in by_path.items()]
 
 
-def endpoints(declared: Callable[[], Declared], router: RouterView) -> Sequence[Endpoint]:
+def endpoints(settings: Settings, router: RouterView, guardrails: GuardrailView) -> Sequence[Endpoint]:
     """The table of all routes with their permissions."""
+    declared = Declared(frozenset(settings.tenants), frozenset(settings.guardrails))
     return (
         *tenant_endpoints(declared),
         *key_endpoints(declared),
         *billing_endpoints(),
         *routing_endpoints(router),
+        *guardrail_endpoints(settings, guardrails),
     )
 
 

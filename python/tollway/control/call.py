@@ -68,23 +68,34 @@ class Call:
         except msgspec.ValidationError as error:
             raise _unfit(error) from error
 
-    async def body(self, model: type[Model], *, may_be_empty: bool = False) -> Model:
-        """The JSON body as ``model``; no body, where that ``may_be_empty``, is ``{}``.
+    async def content(self, largest_bytes: int = LARGEST_BODY_BYTES) -> bytes:
+        """The body as it came.
 
         Raises:
-            BodyTooLarge: it is over 64 KiB; no more than that is read.
-            InvalidRequest: it is no JSON or does not fit; the message names the field.
+            BodyTooLarge: it is larger; no more than that is read.
         """
         content = bytearray()
         async for piece in self._request.stream():
             content += piece
-            if len(content) > LARGEST_BODY_BYTES:
-                raise BodyTooLarge(f"The body is larger than {LARGEST_BODY_BYTES >> 10} KiB.")
+            if len(content) > largest_bytes:
+                raise BodyTooLarge(f"The body is larger than {largest_bytes >> 10} KiB.")
+        return bytes(content)
+
+    async def body(
+        self, model: type[Model], *, may_be_empty: bool = False, largest_bytes: int = LARGEST_BODY_BYTES
+    ) -> Model:
+        """The JSON body as ``model``; no body, where that ``may_be_empty``, is ``{}``.
+
+        Raises:
+            BodyTooLarge: it is over 64 KiB, or what is given.
+            InvalidRequest: it is no JSON or does not fit; the message names the field.
+        """
+        content = await self.content(largest_bytes)
         try:
-            return msgspec.json.decode(bytes(content) or (b"{}" if may_be_empty else b""), type=model)
+            return msgspec.json.decode(content or (b"{}" if may_be_empty else b""), type=model)
         except msgspec.ValidationError as error:
             raise _unfit(error) from error
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise InvalidRequest("The body is not JSON.") from error
 
 

@@ -18,8 +18,6 @@ from tollway.contract.snapshot import (
     EntraCredentials,
     GoogleCredentials,
     Overrule,
-    PiiCheck,
-    Policy,
     Price,
     ProviderAccess,
     ProviderKey,
@@ -31,11 +29,11 @@ from tollway.contract.snapshot import (
     Timeouts,
 )
 from tollway.control.billing.prices import Prices, configured_price
+from tollway.control.policies import declared_policy
 from tollway.settings import (
     BreakerSettings,
     EntraSettings,
     FallbackSettings,
-    GuardrailSettings,
     HedgeSettings,
     KeySettings,
     LimitSettings,
@@ -54,7 +52,7 @@ from tollway.settings import (
 )
 
 DEFAULT: Final = "default"
-"""The limits and the policy of tenants that name none."""
+"""The limits of tenants that name none."""
 
 BASE_URLS: Final[Mapping[ProviderKind, str]] = {
     "openai": "https://api.openai.com/v1",
@@ -82,7 +80,7 @@ def publish(settings: Settings, prices: Prices, version: int) -> Snapshot:
     return Snapshot(
         version=version,
         routes={alias: _route(alias, model, settings, asked, prices) for alias, model in settings.models.items()},
-        policies={name: _policy(name, policy) for name, policy in settings.guardrails.items()},
+        policies={name: declared_policy(name, policy) for name, policy in settings.guardrails.items()},
         default_limits=_limits(None, settings) or LimitValues(),
         file_keys=tuple(_keys(settings)),
     )
@@ -225,6 +223,7 @@ def _route(alias: str, model: ModelSettings, settings: Settings, asked: Mapping[
         sticky_by=model.sticky_by or "conversation",
         hedge=_hedge(model.hedge) if model.hedge else None,
         shadow=_shadow(alias, shadow, asked[shadow.provider], prices) if shadow else None,
+        guardrails=model.guardrails,
     )
 
 
@@ -301,10 +300,6 @@ def _timeouts(timeouts: TimeoutSettings) -> Timeouts:
     )
 
 
-def _policy(name: str, policy: GuardrailSettings) -> Policy:
-    return Policy(name=name, input=tuple(PiiCheck(check.entities, check.action) for check in policy.input))
-
-
 def _keys(settings: Settings) -> Iterator[tuple[bytes, KeyRecord]]:
     for tenant_name, tenant in settings.tenants.items():
         for key_name, key in tenant.keys.items():
@@ -313,7 +308,6 @@ def _keys(settings: Settings) -> Iterator[tuple[bytes, KeyRecord]]:
 
 
 def _record(tenant_name: str, tenant: TenantSettings, key_name: str, key: KeySettings, settings: Settings) -> KeyRecord:
-    has_default_policy = DEFAULT in settings.guardrails
     return KeyRecord(
         key_id=f"{tenant_name}/{key_name}",
         key_name=key_name,
@@ -327,7 +321,7 @@ def _record(tenant_name: str, tenant: TenantSettings, key_name: str, key: KeySet
         # A key that names no limits has only its tenant's: the default is not laid on every key again.
         key_limits=_limits(key.limits, settings) if key.limits is not None else None,
         allowed_models=None if "*" in tenant.allowed_models else frozenset(tenant.allowed_models),
-        policy=tenant.guardrails or (DEFAULT if has_default_policy else None),
+        policy=key.guardrails or tenant.guardrails,
         may_spend=tenant.monthly_budget_picousd != 0,
     )
 

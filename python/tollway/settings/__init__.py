@@ -10,7 +10,18 @@ reads the process environment; nothing here opens a socket or a database.
 
 from tollway.settings.environment import environment
 from tollway.settings.faults import BadConfiguration, Fault
-from tollway.settings.loader import load, load_struct, read
+from tollway.settings.guardrails import (
+    CheckSettings,
+    ContentCheckSettings,
+    GuardrailSettings,
+    InjectionCheckSettings,
+    ModerationCheckSettings,
+    PiiCheckSettings,
+    PresidioCheckSettings,
+    SecretsCheckSettings,
+    WebhookCheckSettings,
+)
+from tollway.settings.loader import load, load_struct, read, read_policy
 from tollway.settings.providers import (
     BreakerSettings,
     EntraSettings,
@@ -35,11 +46,8 @@ from tollway.settings.routing import (
 from tollway.settings.schema import schema, schema_text
 from tollway.settings.service_account import ServiceAccount, read_account
 from tollway.settings.structs import (
-    Entity,
-    GuardrailSettings,
     KeySettings,
     LogSettings,
-    PiiCheckSettings,
     ServerSettings,
     Settings,
     StorageSettings,
@@ -48,22 +56,27 @@ from tollway.settings.structs import (
     decode,
     encode,
 )
-from tollway.settings.values import LimitSettings, Secret
+from tollway.settings.values import Entity, LimitSettings, Secret
 
 __all__ = [
     "BadConfiguration",
     "BreakerSettings",
+    "CheckSettings",
+    "ContentCheckSettings",
     "Entity",
     "EntraSettings",
     "FallbackSettings",
     "Fault",
     "GuardrailSettings",
     "HedgeSettings",
+    "InjectionCheckSettings",
     "KeySettings",
     "LimitSettings",
     "LogSettings",
     "ModelSettings",
+    "ModerationCheckSettings",
     "PiiCheckSettings",
+    "PresidioCheckSettings",
     "PriceSettings",
     "ProbeSettings",
     "ProviderKeySettings",
@@ -72,6 +85,7 @@ __all__ = [
     "RetriesSettings",
     "RuleSettings",
     "Secret",
+    "SecretsCheckSettings",
     "ServerSettings",
     "ServiceAccount",
     "Settings",
@@ -82,6 +96,7 @@ __all__ = [
     "TelemetrySettings",
     "TenantSettings",
     "TimeoutSettings",
+    "WebhookCheckSettings",
     "WhenSettings",
     "decode",
     "encode",
@@ -90,6 +105,7 @@ __all__ = [
     "load_struct",
     "read",
     "read_account",
+    "read_policy",
     "schema",
     "schema_text",
 ]

@@ -10,13 +10,6 @@ from collections.abc import Mapping
 KEYS: Mapping[str, str] = {
     "server.trusted_proxies": "trusting proxies",
     "storage.objects": "object storage",
-    "guardrails.*.output": "screening of output",
-    "guardrails.*.input[].restore": "restoring redacted values",
-    "guardrails.*.input[].threshold": "a threshold of a check",
-    "guardrails.*.input[].deny": "the content check",
-    "guardrails.*.input[].url": "the webhook check",
-    "guardrails.*.input[].timeout": "the webhook check",
-    "guardrails.*.input[].on_error": "the webhook check",
     "cache": "caching",
     "telemetry.otlp": "OpenTelemetry export",
     "telemetry.trace_sample": "tracing",
@@ -24,11 +17,6 @@ KEYS: Mapping[str, str] = {
     "tenants.*.logging_policy": "logging of payloads",
 }
 """Keys; they may stand in a file as long as they are off."""
-
-CHOICES: Mapping[str, frozenset[str]] = {
-    "guardrails.*.input[].check": frozenset({"secrets", "injection", "content", "webhook"}),
-}
-"""Values of a choice."""
 
 
 def sentence(what: str) -> str:

@@ -4,23 +4,21 @@ Fields that ``conversion`` refused hold their defaults here, and entries it refu
 take that for a second fault.
 """
 
-import re
 from collections.abc import Iterable, Iterator
-from urllib.parse import urlsplit
 
 from tollway.settings import absent
+from tollway.settings.addresses import KEY_LENGTH_MIN, bad_address, bad_redis, bad_secret
 from tollway.settings.document import Document, Path, dotted
 from tollway.settings.faults import Fault
+from tollway.settings.guardrail_checks import check_guardrails
 from tollway.settings.model_checks import Finding, check_models, not_in_order
 from tollway.settings.providers import ProviderSettings
 from tollway.settings.service_account import read_account
 from tollway.settings.structs import Settings
 from tollway.settings.values import Secret
 
-KEY_LENGTH_MIN = 16
 _AWS_SECRETS = ("access_key_id", "secret_access_key", "session_token")
 _AWS_FIELDS = ("region", *_AWS_SECRETS)
-_REDIS_DATABASE = re.compile(r"/?|/[0-9]{1,5}")
 _SIGNING = frozenset({"vertex", "bedrock"})
 _NEEDS_BASE_URL = frozenset({"azure", "vllm", "openai_compatible"})
 
@@ -38,6 +36,7 @@ def _findings(settings: Settings, document: Document) -> Iterator[Finding]:
     for name, provider in settings.providers.items():
         yield from _provider(("providers", name), provider, document)
     yield from check_models(settings, document)
+    yield from check_guardrails(settings, document)
     yield from _secrets(settings)
     for name, tenant in settings.tenants.items():
         if tenant.monthly_budget_picousd:
@@ -49,7 +48,7 @@ def _storage(settings: Settings) -> Iterator[Finding]:
     if postgres != "embedded" and not postgres.startswith(("postgresql://", "postgres://")):
         yield ("storage", "postgres"), "should be embedded, or an address that begins with postgresql://"
     redis = settings.storage.redis
-    if redis and (why := _bad_redis(redis.reveal())):
+    if redis and (why := bad_redis(redis.reveal())):
         yield ("storage", "redis"), why
 
 
@@ -60,14 +59,14 @@ def _provider(path: Path, provider: ProviderSettings, document: Document) -> Ite
             yield path, f'"base_url" is missing; {kind} needs one'
     elif kind == "simulator":
         yield (*path, "base_url"), "the simulator is built in and has no address"
-    elif why := _bad_address(provider.base_url):
+    elif why := bad_address(provider.base_url):
         yield (*path, "base_url"), why
     if provider.key is None:
         is_faulty = any(document.is_written((*path, name)) for name in (provider.key_name, "entra", "access_key_id"))
         if provider.needs_key and not is_faulty and not document.is_faulty((*path, "keys")):
             signed = ", or access_key_id and secret_access_key" if kind == "bedrock" else ""
             yield path, f'"{provider.key_name}" is missing; {kind} needs one{signed}'
-    elif provider.api_key is not None and (why := _bad_secret(provider.api_key)):
+    elif provider.api_key is not None and (why := bad_secret(provider.api_key)):
         yield (*path, "api_key"), why
     yield from _several(path, provider, document)
     yield from _health(path, provider, document)
@@ -97,7 +96,7 @@ def _several(path: Path, provider: ProviderSettings, document: Document) -> Iter
             yield (*own, "name"), f"is the name of {dotted(other)} already"
         if not key.api_key:
             continue
-        if why := _bad_secret(key.api_key):
+        if why := bad_secret(key.api_key):
             yield (*own, "api_key"), why
         elif (other := secrets.setdefault(key.api_key.reveal(), own)) != own:
             yield (*own, "api_key"), f"is the same secret as {dotted(other)}.api_key"
@@ -133,7 +132,7 @@ def _vertex(path: Path, provider: ProviderSettings) -> Iterator[Finding]:
         yield (*path, "api_key"), "vertex has none; it needs credentials"
     if provider.location is None:
         yield path, '"location" is missing; vertex needs one'
-    if provider.token_url is not None and (why := _bad_address(provider.token_url)):
+    if provider.token_url is not None and (why := bad_address(provider.token_url)):
         yield (*path, "token_url"), why
     if not provider.credentials:
         return
@@ -154,9 +153,9 @@ def _entra(path: Path, provider: ProviderSettings) -> Iterator[Finding]:
         yield (*path, "entra"), "only azure has entra"
     elif provider.api_key is not None:
         yield (*path, "entra"), "stands beside an api_key; one of them is enough"
-    if why := _bad_address(entra.authority):
+    if why := bad_address(entra.authority):
         yield (*path, "entra", "authority"), why
-    if why := _bad_secret(entra.client_secret):
+    if why := bad_secret(entra.client_secret):
         yield (*path, "entra", "client_secret"), why
 
 
@@ -171,60 +170,11 @@ def _aws(path: Path, provider: ProviderSettings, document: Document) -> Iterator
         yield path, '"region" is missing; bedrock needs one'
     for name in _AWS_SECRETS:
         secret = getattr(provider, name)
-        if secret is not None and (why := _bad_secret(secret)):
+        if secret is not None and (why := bad_secret(secret)):
             yield (*path, name), why
     for name, other in (("access_key_id", "secret_access_key"), ("secret_access_key", "access_key_id")):
         if getattr(provider, name) is None and getattr(provider, other) and not document.is_written((*path, name)):
             yield path, f'"{name}" is missing; {other} needs it'
-
-
-def _bad_address(address: str) -> str:
-    """Why this is not the base of an HTTP address; never shows it, for it may hold a password."""
-    try:
-        parts = urlsplit(address)
-        host, _ = parts.hostname, parts.port
-    except ValueError:
-        return "is not an address"
-    if parts.scheme not in ("http", "https"):
-        return "should begin with http:// or https://"
-    if not host:
-        return "names no host"
-    if not address.isascii() or not address.isprintable() or " " in address:
-        return "should be plain ASCII without blanks"
-    if parts.username is not None or parts.password is not None:
-        return "should hold no user name or password; keys go into api_key"
-    if parts.query or parts.fragment or address.endswith(("?", "#")):
-        return "should end before any ? or #"
-    return ""
-
-
-def _bad_redis(address: str) -> str:
-    """Why this is not the address of a Redis server and one of its databases; never shows it."""
-    if not address.startswith(("redis://", "rediss://")):
-        return "should begin with redis:// or rediss://"
-    if not address.isascii() or not address.isprintable() or " " in address:
-        return "should be plain ASCII without blanks; other characters of a password are written as %XX"
-    if "?" in address or "#" in address:
-        return "should end before any ? or #; in a password they are written as %3F and %23"
-    try:
-        parts = urlsplit(address)
-        host, _ = parts.hostname, parts.port
-    except ValueError:
-        return "is not an address"
-    if not host:
-        return "names no host"
-    if not _REDIS_DATABASE.fullmatch(parts.path):
-        return "should end with its host and port, or with the number of a database: /0"
-    return ""
-
-
-def _bad_secret(secret: Secret) -> str:
-    text = secret.reveal()
-    if text != text.strip():
-        return "has a blank or a line break at an end"
-    if not text.isascii() or not text.isprintable() or " " in text:
-        return "should be plain ASCII without blanks, as it travels in a header"
-    return ""
 
 
 def _secrets(settings: Settings) -> Iterator[Finding]:
@@ -233,7 +183,7 @@ def _secrets(settings: Settings) -> Iterator[Finding]:
         text = secret.reveal()
         if len(text) < KEY_LENGTH_MIN:
             yield path, f"should have at least {KEY_LENGTH_MIN} characters"
-        elif why := _bad_secret(secret):
+        elif why := bad_secret(secret):
             yield path, why
         elif (other := first.setdefault(text, path)) != path:
             yield path, f"is the same secret as {dotted(other)}"

@@ -27,6 +27,7 @@ READERS: Final[Mapping[str, tuple[_Reader, Callable[[float], str]]]] = {
     "size_bytes": (units.size_bytes, "{:,} bytes".format),
     "duration_s": (units.duration_s, "{:,} s".format),
     "share": (units.share, units.percent),
+    "confidence": (units.confidence, "{:g}".format),
     "picousd": (units.picousd, units.usd),
     "picousd_per_token": (units.picousd_per_token, "{:,}".format),
     "instant_ms": (units.instant_ms, "{:,}".format),
@@ -129,7 +130,7 @@ class _Conversion:
         if table is None:
             return UNUSABLE
         fields = {item.encode_name: item for item in info.fields}
-        self._unknown(table, fields, place)
+        self._unknown(table, fields, place, info.tag_field)
         values: dict[str, Any] = {}
         is_usable = True
         for name, item in fields.items():
@@ -146,9 +147,9 @@ class _Conversion:
                 is_usable = False
         return info.cls(**values) if is_usable else UNUSABLE
 
-    def _unknown(self, table: Table, fields: Mapping[str, object], place: Place) -> None:
+    def _unknown(self, table: Table, fields: Mapping[str, object], place: Place, tag: str | None) -> None:
         for name, entry in table.entries.items():
-            if name in fields:
+            if name in fields or name == tag:
                 continue
             at = place.field(name)
             if (what := absent.KEYS.get(at.shape)) is not None:
@@ -161,9 +162,11 @@ class _Conversion:
         table = self._table(node, place)
         if table is None:
             return UNUSABLE
+        if info.max_length is not None and len(table.entries) > info.max_length:
+            return self.fault(place, table.mark, f"should hold at most {info.max_length} entries")
         values: dict[str, Any] = {}
         for name, entry in table.entries.items():
-            if isinstance(info.key_type, inspect.StrType) and (why := _breaks(info.key_type, name)):
+            if why := _misnamed(info.key_type, name):
                 self.fault(place.entry(name), entry.mark, f"this name {why}")
                 continue
             value = self.value(info.value_type, entry.value, place.entry(name))
@@ -196,6 +199,9 @@ class _Conversion:
         options = [option for option in options if not isinstance(option, inspect.NoneType)]
         if isinstance(node, Table | Series):
             holding = [option for option in options if _holds(option)]
+            tagged = [option for option in holding if isinstance(option, inspect.StructType) and option.tag_field]
+            if tagged and isinstance(node, Table):
+                return self._tagged(tagged, node, place)
             alike = [option for option in holding if _is_list(option) == isinstance(node, Series)]
             return self.value((alike or holding or options)[0], node, place)
         plain = [option for option in options if not _holds(option)] or options
@@ -211,6 +217,17 @@ class _Conversion:
         if node.kind != "int":
             return self.fault(place, node.mark, f"should be {_wanted(others[0])}, or {' or '.join(words)}")
         return self.value(others[0], node, place)
+
+    def _tagged(self, options: Sequence[inspect.StructType], node: Table, place: Place) -> Any:
+        """The one of several structs whose tag the file gives."""
+        by_tag = {str(option.tag): option for option in options}
+        name = options[0].tag_field or ""
+        wanted = inspect.LiteralType(tuple(by_tag))
+        entry = node.entries.get(name)
+        if entry is None:
+            return self.fault(place, node.mark, f'"{name}" is missing: {_wanted(wanted)}')
+        tag = self.value(wanted, entry.value, place.field(name))
+        return tag if tag is UNUSABLE else self._struct(by_tag[tag], node, place)
 
     # -- single values
 
@@ -249,9 +266,6 @@ class _Conversion:
         for value in info.values:
             if str(value) == node.text and (isinstance(value, str) or node.kind == "int" or node.has_variables):
                 return value
-        if node.text in absent.CHOICES.get(place.shape, ()):
-            name = place.shape.rpartition(".")[2]
-            return self.fault(place, node.mark, absent.sentence(f'the {name} "{node.text}"'))
         near = "" if node.has_variables else nearest(node.text, map(str, info.values))
         return self.fault(place, node.mark, f"should be {_wanted(info)}, not {_shown(node)}{near}")
 
@@ -348,6 +362,16 @@ def _is_off(entry: Entry) -> bool:
         case Scalar(kind="bool", text=text):
             return text.lower() not in _TRUE
     return _is_null(entry.value)
+
+
+def _misnamed(info: inspect.Type, name: str) -> str:
+    """Why a key of a mapping is none of its names; empty when it is."""
+    match info:
+        case inspect.StrType():
+            return _breaks(info, name)
+        case inspect.LiteralType(values=values) if name not in values:
+            return f"should be {_wanted(info)}{nearest(name, map(str, values))}"
+    return ""
 
 
 def _breaks(info: inspect.StrType, text: str) -> str:

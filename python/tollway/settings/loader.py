@@ -4,9 +4,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from tollway.settings import checks, document
+from tollway.settings import checks, document, guardrail_checks, json_document
 from tollway.settings.conversion import Struct, convert
 from tollway.settings.faults import BadConfiguration, Fault
+from tollway.settings.guardrails import GuardrailSettings
 from tollway.settings.structs import Settings
 
 Check = Callable[[Struct, document.Document], list[Fault]]
@@ -40,10 +41,27 @@ def load_struct(path: str | Path, struct: type[Struct], check: Check[Struct]) ->
     return _parse(_text(path), None, str(path), struct, check)
 
 
+def read_policy(data: bytes, settings: Settings) -> GuardrailSettings:
+    """A guardrail policy as JSON, by the rules of the file; what it names of models is what ``settings`` have.
+
+    Raises:
+        BadConfiguration: it has faults; their paths begin inside the policy.
+    """
+
+    def check(policy: GuardrailSettings, parsed: document.Document) -> list[Fault]:
+        found = guardrail_checks.check_policy((), policy, settings, parsed)
+        return [Fault(document.dotted(path), 1, 1, message) for path, message in found]
+
+    return _convert(json_document.read_json(data), "policy", GuardrailSettings, check)
+
+
 def _parse(
     text: str, environ: Mapping[str, str] | None, name: str, struct: type[Struct], check: Check[Struct]
 ) -> Struct:
-    parsed = document.read(text, environ)
+    return _convert(document.read(text, environ), name, struct, check)
+
+
+def _convert(parsed: document.Document, name: str, struct: type[Struct], check: Check[Struct]) -> Struct:
     value, faults = convert(parsed, struct)
     if value is not None:
         faults += check(value, replace(parsed, faults=tuple(faults)))

@@ -5,7 +5,16 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, field
 
-from tollway.settings.values import AliasName, PicoUsd, PicoUsdPerToken, PlainName, ProviderName, Seconds, Share
+from tollway.settings.values import (
+    AliasName,
+    GuardrailName,
+    PicoUsd,
+    PicoUsdPerToken,
+    PlainName,
+    ProviderName,
+    Seconds,
+    Share,
+)
 
 Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max", "default"]
 
@@ -227,5 +236,8 @@ class ModelSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     ] = ()
     hedge: Annotated[HedgeSettings | None, Meta(description="Ask a second target when the first is slow.")] = None
     shadow: Annotated[ShadowSettings | None, Meta(description="Send copies of calls to another model.")] = None
+    guardrails: Annotated[
+        GuardrailName | None, Meta(description="A name under guardrails that holds besides the caller's.")
+    ] = None
     timeouts: TimeoutSettings = TimeoutSettings()
     price: Annotated[PriceSettings | None, Meta(description="Instead of the price in prices.yaml.")] = None

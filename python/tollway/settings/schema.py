@@ -22,6 +22,7 @@ _VARIABLE = "#/$defs/Variable"
 _WRITTEN: Final[Mapping[str, Schema]] = {
     "size_bytes": {"type": ["integer", "string"], "pattern": SIZE_PATTERN, "examples": ["20MiB"]},
     "duration_s": {"type": "string", "pattern": DURATION_PATTERN, "examples": ["500ms", "2s", "10m"]},
+    "confidence": {"type": "number", "minimum": 0, "maximum": 1, "examples": [0.5]},
     "share": {"type": "string", "pattern": SHARE_PATTERN, "examples": ["5%", "0.5%"]},
     "picousd": {"type": ["number", "string"], "pattern": MONEY_PATTERN, "minimum": 0, "examples": [0.01]},
     "picousd_per_token": {"type": ["number", "string"], "pattern": PRICE_PATTERN, "minimum": 0, "examples": [0.15]},
@@ -64,12 +65,13 @@ def _describe(info: inspect.Type, shape: str, definitions: dict[str, Schema]) ->
             return {"type": "string"}
         case inspect.StructType(cls=cls):
             return _struct(info, cls.__name__, shape, definitions)
-        case inspect.DictType(key_type=key, value_type=value):
-            return {
+        case inspect.DictType(key_type=key, value_type=value, max_length=high):
+            described = {
                 "type": "object",
                 "propertyNames": _plain(key),
                 "additionalProperties": _describe(value, f"{shape}.*", definitions),
             }
+            return described if high is None else described | {"maxProperties": high}
         case inspect.VarTupleType(item_type=item, min_length=low, max_length=high):
             bounds = {"minItems": low, "maxItems": high}
             described = {"type": "array", "items": _describe(item, f"{shape}[]", definitions)}
@@ -89,7 +91,8 @@ def _struct(info: inspect.StructType, name: str, shape: str, definitions: dict[s
         return reference
     definitions[name] = {}  # claimed first, should a struct ever hold itself
     below = f"{shape}." if shape else ""
-    properties: dict[str, Schema] = {}
+    tag = info.tag_field
+    properties: dict[str, Schema] = {tag: {"enum": [info.tag]}} if tag else {}
     for field in info.fields:
         described = _describe(field.type, below + field.encode_name, definitions)
         if field.default is not NODEFAULT and isinstance(field.default, bool | str | int):
@@ -103,10 +106,14 @@ def _struct(info: inspect.StructType, name: str, shape: str, definitions: dict[s
         "description": (info.cls.__doc__ or "").strip(),
         "type": "object",
         "properties": properties,
-        "required": [field.encode_name for field in info.fields if field.required],
+        "required": [*([tag] if tag else []), *_required(info)],
         "additionalProperties": False,
     }
     return reference
+
+
+def _required(info: inspect.StructType) -> list[str]:
+    return [field.encode_name for field in info.fields if field.required]
 
 
 def _plain(info: inspect.Type) -> Schema:

@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 from msgspec import Meta, field
 
+from tollway.settings.guardrails import GuardrailSettings, WebhookCheckSettings
 from tollway.settings.providers import ProviderSettings
 from tollway.settings.routing import ModelSettings, TargetSettings
 from tollway.settings.values import (
@@ -27,8 +28,6 @@ from tollway.settings.values import (
     Secret,
     SizeBytes,
 )
-
-Entity = Literal["email", "credit_card", "us_ssn", "phone", "iban", "ip"]
 
 
 class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -92,29 +91,6 @@ class MediaSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     ] = ()
 
 
-class PiiCheckSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Look for personal data in every text of a request."""
-
-    check: Literal["pii"]
-    action: Annotated[Literal["redact", "block"], Meta(description="Replace what is found, or refuse the request.")]
-    entities: Annotated[tuple[Entity, ...], Meta(min_length=1, description="What to look for; all unless given.")] = (
-        "email",
-        "credit_card",
-        "us_ssn",
-        "phone",
-        "iban",
-        "ip",
-    )
-
-
-class GuardrailSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A guardrail policy."""
-
-    input: Annotated[
-        tuple[PiiCheckSettings, ...], Meta(max_length=64, description="Checks of a request, in order.")
-    ] = ()
-
-
 class LogSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The log, JSON lines on standard error."""
 
@@ -135,6 +111,7 @@ class KeySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     limits: Annotated[
         LimitSettings | LimitsName | None, Meta(description="Beside the tenant's: inline, or a name.")
     ] = None
+    guardrails: Annotated[GuardrailName | None, Meta(description="A name under guardrails; else the tenant's.")] = None
     environment: Annotated[Literal["live", "test"], Meta(description="A label of the key.")] = "live"
     expires_at_ms: Annotated[InstantMs | None, Meta(description="When it stops working; UTC unless it says.")] = field(
         default=None, name="expires"
@@ -195,7 +172,11 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         """All that a log must never show."""
         providers = (secret for provider in self.providers.values() for secret in provider.secrets)
         keys = (key.key.reveal() for tenant in self.tenants.values() for key in tenant.keys.values())
-        return (*providers, *keys, *self.storage.secrets)
+        checks = (check for policy in self.guardrails.values() for check in (*policy.input, *policy.output))
+        signing = (
+            check.secret.reveal() for check in checks if isinstance(check, WebhookCheckSettings) and check.secret
+        )
+        return (*providers, *keys, *signing, *self.storage.secrets)
 
 
 def _password(address: str) -> str:

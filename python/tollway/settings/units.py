@@ -12,6 +12,7 @@ SIZE_PATTERN = r"^[0-9]{1,12}(\.[0-9]{1,6})?(B|KB|MB|GB|KiB|MiB|GiB)?$"
 DURATION_PATTERN = r"^[0-9]{1,9}(\.[0-9]{1,6})?(ms|s|m|h|d)$"
 PRICE_PATTERN = r"^[0-9]{1,9}(\.[0-9]{1,12})?$"
 MONEY_PATTERN = r"^[0-9]{1,9}(\.[0-9]{1,12})?$"
+CONFIDENCE_PATTERN = r"^[0-9]{1,3}(\.[0-9]{1,6})?$"
 SHARE_PATTERN = r"^[0-9]{1,3}(\.[0-9]{1,6})?%$"
 
 _BYTES = {
@@ -52,6 +53,18 @@ def share(text: str) -> float:
     if not re.fullmatch(SHARE_PATTERN, text):
         raise ValueError("should be a share with its percent sign, such as 5% or 0.5%")
     return float(Decimal(text[:-1]) / 100)
+
+
+def duration(seconds: float) -> str:
+    """A duration as :func:`duration_s` reads it: ``500ms``, ``2s``."""
+    return f"{seconds:g}s" if seconds >= 1 else f"{seconds * 1000:g}ms"
+
+
+def confidence(text: str) -> float:
+    """How sure something is: ``0`` to ``1``."""
+    if not re.fullmatch(CONFIDENCE_PATTERN, text):
+        raise ValueError("should be a number from 0 to 1, such as 0.5")
+    return float(Decimal(text))
 
 
 def picousd(text: str) -> int:

@@ -20,7 +20,7 @@ _FIND = """
     select k.id, k.name, k.tenant_id, k.user_id, k.scopes, k.environment, k.expires_at,
            k.rate_limit_override, k.allowed_models_override,
            k.is_active and coalesce(t.is_active, true) as is_active,
-           t.name as tenant_name, t.rate_limit, t.allowed_models, t.guardrails
+           t.name as tenant_name, t.rate_limit, t.allowed_models, coalesce(k.guardrails, t.guardrails) as guardrails
     from api_keys k left join tenants t on t.id = k.tenant_id
     where k.key_hash = $1
 """

@@ -5,7 +5,9 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import asyncpg
+import msgspec
 
+from tollway.contract.guardrails import Found
 from tollway.contract.usage import UsageRow
 from tollway.storage.pool import Connection
 
@@ -35,6 +37,7 @@ COLUMNS = (
     "attempts",
     "cache_write_1h_tokens",
     "role",
+    "findings",
 )
 """The columns in the order of :class:`UsageRow`'s fields."""
 
@@ -120,7 +123,17 @@ def _record(row: UsageRow) -> tuple[object, ...]:
         row.attempts,
         _whole(row.cache_write_1h_tokens),
         row.role,
+        _said(row.findings) if row.findings else None,
     )
+
+
+def _said(findings: Sequence[Found]) -> str:
+    """Findings as JSON objects, by the names that SQL can ask for."""
+    said = [
+        msgspec.structs.asdict(msgspec.structs.replace(found, check=_text(found.check), kind=_text(found.kind)))
+        for found in findings
+    ]
+    return msgspec.json.encode(said).decode()
 
 
 def _text(value: str) -> str:

@@ -36,8 +36,8 @@ class Family(msgspec.Struct, frozen=True):
 REQUESTS = Family(
     "tollway_requests_total",
     "counter",
-    "Requests, by outcome (`ok`, `error`, `timeout`, `client_gone`, `cut`; `refused`: no provider was called, and "
-    "model and provider are `none`) and by error code (`none`: no error).",
+    "Requests, by outcome (`ok`, `error`, `timeout`, `client_gone`, `cut`, `blocked`; `refused`: no provider was "
+    "called, and model and provider are `none`) and by error code (`none`: no error).",
     ("model", "provider", "outcome", "code"),
 )
 DURATION = Family(
@@ -103,8 +103,22 @@ LIMITED = Family(
 FINDINGS = Family(
     "tollway_guardrail_findings_total",
     "counter",
-    "Findings of the guardrails, by what was found and what was done about it.",
-    ("entity", "action"),
+    "Findings of the guardrails, by the check, what it found (`other`: one of too many kinds) and what was done about "
+    "it.",
+    ("direction", "check", "kind", "action"),
+)
+BLOCKED = Family(
+    "tollway_guardrail_blocked_total",
+    "counter",
+    "Requests (`input`) and answers (`output`) that a guardrail refused, by the check.",
+    ("direction", "check"),
+)
+CHECKS_ASKED = Family(
+    "tollway_guardrail_asked_total",
+    "counter",
+    "Times that an external check was to be asked: `answered`, `late`, `failed` (no answer, or none that can be used), "
+    "or `left_out` (not asked, since it has failed before).",
+    ("check", "result"),
 )
 AUTH = Family(
     "tollway_auth_total",
@@ -205,6 +219,8 @@ CATALOGUE: tuple[Family, ...] = (
     KEYS_SET_ASIDE,
     LIMITED,
     FINDINGS,
+    BLOCKED,
+    CHECKS_ASKED,
     AUTH,
     SHADOWS,
     IN_FLIGHT,

@@ -31,6 +31,9 @@ from tollway.telemetry.readings import Reading, Readings
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 """The ``content-type`` of :meth:`Metrics.exposition`."""
 
+MOST_KINDS = 512
+"""Kinds of findings that one process tells apart: more than all native checks have together."""
+
 _PICOUSD_PER_USD = 1e12
 _NONE = "none"
 _VALUE_AND_TIME = struct.Struct("dd")
@@ -62,9 +65,11 @@ class Metrics:
         self._process = process
         forget(directory, process)
         self._lock = threading.Lock()
+        self._kinds: set[str] = set()
         self._files: dict[str, MmapedDict] = {}
         self._series: dict[tuple[str, ...], _Series] = {}
         self._histograms: dict[tuple[str, ...], _Histogram] = {}
+        self._tokens: dict[tuple[str, str], tuple[_Series, _Series]] = {}
         self._answers: dict[tuple[str, str, str, str], tuple[_Series, _Histogram, _Histogram, _Histogram]] = {}
         for family in catalogue.CATALOGUE:
             if family.labels:
@@ -136,9 +141,17 @@ class Metrics:
         cost_picousd: int | None,
     ) -> None:
         """A call was settled; ``cost_picousd`` is in 10⁻¹² US dollars, ``None`` for a model without a price."""
+        key = (model, provider)
         with self._lock:
-            self._one(catalogue.TOKENS, model, provider, "prompt").add(prompt_tokens)
-            self._one(catalogue.TOKENS, model, provider, "completion").add(completion_tokens)
+            parts = self._tokens.get(key)
+            if parts is None:
+                parts = self._tokens[key] = (
+                    self._one(catalogue.TOKENS, *key, "prompt"),
+                    self._one(catalogue.TOKENS, *key, "completion"),
+                )
+            prompt, completion = parts
+            prompt.add(prompt_tokens)
+            completion.add(completion_tokens)
             if cached_tokens:
                 self._one(catalogue.TOKENS, model, provider, "cached").add(cached_tokens)
             if reasoning_tokens:
@@ -168,10 +181,28 @@ class Metrics:
         with self._lock:
             self._one(catalogue.LIMITED, kind).add(1)
 
-    def found(self, entity: str, action: str, findings: int = 1) -> None:
-        """A guardrail found something and acted on it."""
+    def found(self, direction: str, check: str, kind: str, action: str, findings: int = 1) -> None:
+        """A guardrail found something and acted on it.
+
+        External checks bring kinds of their own: beyond :data:`MOST_KINDS` they are counted as ``other``.
+        """
         with self._lock:
-            self._one(catalogue.FINDINGS, entity, action).add(findings)
+            if kind not in self._kinds:
+                if len(self._kinds) < MOST_KINDS:
+                    self._kinds.add(kind)
+                else:
+                    kind = "other"
+            self._one(catalogue.FINDINGS, direction, check, kind, action).add(findings)
+
+    def blocked(self, direction: str, check: str) -> None:
+        """A guardrail refused a request or an answer."""
+        with self._lock:
+            self._one(catalogue.BLOCKED, direction, check).add(1)
+
+    def asked(self, check: str, result: str) -> None:
+        """An external check was to be asked: it ``answered``, was ``late``, ``failed``, or was ``left_out``."""
+        with self._lock:
+            self._one(catalogue.CHECKS_ASKED, check, result).add(1)
 
     def authenticated(self, result: str) -> None:
         """A key was checked: ``known``, ``asked``, ``missing``, ``refused`` or ``forbidden``."""

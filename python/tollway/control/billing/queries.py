@@ -48,6 +48,16 @@ class UsageSum(msgspec.Struct, frozen=True):
     cost_usd: Decimal
 
 
+class FoundEntry(msgspec.Struct, frozen=True):
+    """What the guardrails found in a call: how many of a kind, and what was done. Never a value."""
+
+    direction: str
+    check: str
+    kind: str
+    action: str
+    count: int
+
+
 class UsageEntry(msgspec.Struct, frozen=True):
     """One call. ``cost_usd`` is ``None`` for a model without a price."""
 
@@ -76,6 +86,7 @@ class UsageEntry(msgspec.Struct, frozen=True):
     first_token_ms: int | None
     attempts: int
     role: str
+    findings: tuple[FoundEntry, ...]
 
     @property
     def position(self) -> Position:
@@ -125,7 +136,7 @@ _ROWS = f"""
     select id, request_id, created_at, tenant_id, api_key_id, user_id, model, provider, provider_model,
            prompt_tokens, completion_tokens, cached_tokens, cache_write_tokens, cache_write_1h_tokens,
            reasoning_tokens, cost as cost_usd, price_version, usage_source, status, http_status, stream,
-           latency_ms, first_token_ms, attempts, role
+           latency_ms, first_token_ms, attempts, role, findings
     from usage_logs
     where {_SELECTED} and ($7::text is null or role = $7)
       and ($8::timestamptz is null or (created_at, id) < ($8, $9::text))
@@ -148,4 +159,8 @@ async def list_usage(
     """At most ``limit`` calls after a position, newest first."""
     at, last = (None, None) if after is None else (after.at, after.id)
     rows = await connection.fetch(_ROWS, *msgspec.structs.astuple(selection), at, last, limit)
-    return [UsageEntry(**dict(row)) for row in rows]
+    return [UsageEntry(**(dict(row) | {"findings": _findings(row["findings"])})) for row in rows]
+
+
+def _findings(stored: str | None) -> tuple[FoundEntry, ...]:
+    return () if stored is None else msgspec.json.decode(stored, type=tuple[FoundEntry, ...])

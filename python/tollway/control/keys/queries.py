@@ -8,6 +8,7 @@ import msgspec
 from tollway.contract.limits import LimitValues
 from tollway.control.audit.queries import record
 from tollway.control.paging import Position
+from tollway.errors import Conflict
 from tollway.storage.pool import Connection
 
 
@@ -24,6 +25,7 @@ class ApiKey(msgspec.Struct, frozen=True):
     is_active: bool
     limits: LimitValues | None
     allowed_models: tuple[str, ...] | None
+    guardrails: str | None
     expires_at: datetime | None
     created_at: datetime
     revoked_at: datetime | None
@@ -46,18 +48,25 @@ class NewKey(msgspec.Struct, frozen=True):
     limits: LimitValues | None
     allowed_models: tuple[str, ...] | None
     expires_at: datetime | None
+    guardrails: str | None = None
+
+
+class KeyPatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What may change about a key: the policy that goes before its tenant's; ``None`` is the tenant's."""
+
+    guardrails: str | None
 
 
 _COLUMNS = """
     k.id, k.tenant_id, t.name as tenant, k.name, k.key_prefix, k.environment, k.scopes, k.is_active,
-    k.rate_limit_override, k.allowed_models_override, k.expires_at, k.created_at, k.revoked_at
+    k.rate_limit_override, k.allowed_models_override, k.guardrails, k.expires_at, k.created_at, k.revoked_at
 """
 
 _INSERT = f"""
     with k as (
         insert into api_keys (tenant_id, name, key_hash, key_prefix, environment, scopes,
-                              rate_limit_override, allowed_models_override, expires_at)
-        values ($1, $2, $3, $4, $5, $6, $7::jsonb, $8, $9)
+                              rate_limit_override, allowed_models_override, expires_at, guardrails)
+        values ($1, $2, $3, $4, $5, $6, $7::jsonb, $8, $9, $10)
         returning *
     )
     select {_COLUMNS} from k left join tenants t on t.id = k.tenant_id
@@ -97,12 +106,30 @@ async def insert_key(connection: Connection, key: NewKey, actor: str) -> ApiKey:
             None if key.limits is None else msgspec.json.encode(key.limits).decode(),
             key.allowed_models,
             key.expires_at,
+            key.guardrails,
         )
         if row is None:
             raise AssertionError("an insert returns its row")
         stored = _key(row)
         await record(connection, actor, "key.created", stored.id, stored)
         return stored
+
+
+async def update_key(connection: Connection, key_id: str, patch: KeyPatch, actor: str) -> ApiKey | None:
+    """Apply a checked patch; ``None`` when there is no such key.
+
+    Raises:
+        Conflict: it is an admin key, which calls no models.
+    """
+    async with connection.transaction():
+        key = await find_key(connection, key_id)
+        if key is None:
+            return None
+        if key.tenant_id is None:
+            raise Conflict("An admin key calls no models; no guardrails hold for it.")
+        await connection.execute("update api_keys set guardrails = $2 where id = $1", key_id, patch.guardrails)
+        await record(connection, actor, "key.updated", key_id, patch)
+        return await find_key(connection, key_id)
 
 
 async def revoke_key(connection: Connection, key_id: str, actor: str) -> ApiKey | None:
@@ -145,6 +172,7 @@ def _key(row: asyncpg.Record) -> ApiKey:
         is_active=row["is_active"],
         limits=None if limits is None else msgspec.json.decode(limits, type=LimitValues),
         allowed_models=None if models is None else tuple(models),
+        guardrails=row["guardrails"],
         expires_at=row["expires_at"],
         created_at=row["created_at"],
         revoked_at=row["revoked_at"],

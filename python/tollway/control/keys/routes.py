@@ -1,6 +1,6 @@
 """``/api/v1/keys``: HTTP in, HTTP out. The answer to a creation is the one place where a secret is shown."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from http import HTTPMethod
 
@@ -8,11 +8,15 @@ import msgspec
 
 from tollway.control import paging
 from tollway.control.call import Answer, Call, Endpoint
+from tollway.control.guardrails.queries import binding
 from tollway.control.keys import queries, rules
+from tollway.control.keys.queries import KeyPatch
 from tollway.control.tenants.queries import Declared, find_tenant
 from tollway.control.tenants.rules import refuse_declared
 from tollway.errors import InvalidRequest, NotFound
 from tollway.storage.pool import Connection
+
+GUARDRAILS_UPDATE = "guardrails:update"
 
 
 class KeyList(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -31,24 +35,32 @@ class Created(msgspec.Struct, frozen=True):
     secret: str
 
 
-def key_endpoints(declared: Callable[[], Declared]) -> Sequence[Endpoint]:
+def key_endpoints(declared: Declared) -> Sequence[Endpoint]:
     """The routes of this capability."""
 
     async def create(call: Call) -> Answer:
         draft = await call.body(rules.KeyDraft)
         draft = rules.checked_draft(draft, call.caller.permissions, datetime.now(UTC))
         if draft.tenant is not None:
-            refuse_declared(draft.tenant, declared())
-        async with call.pool.acquire() as connection:
+            refuse_declared(draft.tenant, declared)
+        if draft.guardrails is not None:
+            call.caller.require(GUARDRAILS_UPDATE)  # it goes before the tenant's, and may ask for less
+        async with call.pool.acquire() as connection, binding(connection, draft.guardrails, declared.policies):
             tenant_id = None if draft.tenant is None else await _tenant_id(connection, draft.tenant)
             made = rules.new_key(draft, tenant_id)
             key = await queries.insert_key(connection, made.record, call.caller.actor)
         return Answer(Created(key, made.secret), 201)
 
+    async def update(call: Call) -> Answer:
+        patch = await call.body(KeyPatch)
+        async with call.pool.acquire() as connection, binding(connection, patch.guardrails, declared.policies):
+            return _found(await queries.update_key(connection, call.part("key"), patch, call.caller.actor))
+
     return (
         Endpoint(HTTPMethod.POST, "/api/v1/keys", "api_keys:create", create),
         Endpoint(HTTPMethod.GET, "/api/v1/keys", "api_keys:view", _list),
         Endpoint(HTTPMethod.GET, "/api/v1/keys/{key}", "api_keys:view", _show),
+        Endpoint(HTTPMethod.PATCH, "/api/v1/keys/{key}", GUARDRAILS_UPDATE, update),
         Endpoint(HTTPMethod.POST, "/api/v1/keys/{key}/revoke", "api_keys:delete", _revoke),
         Endpoint(HTTPMethod.DELETE, "/api/v1/keys/{key}", "api_keys:delete", _revoke),
     )

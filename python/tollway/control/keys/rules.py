@@ -19,6 +19,8 @@ ADMIN_ENVIRONMENT = "admin"
 class KeyDraft(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A key as it is asked for. ``tenant`` is an id or a name; an ``admin`` key has none.
 
+    ``guardrails`` names a policy that goes before the tenant's.
+
     ``scopes`` of ``None`` are all that a key of its kind can have.
     """
 
@@ -30,6 +32,7 @@ class KeyDraft(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     expires_at: datetime | None = None
     limits: LimitValues | None = None
     allowed_models: tuple[str, ...] | None = None
+    guardrails: str | None = None
 
 
 class MadeKey(msgspec.Struct, frozen=True):
@@ -80,12 +83,13 @@ def new_key(draft: KeyDraft, tenant_id: str | None) -> MadeKey:
         limits=draft.limits,
         allowed_models=draft.allowed_models,
         expires_at=draft.expires_at,
+        guardrails=draft.guardrails,
     )
     return MadeKey(record, secret)
 
 
 def _check_admin(draft: KeyDraft) -> None:
-    for field in ("tenant", "limits", "allowed_models"):
+    for field in ("tenant", "limits", "allowed_models", "guardrails"):
         if getattr(draft, field) is not None:
             raise fields.refused(field, "an admin key calls no models and belongs to no tenant.")
 

@@ -60,6 +60,11 @@ class TenantPatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
     guardrails: str | UnsetType | None = UNSET
 
     @property
+    def bound_to(self) -> str | None:
+        """The policy that it names."""
+        return None if self.guardrails is UNSET else self.guardrails
+
+    @property
     def changes(self) -> dict[str, object]:
         """The fields that are given."""
         return {field: value for field, value in msgspec.structs.asdict(self).items() if value is not UNSET}

@@ -1,12 +1,13 @@
 """``/api/v1/tenants``: HTTP in, HTTP out."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from http import HTTPMethod
 
 import msgspec
 
 from tollway.control import paging
 from tollway.control.call import Answer, Call, Endpoint
+from tollway.control.guardrails.queries import binding
 from tollway.control.tenants import queries, rules
 from tollway.control.tenants.queries import Declared, TenantDraft, TenantPatch
 from tollway.errors import NotFound
@@ -20,19 +21,19 @@ class TenantList(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     is_active: bool | None = None
 
 
-def tenant_endpoints(declared: Callable[[], Declared]) -> Sequence[Endpoint]:
+def tenant_endpoints(declared: Declared) -> Sequence[Endpoint]:
     """The routes of this capability."""
 
     async def create(call: Call) -> Answer:
-        draft = rules.checked_draft(await call.body(TenantDraft), declared())
-        async with call.pool.acquire() as connection:
+        draft = rules.checked_draft(await call.body(TenantDraft), declared)
+        async with call.pool.acquire() as connection, binding(connection, draft.guardrails, declared.policies):
             return Answer(await queries.insert_tenant(connection, draft, call.caller.actor), 201)
 
     async def update(call: Call) -> Answer:
         tenant_id = call.part("tenant")
-        rules.refuse_declared(tenant_id, declared())
-        patch = rules.checked_patch(await call.body(TenantPatch), declared())
-        async with call.pool.acquire() as connection:
+        rules.refuse_declared(tenant_id, declared)
+        patch = rules.checked_patch(await call.body(TenantPatch), declared)
+        async with call.pool.acquire() as connection, binding(connection, patch.bound_to, declared.policies):
             return _found(await queries.update_tenant(connection, tenant_id, patch, call.caller.actor))
 
     return (

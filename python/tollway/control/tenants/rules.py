@@ -20,7 +20,6 @@ def checked_draft(draft: TenantDraft, declared: Declared) -> TenantDraft:
         name=_name(draft.name, declared),
         limits=fields.limits(draft.limits),
         allowed_models=fields.models(draft.allowed_models),
-        guardrails=_policy(draft.guardrails, declared),
     )
 
 
@@ -41,7 +40,6 @@ def checked_patch(patch: TenantPatch, declared: Declared) -> TenantPatch:
         name=UNSET if patch.name is UNSET else _name(patch.name, declared),
         limits=UNSET if patch.limits is UNSET else fields.limits(patch.limits),
         allowed_models=UNSET if patch.allowed_models is UNSET else fields.models(patch.allowed_models),
-        guardrails=UNSET if patch.guardrails is UNSET else _policy(patch.guardrails, declared),
     )
 
 
@@ -58,10 +56,3 @@ def refuse_declared(id_or_name: str, declared: Declared) -> None:
 def _name(name: str, declared: Declared) -> str:
     refuse_declared(name, declared)
     return fields.name(name)
-
-
-def _policy(name: str | None, declared: Declared) -> str | None:
-    """A policy that does not exist would protect nobody."""
-    if name is not None and name not in declared.policies:
-        raise fields.refused("guardrails", "there is no policy of this name.")
-    return name
