@@ -4,30 +4,30 @@ Nothing is opened at import; :func:`build` opens what one worker needs, and :met
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any, NamedTuple
 
-import msgspec
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, Router
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tollway import health
 from tollway._native import limits
+from tollway.charge import Places
 from tollway.contract.keys import KeyRecord
 from tollway.contract.snapshot import Operation, Snapshot
 from tollway.control import app as control
-from tollway.control.tenants.queries import Declared
 from tollway.errors import NotFound
 from tollway.lookout import Lookout, open_router
 from tollway.proxy.auth.identify import Authenticator
 from tollway.proxy.boundary import Boundary, Identities, InFlight
+from tollway.proxy.connection import Lines
 from tollway.proxy.counting import Counting
 from tollway.proxy.dialects.port import Dialect
 from tollway.proxy.dialects.table import dialects
 from tollway.proxy.exchange import Admitted, Principal
 from tollway.proxy.feed import Feed
+from tollway.proxy.guardrails.external.opening import Opener
 from tollway.proxy.guardrails.screen import Screener
 from tollway.proxy.hallway import Hallway
 from tollway.proxy.ingress.intake import Intake
@@ -35,6 +35,7 @@ from tollway.proxy.ingress.receive import Receiver
 from tollway.proxy.limits.admit import Admitter, compile_limits, compile_principal
 from tollway.proxy.media.fetch import GuardedFetcher, SystemResolver
 from tollway.proxy.models import ModelList
+from tollway.proxy.providers.asking import Asking, Moderating
 from tollway.proxy.providers.call import Caller
 from tollway.proxy.providers.http import HttpTransport
 from tollway.proxy.providers.probing import Prober, questions
@@ -53,6 +54,7 @@ from tollway.proxy.shadowing import Shadowing
 from tollway.proxy.usage.journal import Journal
 from tollway.proxy.usage.settle import Account, Bookkeeper
 from tollway.proxy.vocabularies import Vocabularies
+from tollway.rulebook import Rulebook
 from tollway.settings import Settings
 from tollway.storage.changes import KeyChanges
 from tollway.storage.keys import PostgresKeySource
@@ -80,50 +82,19 @@ Told = Mapping[bytes, Dialect]
 """The headers that tell a client's dialect where several share a path."""
 
 
-class Places(msgspec.Struct, frozen=True):
-    """Where the processes of one host meet, below ``storage.data_dir``."""
-
-    data_dir: Path
-
-    @property
-    def ledger(self) -> Path:
-        """The limits' ledger, mapped by every worker."""
-        return self.data_dir / "run" / "ledger"
-
-    @property
-    def journal(self) -> Path:
-        """The usage journal's segments."""
-        return self.data_dir / "journal"
-
-    @property
-    def metrics(self) -> Path:
-        """The workers' metrics."""
-        return self.data_dir / "run" / "metrics"
-
-    @property
-    def lock(self) -> Path:
-        """Held by the one gateway that uses this directory."""
-        return self.data_dir / "run" / "lock"
-
-    def make(self) -> None:
-        """Makes the directories, for this user alone."""
-        for directory in (self.data_dir, self.ledger.parent, self.journal):
-            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-
-
 class Gateway:
     """One worker's application and what keeps it running."""
 
     def __init__(
         self,
-        router: Router,
+        asgi: ASGIApp,
         health_of: health.Health,
         in_flight: InFlight,
         background: list[Callable[[], Coroutine[Any, Any, None]]],
         close: Callable[[], Coroutine[Any, Any, None]],
         log: Log,
     ) -> None:
-        self.asgi = router
+        self.asgi = asgi
         self.health = health_of
         self.in_flight = in_flight
         self._background = background
@@ -165,7 +136,7 @@ async def build(
     media = GuardedFetcher(resolver, allowed=frozenset(settings.media.allow))
     in_flight = InFlight()
     identities = Identities()
-    declared = Declared(frozenset(settings.tenants), frozenset(settings.guardrails))
+    lines = Lines.of(asyncio.get_running_loop())
 
     def principal(record: KeyRecord) -> Principal:
         return compile_principal(record, snapshot.default_limits)
@@ -177,19 +148,18 @@ async def build(
     bookkeeper = Bookkeeper(journal, vocabularies, log, metrics, summary)
     receiver = Receiver(settings.server.max_body_bytes, Intake(), places.ledger.parent)
     admitter = Admitter(ledger, vocabularies, metrics)
-    screener = Screener(snapshot, metrics)
     router = open_router(snapshot, ledger)
-    redis = settings.storage.redis.reveal() if settings.storage.redis else None
-    neighbours = open_neighbours(redis, router.board, router.breakers, host, log, metrics)
+    neighbours = open_neighbours(_redis(settings), router.board, router.breakers, host, log, metrics)
     slots = Slots(router.board, ledger, snapshot, neighbours, compile_limits, log, metrics)
     calling = _calling(snapshot, transport, media, router, slots, bookkeeper, identities, log, metrics)
     overrides = OverrideChanges(dsn, calling.lookout.apply)
-    await overrides.learn()  # else a worker that starts would fill what somebody has drained
-    planner, attempts = calling.planner, calling.attempts
-    hallway = Hallway(authenticator, receiver, admitter, screener, planner, calling.shadowing, attempts, bookkeeper)
-    counting = Counting(
-        authenticator, receiver, admitter, screener, planner, attempts.asker, calling.caller, vocabularies
-    )
+    screener = Screener(snapshot, metrics, log, calling.external)
+    rulebook = Rulebook(settings, snapshot, screener, feed, calling.external, dsn, places.guardrails, log)
+    # Else a worker that starts would fill what somebody has drained, and screen by the file alone.
+    await asyncio.gather(overrides.learn(), rulebook.learn())
+    before = (authenticator, receiver, admitter, screener, calling.planner)
+    hallway = Hallway(*before, calling.shadowing, calling.attempts, bookkeeper)
+    counting = Counting(*before, calling.attempts.asker, calling.caller, vocabularies)
     health_of = health.Health(lambda: changes.last_ok, lambda: journal.full)
     exposition = health.Exposition(lambda: metrics.exposition(calling.lookout.readings()))
 
@@ -199,6 +169,7 @@ async def build(
             feed.current,
             in_flight,
             identities,
+            lines,
             methods=frozenset({method}),
             dialect=spoken,
             told=told,
@@ -207,10 +178,11 @@ async def build(
             metrics=metrics,
         )
 
+    doors = _doors(boundary, hallway, counting, ModelList(authenticator))
     routes: list[BaseRoute] = [
-        *_doors(boundary, hallway, counting, ModelList(authenticator)),
+        Route("/v1/models/{model:path}", doors["/v1/models"]),
         *health.routes(health_of, exposition, serve_metrics=settings.telemetry.metrics),
-        *control.routes(pool, log, lambda: declared, calling.lookout),
+        *control.routes(pool, log, settings, calling.lookout, rulebook),
         Route("/{path:path}", NothingHere(identities)),
     ]
 
@@ -225,13 +197,20 @@ async def build(
         await pool.close()
         metrics.close()
 
-    background = [changes.follow, journal.measure, overrides.follow, neighbours.follow, calling.prober.run]
-    return Gateway(Router(routes, redirect_slashes=False), health_of, in_flight, background, close, log)
+    following = [changes.follow, overrides.follow, rulebook.follow, neighbours.follow]
+    background = [*following, journal.measure, calling.prober.run]
+    entrance = Entrance(doors, Router(routes, redirect_slashes=False))
+    return Gateway(entrance, health_of, in_flight, background, close, log)
+
+
+def _redis(settings: Settings) -> str | None:
+    return settings.storage.redis.reveal() if settings.storage.redis else None
 
 
 class _Calling(NamedTuple):
-    """What calls of providers are planned and made with."""
+    """What calls of providers, and questions to others, are planned and made with."""
 
+    external: Opener
     planner: Planner
     attempts: Attempts
     caller: Caller
@@ -261,7 +240,8 @@ def _calling(
 
     shadowing = Shadowing(planner.only, attempts.run, relay, shadow, identities.new, log, metrics)
     prober = Prober(questions(snapshot, providers, policy_of), transport, router.board, slots.changed, log)
-    return _Calling(planner, attempts, caller, shadowing, Lookout(snapshot, router), prober)
+    external = Opener(Asking(transport), Moderating(snapshot, providers), log, metrics)
+    return _Calling(external, planner, attempts, caller, shadowing, Lookout(snapshot, router), prober)
 
 
 def _doors(
@@ -269,27 +249,37 @@ def _doors(
     hallway: Hallway,
     counting: Counting,
     models: ModelList,
-) -> Sequence[Route]:
-    """The paths of the data plane."""
+) -> Mapping[str, Boundary]:
+    """The data plane's paths."""
     spoken = dialects()
 
-    def door(path: str, operation: Operation, serve: Serve = hallway.serve) -> Route:
-        return Route(path, boundary(serve, "POST", spoken[operation], operation, None))
+    def door(operation: Operation, serve: Serve = hallway.serve) -> Boundary:
+        return boundary(serve, "POST", spoken[operation], operation, None)
 
     told = {b"anthropic-version": spoken["messages"]}
-    listed = boundary(models.serve, "GET", spoken["chat"], "chat", told)
-    return [
-        door("/v1/chat/completions", "chat"),
-        door("/api/v1/chat/completions", "chat"),
-        door("/v1/completions", "completions"),
-        door("/v1/embeddings", "embeddings"),
-        door("/v1/messages", "messages"),
-        door("/v1/messages/count_tokens", "count_tokens", counting.serve),
-        door("/v1/responses", "responses"),
-        *(door(path, operation) for path, operation in DOORS),
-        Route("/v1/models", listed),
-        Route("/v1/models/{model:path}", listed),
-    ]
+    return {
+        "/v1/chat/completions": door("chat"),
+        "/api/v1/chat/completions": door("chat"),
+        "/v1/completions": door("completions"),
+        "/v1/embeddings": door("embeddings"),
+        "/v1/messages": door("messages"),
+        "/v1/messages/count_tokens": door("count_tokens", counting.serve),
+        "/v1/responses": door("responses"),
+        **{path: door(operation) for path, operation in DOORS},
+        "/v1/models": boundary(models.serve, "GET", spoken["chat"], "chat", told),
+    }
+
+
+class Entrance:
+    """A worker's application: the data plane's paths are looked up in a table, all others tried one by one."""
+
+    def __init__(self, doors: Mapping[str, ASGIApp], others: ASGIApp) -> None:
+        self._doors = doors
+        self._others = others
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """Serves one request."""
+        return self._doors.get(scope["path"], self._others)(scope, receive, send)
 
 
 class NothingHere:

@@ -6,6 +6,7 @@
     ├── ClientError                      the caller can mend it
     │   ├── InvalidRequest               400 invalid_request
     │   ├── ContentBlocked               400 content_blocked
+    │   ├── AnswerBlocked                400 content_filter: the model's answer, not the request
     │   ├── Unauthenticated              401 invalid_api_key
     │   ├── Forbidden                    403 permission_denied
     │   │   └── ModelForbidden           403 model_not_allowed
@@ -83,6 +84,12 @@ class ContentBlocked(ClientError):
     """A guardrail refuses the request's content."""
 
     code = "content_blocked"
+
+
+class AnswerBlocked(ClientError):
+    """A guardrail refuses what the model has answered. The provider has done its work, and is paid for it."""
+
+    code = "content_filter"
 
 
 class Unauthenticated(ClientError):

@@ -73,9 +73,9 @@ def gateway(start_for: StartFor, lasting_dsn: str, running: dict[str, FakeUpstre
     models: dict[str, Any] = {}
     breaker = {"consecutive": OPENS_AFTER, "cooldown": "60s", "failure_rate": "100%", "minimum_calls": 1000}
     once = {"attempts": 1, "budget": "100%"}
-    timeouts = {"first_token": "250ms"}
     for row in ROWS:
         name = slug(row.what)
+        timeouts = {"first_token": "250ms" if row.what == TIMEOUT else "10s"}  # only one of them is to be late
         for kind in ("pair", "streamed", "alone", "counted", "patient"):
             providers[f"{kind}-{name}"] = provider(first_of(running, row.what), breaker=breaker)
         providers[f"well-{name}"] = provider(running["two"], breaker=breaker)

@@ -73,7 +73,7 @@ def test_findings_are_counted_and_never_shown(start: Start, upstream: FakeUpstre
     gateway = start(guardrails=policy("redact"))
     post(gateway, [{"role": "user", "content": f"{EMAIL} and {CARD}"}])
     metrics = gateway.metrics()
-    assert 'tollway_guardrail_findings_total{action="redact",entity="email"} 1.0' in metrics
+    assert 'tollway_guardrail_findings_total{action="redact",check="pii",direction="input",kind="email"} 1.0' in metrics
     assert EMAIL not in gateway.log()
     assert CARD not in gateway.log()
     assert EMAIL not in metrics

@@ -109,11 +109,15 @@ class Gateway:
         assert self._process is not None, "the gateway is not running"
         return self._process
 
-    def start(self) -> Self:
-        """Starts it and returns when it is ready."""
+    def begin(self) -> None:
+        """Starts it, and does not wait for anything."""
         command = [sys.executable, "-m", "tollway.cli", "serve", "--config", str(self.config_path), *self._arguments]
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+
+    def start(self) -> Self:
+        """Starts it and returns when it is ready."""
+        self.begin()
         self.wait_until(lambda: self.process.poll() is not None or self.ready()[0] == 200, "ready")
         assert self.process.poll() is None, f"the gateway ended:\n{self.log()}"
         return self

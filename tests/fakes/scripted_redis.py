@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 from random import Random
 
 from tollway.proxy.routing.grants import HOLD, REST, TAKE
-from tollway.storage.redis import MEMORY, PATIENCE_S, SILENCE_S, Argument, Command
+from tollway.storage.commands import MEMORY, Argument, Command
+from tollway.storage.redis import PATIENCE_S, SILENCE_S
 
 
 def _bytes(value: Argument) -> bytes:

@@ -9,9 +9,10 @@ import msgspec
 
 from tollway._native import chat
 from tollway._native.chat import ChatRequest
+from tollway.contract.guardrails import Policy
 from tollway.contract.keys import GATEWAY_USE, KeyRecord
 from tollway.contract.limits import LimitValues
-from tollway.contract.snapshot import Operation, Policy, Price, ProviderAccess, Route, Snapshot, Target, Timeouts
+from tollway.contract.snapshot import Operation, Price, ProviderAccess, Route, Snapshot, Target, Timeouts
 from tollway.contract.usage import Outcome
 from tollway.proxy.boundary import current_task
 from tollway.proxy.causes import Cause, Fault, cause_of

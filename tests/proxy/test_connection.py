@@ -8,7 +8,7 @@ from tests.proxy.edge import Client, arrive
 
 from tollway.errors import BodyTooLarge, InvalidRequest, RequestTimeout
 from tollway.proxy.boundary import current_task
-from tollway.proxy.connection import ClientGone, Headers, Unheard
+from tollway.proxy.connection import WATCH_AFTER_S, ClientGone, Connection, Headers, Lines, Unheard
 from tollway.proxy.keep_alive import COMMENT, NUMBERED_COMMENT
 
 EVENT = b'data: {"choices":[]}\n\n'
@@ -298,3 +298,44 @@ async def test_a_connection_without_a_client_takes_anything_and_never_hangs_up()
         True,
     )
     assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+def in_line(client: Client) -> Connection:
+    """One as a worker has them, whose watch and limits stand in line first."""
+    lines = Lines.of(asyncio.get_running_loop())
+    return Connection({}, client.receive, client.send, current_task(), lines)
+
+
+@in_no_time
+async def test_a_client_that_leaves_is_noticed_once_its_watch_has_come_up() -> None:
+    client, came_at = Client(), asyncio.get_running_loop().time()
+    connection = in_line(client)
+    client.hang_up()
+    connection.watch()
+    connection.watch()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.sleep(60)
+    current_task().uncancel()
+    assert connection.gone
+    assert asyncio.get_running_loop().time() - came_at == pytest.approx(WATCH_AFTER_S, abs=1e-6)
+
+
+@in_no_time
+async def test_a_call_that_is_over_before_its_watch_has_come_up_is_never_watched() -> None:
+    client = Client()
+    connection = in_line(client)
+    connection.watch()
+    await asyncio.sleep(WATCH_AFTER_S / 2)
+    connection.close()
+    client.hang_up()
+    await asyncio.sleep(60)
+    assert client.untaken == 1
+    assert not connection.gone
+
+
+@in_no_time
+async def test_a_body_that_pauses_is_given_up_in_time_though_its_limit_stood_in_line() -> None:
+    began_at = asyncio.get_running_loop().time()
+    with pytest.raises(RequestTimeout):
+        await in_line(Client(b"x", complete=False)).body(10, unbounded, piece_s=15.0)
+    assert asyncio.get_running_loop().time() - began_at == pytest.approx(15.0, abs=1e-6)

@@ -62,3 +62,10 @@ async def test_changes_and_missed_changes_make_keys_be_asked_anew(metrics: Metri
         assert [await identify(authenticator, LEARNT) for _ in range(2)] == ["key-1"] * 2
         assert await identify(authenticator, PINNED) == "acme/ci"
         assert source.asked == number
+
+
+async def test_requests_that_begin_later_are_served_by_the_snapshot_that_is_followed(metrics: Metrics) -> None:
+    feed = Feed(snapshot(), Authenticator(Source(), lambda found: Principal(found, None), metrics), metrics)
+    later = snapshot()
+    feed.follow(later)
+    assert feed.current() is later

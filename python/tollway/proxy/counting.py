@@ -19,7 +19,7 @@ from tollway.proxy.ingress.receive import Receiver
 from tollway.proxy.limits.admit import Admitter
 from tollway.proxy.providers.call import Caller
 from tollway.proxy.relay.relay import relay
-from tollway.proxy.routing.attempts import Asker, Failure, limit_s, started
+from tollway.proxy.routing.attempts import Asker, Failure, limit_s
 from tollway.proxy.routing.plan import Planner
 from tollway.proxy.vocabularies import Vocabularies
 
@@ -103,10 +103,8 @@ class Counting:
         slot = self._asker.slots.take(planned, index, progress, is_first=not progress.trail.tried)
         if slot is None:
             return None
-        tried = started(planned, index, slot)
-        progress.trail.tried.append(tried)
-        dispatch = _dispatch(planned, planned.route.targets[index], slot.access, deadline)
-        return await self._asker.ask(dispatch, slot, tried, progress, is_clients=limit_s(planned)[1])
+        task, is_clients = planned.arrival.connection.task, limit_s(planned)[1]
+        return await self._asker.ask(planned, index, slot, progress, task, deadline, is_clients=is_clients)
 
     async def _count(self, request: ChatRequest, model: str) -> int:
         encoding = tokens.encoding_of(model)

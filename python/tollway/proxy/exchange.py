@@ -21,6 +21,7 @@ from tollway.errors import InvalidRequest
 from tollway.proxy.causes import Fault
 from tollway.proxy.connection import Connection
 from tollway.proxy.dialects.port import Dialect, Writer
+from tollway.proxy.guard import Guard
 
 ATTEMPTS = b"x-tollway-attempts"
 """The header that says how many calls of providers were made for an answer."""
@@ -51,6 +52,10 @@ class Timing:
     def elapsed_ns(self) -> int:
         """Nanoseconds since the request arrived."""
         return time.perf_counter_ns() - self.started_ns
+
+    def upstream_ns(self) -> int:
+        """Nanoseconds in which providers were waited for."""
+        return sum([ns for station, ns in self.spans if station in ("call", "relay")])
 
 
 class Principal(msgspec.Struct, frozen=True):
@@ -102,11 +107,17 @@ class Admitted(msgspec.Struct, frozen=True):
 
 
 class Screened(msgspec.Struct, frozen=True):
-    """Station 3's result: ``request`` may go out; what had to be hidden is hidden."""
+    """Station 3's result: ``request`` may go out; what had to be hidden is hidden.
+
+    ``guard`` is ``None`` where no policy looks at the call. With a ``refusal`` nothing may go out: it is the reason,
+    for a client who is to have an answer and no error.
+    """
 
     arrival: Arrival
     principal: Principal
     request: ChatRequest
+    guard: Guard | None = None
+    refusal: str | None = None
 
 
 class Planned(msgspec.Struct, frozen=True):
@@ -125,6 +136,7 @@ class Planned(msgspec.Struct, frozen=True):
     ranking: Ranking
     rule: str | None = None
     skipped: tuple[tuple[int, str], ...] = ()
+    guard: Guard | None = None
 
     @property
     def is_dry_run(self) -> bool:
@@ -153,6 +165,7 @@ class Dispatch(msgspec.Struct, frozen=True):
     access: ProviderAccess
     task: "asyncio.Task[Any]"
     deadline: float
+    guard: Guard | None = None
 
 
 class UpstreamAnswer(Protocol):
@@ -212,6 +225,7 @@ class Called(msgspec.Struct, frozen=True):
     asked: Operation = "chat"
     writer: Writer | None = None
     warnings: tuple[str, ...] = ()
+    guard: Guard | None = None
 
 
 class Begun(Protocol):
@@ -302,33 +316,30 @@ class Trail(msgspec.Struct):
     beside: list["Progress"] = []
 
 
-class Progress:
+class Progress(msgspec.Struct, eq=False):
     """How far a call has come: what settlement needs when it ends at any point. Filled on the way.
 
     One per request; of calls that are made at the same time, one for each, on one trail.
     """
 
-    __slots__ = ("answer", "dispatched_at_us", "first_piece_ns", "http_status", "reader", "route", "target", "trail")
-
-    def __init__(self, trail: Trail | None = None) -> None:
-        self.trail = Trail() if trail is None else trail
-        self.dispatched_at_us: int | None = None
-        self._forget()
-
-    def _forget(self) -> None:
-        self.route: Route | None = None
-        self.target: Target | None = None
-        self.first_piece_ns: int | None = None
-        self.http_status = 0
-        self.reader: Relay | None = None
-        self.answer: ChatAnswer | None = None
+    trail: Trail = msgspec.field(default_factory=Trail)
+    dispatched_at_us: int | None = None
+    route: Route | None = None
+    target: Target | None = None
+    first_piece_ns: int | None = None
+    http_status: int = 0
+    reader: Relay | None = None
+    answer: ChatAnswer | None = None
 
     def planned(self, route: Route, target: Target) -> None:
         """Where the call goes next, should it leave: nothing that another attempt brought counts any more, but for
         when the first one left."""
-        self._forget()
         self.route = route
         self.target = target
+        self.first_piece_ns = None
+        self.http_status = 0
+        self.reader = None
+        self.answer = None
 
     def sent(self) -> None:
         """The request is on the wire: from here on the provider may bill it, so it gets a row whatever happens."""

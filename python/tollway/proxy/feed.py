@@ -24,6 +24,10 @@ class Feed:
         """The snapshot to serve a request by, from its beginning to its end."""
         return self._snapshot
 
+    def follow(self, snapshot: Snapshot) -> None:
+        """Other policies hold: requests that begin from now on are served by this snapshot."""
+        self._snapshot = snapshot
+
     def key_changed(self, change: KeyChange) -> None:
         """A key was made, changed or revoked: ask anew at its next call."""
         self._authenticator.forget(change)

@@ -5,14 +5,15 @@
     request ─▶ 1 authenticate   key → principal                                  auth/identify.py
                · receive        the body, bounded, read once                     ingress/receive.py
                2 admit          requests, tokens, concurrency: reserve           limits/admit.py
-               3 screen input   personal data: redact or refuse                  guardrails/screen.py
+               3 screen input   the policies' checks: redact or refuse           guardrails/screen.py
                5 plan           alias → targets, best first                      routing/plan.py
                6 call           ask, retry, fail over, until one answers         routing/walk.py
                · relay          pass on what arrives, but for the end            relay/relay.py
+               7 screen output  within the relay: held, rewritten, stopped       relay/screening.py
                8 settle         tokens, cost, reservation, journal, metrics      usage/settle.py
     answer ◀── 9 respond        the end of the answer, with its headers          relay/respond.py
 
-The numbers are the design's; stations that are not here yet (4 look up, 7 screen output) come in between.
+The numbers are the design's; the station that is not here yet (4 look up) comes in between.
 """
 
 import msgspec
@@ -23,7 +24,7 @@ from tollway.proxy.guardrails.screen import Screener
 from tollway.proxy.ingress.receive import Receiver
 from tollway.proxy.limits.admit import Admitter
 from tollway.proxy.relay.relay import relay
-from tollway.proxy.relay.respond import respond, show
+from tollway.proxy.relay.respond import decline, respond, show
 from tollway.proxy.routing.explain import decision
 from tollway.proxy.routing.plan import Planner
 from tollway.proxy.routing.walk import Attempts
@@ -66,6 +67,10 @@ class Hallway:
         admitted = await self._admitter.admit(received)
         with self._bookkeeper.account(admitted) as account:  # settles on every exit path
             screened = await self._screener.screen(admitted)
+            if screened.guard is not None:
+                account.findings = screened.guard.found
+            if screened.refusal is not None:
+                return await decline(screened)
             planned = self._planner.plan(screened)
             if planned.is_dry_run:
                 return await show(planned.arrival, msgspec.json.encode(decision(planned)))

@@ -8,6 +8,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any
 
+from tollway.proxy.deadline import Line, Timer
+
 COMMENT = b": keep-alive\n\n"
 """With a blank line, for clients that read a stream by its blank lines and not line by line."""
 
@@ -17,32 +19,33 @@ without data to the SDKs of OpenAI and Anthropic (``SSEDecoder.decode``): they k
 says, and take it for a sign that something came."""
 
 
-class KeepAlive:
+class KeepAlive(Timer):
     """Knows how long nothing of an answer has passed to its client.
 
-    After ``wait_s`` it sends what ``due`` returns, and again after as long; when that is nothing it is silent for
-    good. ``due`` is asked at the very moment: whatever it notes holds before anybody else can send. Whoever sends
+    After ``wait_s`` it sends what ``words`` returns, and again after as long; when that is nothing it is silent for
+    good. ``words`` is asked at the very moment: whatever it notes holds before anybody else can send. Whoever sends
     a part of the answer awaits :meth:`said` first if ``saying`` is set, sets ``is_sending`` meanwhile, and behind it
     ``since`` to what ``now`` returns; :meth:`send` does all that, but for a stream's pieces one more call is dear.
     """
 
-    __slots__ = ("_due", "_is_over", "_loop", "_send", "_timer", "_wait_s", "is_sending", "now", "saying", "since")
+    __slots__ = ("_is_over", "_is_set", "_send", "_wait_s", "_words", "is_sending", "now", "saying", "since")
 
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
         wait_s: float,
         send: Callable[[MutableMapping[str, Any]], Awaitable[None]],
-        due: Callable[[], Sequence[MutableMapping[str, Any]]],
+        words: Callable[[], Sequence[MutableMapping[str, Any]]],
+        line: Line | None = None,
     ) -> None:
-        self._loop = loop
+        super().__init__(loop, line)
         self.now = loop.time
         self._wait_s = wait_s
         self._send = send
-        self._due = due
+        self._words = words
         self._is_over = False
         self.since = loop.time()
-        self._timer: asyncio.TimerHandle | None = loop.call_at(self.since + wait_s, self._look)
+        self._begin(self.since + wait_s)
         self.is_sending = False
         self.saying: asyncio.Task[None] | None = None
 
@@ -75,38 +78,40 @@ class KeepAlive:
         self.is_sending = False
         self.since = self.now()  # the timer looks at it when it fires, so none is set for each part
 
-    def _look(self) -> None:
-        self._timer = None
+    def due(self) -> None:
+        """From the loop."""
+        self._handle = None
+        self._is_set = False
         now = self._loop.time()
         if self.is_sending:  # the client is slow to take what it is sent: that is no silence
-            self._arm(now + self._wait_s)
+            self._begin(now + self._wait_s)
         elif now < self.since + self._wait_s:
-            self._arm(self.since + self._wait_s)
-        elif messages := self._due():
+            self._begin(self.since + self._wait_s)
+        elif messages := self._words():
             self.saying = self._loop.create_task(self._say(messages))
 
-    def _arm(self, when: float) -> None:
-        self._timer = self._loop.call_at(when, self._look)
+    def _begin(self, when: float) -> None:
+        self._is_set = True
+        self._set(when)
 
     async def _say(self, messages: Sequence[MutableMapping[str, Any]]) -> None:
         for message in messages:
             await self._send(message)
         self.since = self._loop.time()
         if not self._is_over:
-            self._arm(self.since + self._wait_s)
+            self._begin(self.since + self._wait_s)
 
     def change(self, wait_s: float) -> None:
         """Another wait, also of the silence that is now."""
         self._wait_s = wait_s
-        if self._timer is not None and not self._is_over:
-            self._timer.cancel()
-            self._arm(self.since + wait_s)
+        if self._is_set and not self._is_over:
+            self._clear()
+            self._begin(self.since + wait_s)
 
     def stop(self) -> None:
         """Nothing more is said. What is on its way arrives whole."""
         self._is_over = True
-        if self._timer is not None:
-            self._timer.cancel()
+        self._clear()
 
     def cut(self) -> None:
         """Nothing more is said, and nobody waits for what is on its way: the call is over."""

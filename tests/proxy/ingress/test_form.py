@@ -186,7 +186,7 @@ async def test_what_the_stations_need_is_read_from_the_texts() -> None:
     assert json.loads(request.body) == {"stream": True, "n": 3, "user": "u-1", "prompt": "Greet", "model": "m"}
 
 
-def redacting(name: str, value: str) -> str:
+async def redacting(name: str, value: str) -> str:
     return value.replace("secret", "[HIDDEN]")
 
 

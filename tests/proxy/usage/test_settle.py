@@ -17,6 +17,7 @@ from tests.proxy.usage.test_journal import rows_in
 from tollway._native import chat
 from tollway._native.limits import Admission, Ledger
 from tollway._native.sse import Relay
+from tollway.contract.guardrails import Found
 from tollway.contract.limits import LimitValues
 from tollway.contract.snapshot import Price, Route
 from tollway.contract.usage import Outcome, UsageRow
@@ -488,3 +489,25 @@ async def test_a_call_that_lost_has_a_row_of_its_own(books: Books) -> None:
     assert (first.role, second.role, second.outcome) == ("answer", "hedge", "cut")
     assert second.id == f"{first.id}-1"
     assert (second.prompt_tokens, second.completion_tokens, second.attempts) == (HELLO_TOKENS, 0, 1)
+
+
+async def test_findings_are_recorded_as_kinds_and_counts(books: Books, recording: Recording, metrics: Metrics) -> None:
+    admitted = books.admitted()
+    found = (Found("input", "pii", "email", "redact", 2), Found("output", "secrets", "jwt", "mask", 1))
+    with books.keeper.account(admitted) as account:
+        account.findings = lambda: found
+        read_whole(leave(account), completion(prompt=7, answer=3))
+        row = await settle(account, admitted)
+    assert row.findings == found
+    (line,) = [line for line in recording.lines() if line["event"] == "request"]
+    assert line["findings"] == {"input pii email redact": 2, "output secrets jwt mask": 1}
+    # Those of the input are counted when they are found, for the call may be refused and have no row.
+    assert counted(metrics, "tollway_guardrail_findings_total") == {("mask", "secrets", "output", "jwt"): 1}
+
+
+async def test_a_call_that_is_cut_short_keeps_its_findings(books: Books) -> None:
+    admitted = books.admitted()
+    with books.keeper.account(admitted) as account:
+        account.findings = lambda: (Found("input", "pii", "email", "redact", 1),)
+        leave(account)
+    assert [len(row.findings) for row in books.rows()] == [1]

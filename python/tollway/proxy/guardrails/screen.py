@@ -1,29 +1,47 @@
-"""Station 3, screen input: personal data is found in every text of a request, and redacted or refused.
+"""Station 3, screen input: every text of a request is judged by the policies that hold for its caller and its model.
 
-In: an admitted request. Out: one that may leave the house. Texts are content, parts, names, tool arguments and
-tool results, of every role; the native scanner walks the body's bytes and builds nothing when it finds nothing.
-Findings are kept as types and counts, never as values.
+In: an admitted request. Out: one that may leave the house, and the guard that goes with it. Texts are content, parts,
+names, tool arguments and tool results, of every role and in every dialect; the native session walks the body's bytes
+once and builds nothing when it finds nothing. External checks see what the native ones have left, all at the same
+time. Findings are kept as kinds and counts, never as values.
 """
 
 import asyncio
-from functools import partial
+from collections import Counter
 
 import msgspec
 
-from tollway._native import chat, pii
+from tollway._native import chat
 from tollway._native.chat import ChatRequest
-from tollway.contract.snapshot import PiiCheck, Policy, Snapshot
-from tollway.errors import ContentBlocked, InternalError
-from tollway.proxy.exchange import Admitted, Screened
+from tollway._native.guardrails import Session
+from tollway.contract.snapshot import Snapshot
+from tollway.errors import ContentBlocked
+from tollway.proxy.exchange import DRY_RUN, Admitted, Screened
+from tollway.proxy.guard import Guard
+from tollway.proxy.guardrails.policies import Compiled, Policies
+from tollway.proxy.outside import UNAVAILABLE, External, Judgement, OpenExternal, unknown
+from tollway.proxy.refusal import REFUSABLE
+from tollway.telemetry.logs import Log
 from tollway.telemetry.metrics import Metrics
 
-DEFAULT_POLICY = "default"
-INLINE_BYTES = 16 * 1024
-"""Larger bodies are scanned off the event loop, which nothing may hold for 2 ms: 1 KiB of findings takes 70 µs."""
+INLINE_BYTES = 8 * 1024
+"""Larger bodies are judged off the event loop, which nothing may hold for 2 ms."""
+
+MOST_EDITS = 16 * 1024
+"""What external checks find in one request, beyond which it is refused: nobody rewrites a text so often."""
 
 _INPUTS = {"chat": "messages", "messages": "messages", "count_tokens": "messages", "rerank": "documents"}
 _INPUTS |= dict.fromkeys(("embeddings", "responses", "moderations", "speech"), "input")
 """The field that holds what a model reads, by operation; ``prompt`` in all others."""
+
+_WORDS = {
+    "pii": "personal data that may not be sent",
+    "secrets": "secrets that may not be sent",
+    "injection": "an attack on the model's instructions",
+}
+"""What a check finds, for the client; of any other check its name."""
+
+_EDIT = tuple[int, int, int, str, str, str, bool]
 
 
 class _Field(msgspec.Struct):
@@ -31,68 +49,158 @@ class _Field(msgspec.Struct):
 
 
 class Screener:
-    """The compiled policies of one snapshot."""
+    """Applies the policies of one worker's snapshot."""
 
-    def __init__(self, snapshot: Snapshot, metrics: Metrics) -> None:
-        self._policies = {name: _compile(policy) for name, policy in snapshot.policies.items()}
+    def __init__(self, snapshot: Snapshot, metrics: Metrics, log: Log, open_external: OpenExternal = unknown) -> None:
         self._metrics = metrics
+        self._policies = Policies(snapshot, open_external, broken=_Broken(log))
+
+    def follow(self, snapshot: Snapshot) -> None:
+        """The policies of another snapshot hold from now on. Compiling takes its time: this may run on a thread."""
+        self._policies.follow(snapshot)
 
     async def screen(self, admitted: Admitted) -> Screened:
-        """Applies the caller's policy (its own, else ``default``, else none).
+        """Applies the caller's policy (its own, else its tenant's, else ``default``, else none), and the model's.
 
         Raises:
             ContentBlocked: a check with ``action: block`` found something, or the texts came as token numbers.
+            InternalError: a policy that should hold is not known here.
         """
-        request = admitted.request
-        checks = self._checks(admitted.principal.record.policy)
-        if checks and request.numbered:
+        record, request = admitted.principal.record, admitted.request
+        policy = self._policies.of(record.policy, request.model)
+        if policy is None:
+            admitted.arrival.timing.mark("screen")
+            return Screened(admitted.arrival, admitted.principal, request)
+        if request.numbered and policy.is_strict:
             raise ContentBlocked("Token numbers can't be screened, as this key's policy asks. Send text.")
-        for check, scanner in checks:
-            if len(request.body) < INLINE_BYTES:
-                request = self._apply(check, scanner, request)
-            else:
-                request = await asyncio.to_thread(self._apply, check, scanner, request)
-        upload = admitted.arrival.connection.upload
-        if upload is not None and checks:
-            await upload.screen(partial(self._text, checks))
-        admitted.arrival.timing.mark("screen")
-        return Screened(admitted.arrival, admitted.principal, request)
+        session = policy.native.session(record.tenant_id)
+        guard = Guard(session, record.tenant_id, policy.on_block, policy.alters_output, policy.output)
+        judging = _Judging(session, policy, record.tenant_id, self._metrics)
+        refusal = None
+        try:
+            request = await judging.request(request)
+            upload = admitted.arrival.connection.upload
+            if upload is not None and policy.inspects_input:
+                await upload.screen(judging.field)
+        except ContentBlocked as error:
+            if not _may_refuse(admitted, policy):
+                raise
+            refusal = error.outside
+        finally:
+            admitted.arrival.timing.mark("screen")
+        return Screened(admitted.arrival, admitted.principal, request, guard, refusal)
 
-    def _checks(self, name: str | None) -> list[tuple[PiiCheck, pii.Scanner]]:
-        if name is None:
-            return self._policies.get(DEFAULT_POLICY, [])
-        checks = self._policies.get(name)
-        if checks is None:  # closed: a policy that is gone must not let texts through unscreened
-            raise InternalError("This key's guardrail policy is not known here.", inside=f"unknown policy {name!r}")
-        return checks
 
-    def _text(self, checks: list[tuple[PiiCheck, pii.Scanner]], name: str, text: str) -> str:
-        """A field of a form as it may leave.
+def _may_refuse(admitted: Admitted, policy: Compiled) -> bool:
+    """Whether a block is told as an answer. A dry run shows what is in the way."""
+    arrival = admitted.arrival
+    return policy.on_block == "refusal" and arrival.operation in REFUSABLE and DRY_RUN not in arrival.headers
+
+
+class _Broken:
+    """Tells of policies that can't be compiled: the log may be read by more people than the policies."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+
+    def __call__(self, name: str, fault: str) -> None:
+        self._log.error("guardrail_policy_broken", policy=name, cause=fault)
+
+
+class _Judging:
+    """One call's texts on their way through the checks of its policy."""
+
+    def __init__(self, session: Session, policy: Compiled, tenant: str, metrics: Metrics) -> None:
+        self._session = session
+        self._policy = policy
+        self._tenant = tenant
+        self._metrics = metrics
+        self._counted: Counter[tuple[str, str, str, str]] = Counter()
+        self._seen_bytes = 0
+
+    async def request(self, request: ChatRequest) -> ChatRequest:
+        """The request as it may leave.
 
         Raises:
-            ContentBlocked: a check with ``action: block`` found something in it.
+            ContentBlocked: it may not.
+        """
+        return await self._judge(request, _INPUTS.get(request.operation, "prompt"))
+
+    async def field(self, name: str, text: str) -> str:
+        """A field of a form as it may leave; of many small ones the later are judged off the event loop, too.
+
+        Raises:
+            ContentBlocked: it may not.
         """
         request = chat.read_request(msgspec.json.encode({"model": name, "prompt": text}), "translations")
-        try:
-            for check, scanner in checks:
-                request = self._apply(check, scanner, request)
-        except ContentBlocked as error:
-            raise ContentBlocked(error.outside, param=name) from None
+        request = await self._judge(request, name)
         return msgspec.json.decode(request.body, type=_Field).prompt
 
-    def _apply(self, check: PiiCheck, scanner: pii.Scanner, request: ChatRequest) -> ChatRequest:
-        if check.action == "redact":
-            passed, found = request.redacted(scanner)
-        else:
-            passed, found = request, request.screen(scanner)
-        for entity, count in found.items():
-            self._metrics.found(entity, check.action, count)
-        if found and check.action == "block":
-            kinds = ", ".join(sorted(found))
-            message = f"The request holds personal data that may not be sent: {kinds}."
-            raise ContentBlocked(message, param=_INPUTS.get(request.operation, "prompt"))
-        return passed
+    async def _judge(self, request: ChatRequest, param: str) -> ChatRequest:
+        self._seen_bytes += len(request.body)
+        is_inline = self._seen_bytes < INLINE_BYTES
+        try:
+            if self._policy.native.inspects_input:
+                request = (
+                    self._session.request(request)
+                    if is_inline
+                    else await asyncio.to_thread(self._session.request, request)
+                )
+                self._check(param)
+            if self._policy.input:
+                request = await self._ask(request, self._policy.input, is_inline=is_inline)
+                self._check(param)
+        finally:
+            self._count()
+        return request
+
+    async def _ask(self, request: ChatRequest, checks: tuple[External, ...], *, is_inline: bool) -> ChatRequest:
+        """Asks all external checks at the same time; their findings are carried out together."""
+        session = self._session
+        told = session.texts(request) if is_inline else await asyncio.to_thread(session.texts, request)
+        texts = [text for _, text in told]
+        if not texts:
+            return request
+        said = await asyncio.gather(*[check.judge(texts, "input", self._tenant) for check in checks])
+        edits = _edits(session, checks, said)
+        if len(edits) > MOST_EDITS:
+            raise ContentBlocked("The request holds more that may not be sent than can be taken out of it.")
+        if not edits:
+            return request
+        return session.edit(request, edits) if is_inline else await asyncio.to_thread(session.edit, request, edits)
+
+    def _check(self, param: str) -> None:
+        blocked = self._session.blocked
+        if blocked is None or blocked.direction != "input":
+            return
+        kinds = {
+            kind
+            for direction, check, kind, action, _ in self._session.found()
+            if (direction, check, action) == ("input", blocked.check, "block")
+        }
+        self._metrics.blocked("input", blocked.check)
+        if blocked.kind == UNAVAILABLE:
+            raise ContentBlocked(f"The check {blocked.check} can't be asked at the moment. Try again.", param=param)
+        what = _WORDS.get(blocked.check, f"what the check {blocked.check} does not allow")
+        raise ContentBlocked(f"The request holds {what}: {', '.join(sorted(kinds))}.", param=param)
+
+    def _count(self) -> None:
+        """Tells the metrics of what was found since the last time. A refused call has no row that would."""
+        for direction, check, kind, action, count in self._session.found():
+            found = (direction, check, kind, action)
+            if direction == "input" and count > self._counted[found]:
+                self._metrics.found(*found, count - self._counted[found])
+                self._counted[found] = count
 
 
-def _compile(policy: Policy) -> list[tuple[PiiCheck, pii.Scanner]]:
-    return [(check, pii.Scanner(check.entities)) for check in policy.input]
+def _edits(session: Session, checks: tuple[External, ...], said: list[Judgement]) -> list[_EDIT]:
+    """What is found at places; the rest is noted."""
+    edits: list[_EDIT] = []
+    for check, judgement in zip(checks, said, strict=True):
+        for remark in judgement.remarks:
+            session.note("input", check.name, remark.kind, remark.action)
+        edits += [
+            (edit.text, edit.start, edit.end, check.name, edit.kind, edit.action, check.restore)
+            for edit in judgement.edits
+        ]
+    return edits

@@ -9,7 +9,7 @@ are never held, and wait on disk only where the ``model`` stands behind one.
 import asyncio
 import secrets
 from collections import deque
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from pathlib import Path
 
 import msgspec
@@ -36,9 +36,6 @@ DISK_BYTES = 8 * 1024 * 1024 * 1024
 
 SLICE_BYTES = 16 * 1024
 """So much of a form is read before others have their turn: the reader goes byte by byte where boundaries are near."""
-
-INLINE_BYTES = 16 * 1024
-"""Texts that are longer together are screened off the event loop."""
 
 SHORTEST_BOUNDARY = 24
 """A boundary of this length or more, chosen at random, occurs in no file; a client's own that is shorter can't be
@@ -120,7 +117,7 @@ class Form:
         self._texts_bytes = 0
         self._files = 0
         self._opened: Part | None = None
-        self._check: Callable[[str, str], str] | None = None
+        self._check: Callable[[str, str], Awaitable[str]] | None = None
         self.is_read = False
 
     async def collect(self, take: Callable[[int], None]) -> None:
@@ -160,7 +157,7 @@ class Form:
             given["n"] = int(text)
         return msgspec.json.encode(given)
 
-    async def screen(self, check: Callable[[str, str], str]) -> None:
+    async def screen(self, check: Callable[[str, str], Awaitable[str]]) -> None:
         """Of the texts that are here, all that did not go into the request; of the others, all."""
         self._check = check
         for item in self._items:
@@ -240,8 +237,9 @@ class Form:
             return head_of(event, boundary, is_first=False)
         text = await self._text(event)
         if self._check is not None and event.name not in _UNREAD - {"prompt"} and await self._is_changed(event, text):
-            message = f"The field '{event.name[:64]}' holds personal data. Put texts before files, to have it redacted."
-            raise ContentBlocked(message, param=event.name[:64])
+            field = event.name[:64]
+            message = f"The field '{field}' holds what may not be sent. Put texts before files to have it taken out."
+            raise ContentBlocked(message, param=field)
         return head_of(event, boundary, is_first=False) + text.encode()
 
     async def _is_changed(self, part: Part, text: str) -> bool:
@@ -250,9 +248,7 @@ class Form:
     async def _checked(self, name: str, text: str) -> str:
         if self._check is None or not text:
             return text
-        if self._texts_bytes < INLINE_BYTES:
-            return self._check(name, text)
-        return await asyncio.to_thread(self._check, name, text)
+        return await self._check(name, text)
 
     async def _next(self) -> Event | None:
         """What comes next; ``None`` at the end of the body."""

@@ -68,7 +68,7 @@ class Caller:
         try:
             # Of a form the client's own pace is a part, so all of its call has the total time alone.
             wait_s = first_token_s(timeouts, stream=request.stream) if upload is None else timeouts.total_s
-            with Deadline(task, min(now + wait_s, dispatch.deadline)):
+            with Deadline(task, min(now + wait_s, dispatch.deadline), arrival.connection.limits):
                 answer = await self._begin(provider, outgoing, progress)
         except TimeoutError:
             message = "The provider did not begin to answer in time."
@@ -87,6 +87,7 @@ class Caller:
             asked.operation,
             asked.writer,
             asked.warnings,
+            dispatch.guard,
         )
 
     def _provider(self, access: ProviderAccess) -> Provider:
@@ -137,10 +138,11 @@ class Caller:
 
     def _outgoing(self, dispatch: Dispatch, asked: "_Asked", sent: Callable[[], None], *, strict: bool) -> UpstreamCall:
         headers = dispatch.arrival.headers
+        passed = [] if headers.keys().isdisjoint(PASSED_ON) else _passed_on(headers)
         return UpstreamCall(
             dispatch.target.model,
             asked.body,
-            [(name.decode(), text.decode("latin-1")) for name in PASSED_ON if (text := headers.get(name))],
+            passed,
             dispatch.route.timeouts.connect_s,
             sent,
             strict=strict,
@@ -164,6 +166,10 @@ class Caller:
             raise
         progress.http_status = answer.status  # a stream may turn out to be a refusal
         return BegunAnswer(answer, first)
+
+
+def _passed_on(headers: Mapping[bytes, bytes]) -> list[tuple[str, str]]:
+    return [(name.decode(), text.decode("latin-1")) for name in PASSED_ON if (text := headers.get(name))]
 
 
 class _Asked(msgspec.Struct, frozen=True):
@@ -191,22 +197,19 @@ def first_token_s(timeouts: Timeouts, *, stream: bool) -> float:
 class BegunAnswer:
     """An answer whose first piece has been read already, to know that it has begun.
 
-    ``piece`` hands it out, and is the answer's own from then on.
+    ``piece`` hands it out, and is the answer's own from then on; ``header`` always is.
     """
 
-    __slots__ = ("_answer", "_first", "piece", "secrets", "status", "warnings")
+    __slots__ = ("_answer", "_first", "header", "piece", "secrets", "status", "warnings")
 
     def __init__(self, answer: UpstreamAnswer, first: bytes | None) -> None:
         self._answer = answer
         self._first = first
         self.piece: Callable[[], Coroutine[Any, Any, bytes | None]] = self._first_piece
+        self.header = answer.header
         self.status = answer.status
         self.warnings = answer.warnings
         self.secrets = answer.secrets
-
-    def header(self, name: str) -> str | None:
-        """The first value of a header."""
-        return self._answer.header(name)
 
     @property
     def ended(self) -> bool:

@@ -57,6 +57,7 @@ class Connection(asyncio.Protocol):
         self._all_sent = False
         self._sent_at = 0.0
         self._lost_at = 0.0
+        self._loop = asyncio.get_running_loop()  # once: it asks the system for the process's id each time
         self._backlogged = False
         self._relieved: asyncio.Future[None] | None = None
         self.ended = False
@@ -94,7 +95,7 @@ class Connection(asyncio.Protocol):
         """
         self._forget()
         self._open().write(head)
-        pump = asyncio.get_running_loop().create_task(self._pump(body))
+        pump = self._loop.create_task(self._pump(body))
         pump.add_done_callback(lambda _: self._wake())
         try:
             while not (pump.done() or self._head_done or self._fault is not None):
@@ -117,7 +118,7 @@ class Connection(asyncio.Protocol):
                 elif piece:
                     transport.write(b"%x\r\n%b\r\n" % (len(piece), piece))
                 while self._backlogged and not self._closed:
-                    self._relieved = asyncio.get_running_loop().create_future()
+                    self._relieved = self._loop.create_future()
                     await self._relieved
         if transport.is_closing():
             return
@@ -136,7 +137,7 @@ class Connection(asyncio.Protocol):
         self.ended = False
         self._calls += 1
         self._all_sent = False
-        self._sent_at = asyncio.get_running_loop().time()
+        self._sent_at = self._loop.time()
         self.status = 0
         self.headers = {}
 
@@ -201,7 +202,7 @@ class Connection(asyncio.Protocol):
         return cast(asyncio.Transport, self._transport)  # made before anyone else gets hold of a connection
 
     async def _wait(self) -> None:
-        self._waiter = asyncio.get_running_loop().create_future()
+        self._waiter = self._loop.create_future()
         try:
             await self._waiter
         finally:
@@ -246,7 +247,7 @@ class Connection(asyncio.Protocol):
         """From asyncio: the connection is gone. An answer without a length ends with it (RFC 9112, section 6.3)."""
         self._closed = True
         self._relieve()
-        self._lost_at = asyncio.get_running_loop().time()
+        self._lost_at = self._loop.time()
         if self.ended:
             return
         if self._head_done and not self._has_length and error is None:

@@ -45,8 +45,9 @@ def head(called: Called) -> list[tuple[bytes, bytes]]:
     ]
     if arrival.dialect.answer_id_header != b"x-request-id":
         headers.append((arrival.dialect.answer_id_header, arrival.request_id.encode("ascii")))
-    for name in _shown((*called.warnings, *answer.warnings)):
-        warn(headers, b"dropped:" + name.encode("ascii"))
+    if called.warnings or answer.warnings:
+        for name in _shown((*called.warnings, *answer.warnings)):
+            warn(headers, b"dropped:" + name.encode("ascii"))
     for name in PASSED_ON:
         value = answer.header(name)
         if value is not None:

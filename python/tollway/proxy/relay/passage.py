@@ -12,15 +12,17 @@ from typing import Any
 import msgspec
 
 from tollway._native import chat
+from tollway._native.guardrails import Screen
 from tollway._native.sse import Payloads, Relay
 from tollway.contract.snapshot import Operation
 from tollway.contract.usage import Outcome
-from tollway.errors import GatewayError, UpstreamBroken, UpstreamTimeout
+from tollway.errors import AnswerBlocked, GatewayError, UpstreamBroken, UpstreamTimeout
 from tollway.proxy.causes import Fault, cleaned_body
 from tollway.proxy.deadline import Deadline
 from tollway.proxy.dialects.port import refused
 from tollway.proxy.exchange import Called, Progress, Relayed
-from tollway.proxy.relay.heads import head, refusal, refusal_late, secrets_of
+from tollway.proxy.relay.heads import framed, head, refusal, refusal_late, secrets_of
+from tollway.proxy.relay.screening import blocked, broken_off, fork, hold, withheld
 
 PASSAGES = frozenset[Operation]({"images", "image_edits", "speech", "transcriptions", "translations"})
 """What may be answered with something else than JSON or a stream of chat."""
@@ -43,6 +45,7 @@ _LAST = frozenset({"image_generation.completed", "image_edit.completed", "speech
 _BLANK_LINES = (b"\n\n", b"\n\r\n", b"\r\r")
 
 _DONE = b"[DONE]"
+_DONE_EVENT = b"data: [DONE]\n\n"
 """How vLLM ends the stream of a transcript."""
 
 
@@ -52,6 +55,13 @@ def passes(called: Called) -> bool:
         return False
     kind = called.answer.header("content-type") or "application/json"
     return "json" not in kind.partition(";")[0].lower()
+
+
+def says_text(called: Called) -> bool:
+    """Whether the answer is a plain text or subtitles that are to be screened: then it is read whole, too."""
+    kind = called.answer.header("content-type") or ""
+    is_text = called.asked in ("transcriptions", "translations") and not kind.startswith("text/event-stream")
+    return called.guard is not None and is_text and passes(called)
 
 
 async def begin_passage(called: Called, progress: Progress) -> "_Bytes":
@@ -124,7 +134,7 @@ class _Bytes:
         called = self.called
         loop, idle_s = task.get_loop(), called.route.timeouts.idle_s
         try:
-            with Deadline(task, min(loop.time() + idle_s, called.deadline)) as limit:
+            with Deadline(task, min(loop.time() + idle_s, called.deadline), called.arrival.connection.limits) as limit:
                 while (piece := await called.answer.piece()) is not None:
                     limit.move(called.deadline)  # a client that reads slowly is not the provider's silence
                     await self.take(piece)
@@ -212,6 +222,10 @@ class _Events(_Bytes):
         self._heard = Relay(False, KEPT_BYTES)
         progress.reader = self._heard
         self._whole = _Whole()
+        self._guard = fork(called)
+        self._screen = None if self._guard is None else self._guard.stream("responses")
+        self._outside = hold(called, self._guard, "responses", MOST_EVENT_BYTES)
+        self._withheld: AnswerBlocked | None = None
         self._last = b""
         self._error: bytes | None = None
         self._is_typed = False
@@ -230,7 +244,7 @@ class _Events(_Bytes):
 
     async def take(self, piece: bytes) -> None:
         """Passes on the events that are whole; the last one waits for the end, or for another."""
-        if self._failed():
+        if self._failed() or self._withheld is not None:
             return  # nothing that comes behind an error is worth anything
         try:
             payloads = self._payloads.feed(piece)
@@ -239,22 +253,74 @@ class _Events(_Bytes):
         await self._hear(payloads)
         if self._failed() and self._is_silent:
             return
-        ready = self._whole.feed(piece)
+        ready = self._whole.feed(piece) if self._screen is None else await self._screened(self._screen, payloads)
         if self._failed():  # providers have been seen to repeat a key in what they say of an error
             ready = cleaned_body(ready, secrets_of(self.called))
         if self._is_done:
             self._last += ready
         elif ready:
             last, self._last = self._last, b""
-            await self._send(last + ready)
+            await self._pass_on(last + ready)
+
+    async def _pass_on(self, ready: bytes) -> None:
+        if self._outside is not None:
+            try:
+                ready = await self._outside.take(ready)
+            except AnswerBlocked as error:
+                self._withheld, self.is_over, ready = error, True, b""
+        if ready:
+            await self._send(ready)
+
+    async def _screened(self, screen: Screen, payloads: list[bytes]) -> bytes:
+        """The events as they may leave, in frames of our own; behind a block nothing."""
+        frames: list[bytes] = []
+        for payload in payloads:
+            if payload.strip() == _DONE:
+                said: list[bytes] | None = [*(screen.finish() or ()), payload]
+            elif len(payload) < INLINE_BYTES:
+                said = screen.event(payload)
+            else:
+                said = await asyncio.to_thread(screen.event, payload)
+            if said is None:
+                self._withheld, self.is_over = blocked(self._guard), True
+                break
+            frames += [framed(_type(event), event) for event in said]
+        return b"".join(frames)
 
     async def _relayed(self, fault: GatewayError | None) -> Relayed:
         """With the last event; the end of a stream that lacks it says so."""
+        try:
+            if self._withheld is None and fault is None:
+                await self._end()
+            if self._withheld is not None:
+                return self._broken_off(self._withheld)
+            return await self._told(fault)
+        finally:
+            if self.called.guard is not None and self._guard is not None:
+                self.called.guard.session.adopt(self._guard)  # this is the answer that counts
+
+    def _broken_off(self, why: AnswerBlocked) -> Relayed:
+        if self._is_silent:
+            return withheld(self.called, why)
+        return Relayed(self.called.arrival, 200, None, broken_off(self.called, why), "blocked")
+
+    async def _end(self) -> None:
+        payloads = self._payloads.finish()
+        await self._hear(payloads)
+        if self._screen is not None:
+            self._last += await self._screened(self._screen, payloads)
+            self._last += b"".join([framed(_type(event), event) for event in self._screen.finish() or ()])
+        elif self._is_done or not self._is_typed:  # else it is half an event
+            self._last += self._whole.finish()
+        if self._outside is not None and self._withheld is None:
+            ends = _DONE_EVENT if self._last.endswith(_DONE_EVENT) else b""
+            try:
+                self._last = await self._outside.end(self._last, is_complete=True) + ends
+            except AnswerBlocked as error:
+                self._withheld = error
+
+    async def _told(self, fault: GatewayError | None) -> Relayed:
         called = self.called
-        if fault is None:
-            await self._hear(self._payloads.finish())
-            if self._is_done or not self._is_typed:  # else it is half an event
-                self._last += self._whole.finish()
         if self._error is not None and self._is_silent:
             told = called.answer.event_fault(self._error)
             if called.arrival.connection.committed:
@@ -302,6 +368,13 @@ class _Events(_Bytes):
         elif event.type == "transcript.text.delta":
             said = msgspec.json.encode({"choices": [{"delta": {"content": event.delta}}]})
             self._heard.feed(b"data: " + said + b"\n\n")  # counted as if chat had said it, should no usage come
+
+
+def _type(payload: bytes) -> str | None:
+    try:
+        return msgspec.json.decode(payload, type=_Event).type or None
+    except (ValueError, RecursionError):
+        return None
 
 
 def _too_large(error: Exception | None) -> UpstreamBroken:

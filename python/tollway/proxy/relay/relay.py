@@ -7,22 +7,32 @@ has a complete answer can rely on its usage row. A stream's death becomes an err
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Literal
+from types import TracebackType
 
 from tollway._native import chat
 from tollway._native.sse import Relay
-from tollway.contract.snapshot import Operation
 from tollway.contract.usage import Outcome
-from tollway.errors import GatewayError, UpstreamBroken, UpstreamTimeout
+from tollway.errors import AnswerBlocked, GatewayError, UpstreamBroken, UpstreamTimeout
 from tollway.proxy.causes import Fault
 from tollway.proxy.deadline import Deadline
 from tollway.proxy.dialects.port import Writer, refused
 from tollway.proxy.exchange import Attempted, Begun, Called, Progress, Relayed
 from tollway.proxy.pieces import read_all
-from tollway.proxy.relay.heads import as_events, head, refusal, refusal_inside, refusal_late
-from tollway.proxy.relay.passage import begin_passage, passes
+from tollway.proxy.relay.heads import as_events, refusal, refusal_inside, refusal_late
+from tollway.proxy.relay.passage import begin_passage, passes, says_text
+from tollway.proxy.relay.screening import (
+    DIALECTS,
+    blocked,
+    broken_off,
+    fork,
+    head_of,
+    hold,
+    screened,
+    screened_events,
+    withheld,
+)
 from tollway.proxy.relay.whole import as_chunks, streamed
 
 KEPT_BYTES = 256 * 1024
@@ -42,10 +52,6 @@ PREAMBLE_BYTES = 64 * 1024
 _CUT = "The provider's answer was cut before its end."
 
 
-_STREAMS: Mapping[Operation, Literal["messages", "responses"]] = {"messages": "messages", "responses": "responses"}
-"""The dialects whose streams are not chat's; others have chat's framing."""
-
-
 async def begin(called: Called, progress: Progress) -> Begun:
     """Waits for the first of an answer that may leave, or for the reason why there is none.
 
@@ -53,6 +59,8 @@ async def begin(called: Called, progress: Progress) -> Begun:
         UpstreamError: nothing of the answer could be had.
     """
     try:
+        if says_text(called):
+            return _Whole(called, await _read_all(called), is_stream=False)
         if passes(called):
             return await begin_passage(called, progress)
         if called.request.stream and called.answer.status == 200 and is_event_stream(called):
@@ -116,12 +124,22 @@ class _Whole:
         self._is_stream = is_stream
 
     async def finish(self) -> Relayed:
-        """With its head, unless that is out already."""
-        called, body = self.called, self._body
+        """With its head, unless that is out already; as its guard lets it pass."""
+        called, body, drops_tokens = self.called, self._body, False
         called.arrival.timing.mark("relay")
+        guard = called.guard
+        if guard is not None:
+            operation = called.asked if called.writer is None else called.arrival.operation
+            try:
+                if self._is_stream:
+                    body = await screened_events(called, guard, body)
+                else:
+                    body, drops_tokens = await screened(guard, body, operation)
+            except AnswerBlocked as error:
+                return withheld(called, error)
         if called.arrival.connection.committed:
             return Relayed(called.arrival, 200, None, body if self._is_stream else as_chunks(body), "ok")
-        headers = head(called)
+        headers = head_of(called, drops_tokens=drops_tokens)
         return Relayed(
             called.arrival, called.answer.status, as_events(headers) if self._is_stream else headers, body, "ok"
         )
@@ -161,7 +179,7 @@ async def _read_all(called: Called) -> bytes:
     if called.answer.ended:
         return first
     try:
-        with Deadline(called.task, called.deadline):
+        with Deadline(called.task, called.deadline, called.arrival.connection.limits):
             return await read_all(called.answer.piece, first)
     except TimeoutError:
         raise UpstreamTimeout("The provider did not finish its answer in time.", inside="total timeout") from None
@@ -174,11 +192,14 @@ class _Stream:
         self.called = called
         self.fault: Fault | None = None
         self._progress = progress
+        self._guard = fork(called)
+        self._outside = hold(called, self._guard)
         self._reader = Relay(
             called.writer is None and not called.request.include_usage,
             KEPT_BYTES,
-            dialect=_STREAMS.get(called.asked, "chat"),
+            dialect=DIALECTS.get(called.asked, "chat"),
             hold_error=True,
+            guard=self._guard if called.guard is not None and called.guard.inspects_output else None,
         )
         progress.reader = self._reader
         self._preamble: list[bytes] = []
@@ -193,8 +214,11 @@ class _Stream:
         Raises:
             UpstreamError: it ended before that.
         """
-        await self._guarded(self._read_preamble())
+        with self:
+            await self._read_preamble()
         reader = self._reader
+        if reader.blocked:
+            return
         if reader.error is not None and not reader.has_content:  # the fault is the first thing said
             self.fault = self.called.answer.event_fault(reader.error)
         elif (self._broken is not None or self._is_over) and not self._is_complete and not reader.has_content:
@@ -202,34 +226,66 @@ class _Stream:
 
     async def finish(self) -> Relayed:
         """Sends what is in hand, and what follows; the last event is in the result."""
+        try:
+            return await self._finish()
+        finally:
+            if self.called.guard is not None and self._guard is not None:
+                self.called.guard.session.adopt(self._guard)  # this is the answer that counts
+
+    async def _finish(self) -> Relayed:
         called, reader, arrival = self.called, self._reader, self.called.arrival
+        if self._guard is not None and reader.blocked and not reader.has_said:
+            return withheld(called, blocked(self._guard))
         if self.fault is not None and reader.error is not None:
             if arrival.connection.committed:
                 return Relayed(arrival, 200, None, refusal_inside(called, reader.error), "error")
             return Relayed(arrival, *refusal(called, reader.error, self.fault), "error")
         if not arrival.connection.committed:
-            await arrival.connection.start(200, head(called))
+            await arrival.connection.start(200, head_of(called, drops_tokens=reader.drops_tokens))
+        try:
+            return await self._finish_begun()
+        except AnswerBlocked as error:
+            return Relayed(arrival, 200, None, broken_off(called, error), "blocked")
+
+    async def _finish_begun(self) -> Relayed:
+        """The rest of a stream whose head is out.
+
+        Raises:
+            AnswerBlocked: nothing more of it may pass.
+        """
+        reader = self._reader
         if self._preamble:
             await self._send(b"".join(self._preamble))
         if reader.done or reader.failed:
-            await self._guarded(self._linger())
+            with self:
+                await self._linger()
         elif self._broken is None and not self._is_over:
-            await self._guarded(self._pass_on())
-        outcome, end = _ending(called, reader, self._broken, is_complete=self._is_complete)
-        return Relayed(arrival, 200, None, end, outcome)
+            with self:
+                await self._pass_on()
+        if self._guard is not None and reader.blocked:
+            raise blocked(self._guard)
+        outcome, end = _ending(self.called, reader, self._broken, is_complete=self._is_complete)
+        if self._outside is not None:
+            end = await self._outside.end(end, is_complete=self._is_complete)
+        return Relayed(self.called.arrival, 200, None, end, outcome)
 
     async def close(self) -> None:
         """Gives the connection back, or cuts it."""
         await self.called.answer.close()
 
-    async def _guarded(self, work: Awaitable[None]) -> None:
-        """Does ``work``, whose fault is the stream's."""
-        try:
-            await work
-        except (UpstreamTimeout, UpstreamBroken) as error:
+    def __enter__(self) -> None:
+        """Whatever of the provider's doing breaks the stream in this block ends it, and is kept as its fault."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        if isinstance(error, UpstreamTimeout | UpstreamBroken):
             self._broken = error
-        except ValueError as error:  # an event beyond the bound
+        elif isinstance(error, ValueError):  # an event beyond the bound
             self._broken = UpstreamBroken("The provider sent an event that is too large.", inside=_kind(error))
+        else:
+            return False
+        return True
 
     @property
     def _is_complete(self) -> bool:
@@ -247,15 +303,15 @@ class _Stream:
         A response tells its id in its first event, and clients cancel by it: it is not held back.
         """
         reader = self._reader
-        if reader.done or reader.failed or self._held_bytes > PREAMBLE_BYTES:
+        if reader.done or reader.failed or reader.blocked or self._held_bytes > PREAMBLE_BYTES:
             return True
         return self._held_bytes > 0 and (reader.has_content or self.called.asked == "responses")
 
     async def _read_preamble(self) -> None:
-        called, feed = self.called, self._feed()
+        called, feed, line = self.called, self._feed(), self.called.arrival.connection.limits
         loop, idle_s = called.task.get_loop(), called.route.timeouts.idle_s
         try:
-            with Deadline(called.task, min(loop.time() + idle_s, called.deadline)) as limit:
+            with Deadline(called.task, min(loop.time() + idle_s, called.deadline), line) as limit:
                 while (piece := await called.answer.piece()) is not None:
                     self._hold(feed(piece))
                     self._check()
@@ -271,16 +327,17 @@ class _Stream:
     async def _pass_on(self) -> None:
         """Relays until the last event, the end or a fault; each piece leaves as soon as it holds a complete event."""
         called, reader, connection = self.called, self._reader, self.called.arrival.connection
+        is_guarded, is_held = self._guard is not None, self._outside is not None
         translates, has_begun, feed = called.writer is not None, reader.has_content, self._feed()
         loop, idle_s = connection.task.get_loop(), called.route.timeouts.idle_s
         piece_of, send, now, last = called.answer.piece, connection.piece, loop.time, called.deadline
         try:
-            with Deadline(connection.task, min(loop.time() + idle_s, called.deadline)) as limit:
+            with Deadline(connection.task, min(loop.time() + idle_s, called.deadline), connection.limits) as limit:
                 while (piece := await piece_of()) is not None:
                     ready = feed(piece)
                     if ready:
-                        limit.move(last)  # a client that reads slowly is not the provider's silence
-                        if has_begun:
+                        limit.when = last  # a client that reads slowly is not the provider's silence
+                        if has_begun and not is_held:
                             await send(ready)
                         else:
                             has_begun = await self._send(ready)
@@ -288,7 +345,10 @@ class _Stream:
                         self._check()
                     if reader.done or reader.failed:
                         return await self._linger()
-                    limit.move(min(now() + idle_s, last))
+                    if is_guarded and reader.blocked:
+                        return
+                    idle_at = now() + idle_s
+                    limit.move(idle_at if idle_at < last else last)
         except TimeoutError:
             raise _stalled(called, loop.time()) from None
         rest = self._rest()
@@ -309,7 +369,15 @@ class _Stream:
         return reader.finish() if writer is None else self._said(writer, reader.finish_payloads())
 
     async def _send(self, ready: bytes) -> bool:
-        """Sends events; whether the first of the answer proper is among them, or has left before."""
+        """Sends events; whether the first of the answer proper is among them, or has left before.
+
+        Raises:
+            AnswerBlocked: external checks do not let them pass.
+        """
+        if self._outside is not None:
+            ready = await self._outside.take(ready)
+            if not ready:
+                return self._reader.has_content
         has_content = self._reader.has_content
         if has_content and self._progress.first_piece_ns is None:
             self._progress.first_piece_ns = self.called.arrival.timing.elapsed_ns()

@@ -3,7 +3,8 @@
 In: a settled answer. Out: nothing; the client has it. A whole answer carries what it cost.
 """
 
-from tollway.proxy.exchange import ATTEMPTS, Arrival, Settled
+from tollway.proxy.exchange import ATTEMPTS, Arrival, Screened, Settled
+from tollway.proxy.refusal import refusal
 from tollway.proxy.relay.heads import warn
 
 
@@ -26,17 +27,33 @@ async def respond(settled: Settled) -> None:
     await connection.end(relayed.body)
 
 
+async def decline(screened: Screened) -> None:
+    """Answers a request that the guardrails let go no further, with a refusal in the client's dialect."""
+    arrival = screened.arrival
+    content_type, body = refusal(arrival, screened.request, screened.refusal or "")
+    await _said_here(arrival, content_type, body)
+
+
 async def show(arrival: Arrival, body: bytes) -> None:
     """Answers a dry run, in JSON."""
+    await _said_here(arrival, b"application/json", body)
+
+
+async def _said_here(arrival: Arrival, content_type: bytes, body: bytes) -> None:
+    """An answer that no provider had a part in."""
+    connection = arrival.connection
     headers = [
-        (b"content-type", b"application/json"),
+        (b"content-type", content_type),
         (b"content-length", str(len(body)).encode()),
         (b"x-request-id", arrival.request_id.encode("ascii")),
         (ATTEMPTS, b"0"),
-        *arrival.connection.answer_headers,
+        *connection.answer_headers,
     ]
-    await arrival.connection.start(200, headers)
-    await arrival.connection.end(body)
+    if arrival.dialect.answer_id_header != b"x-request-id":
+        headers.append((arrival.dialect.answer_id_header, arrival.request_id.encode("ascii")))
+    connection.unwatch()
+    await connection.start(200, headers)
+    await connection.end(body)
 
 
 def dollars(picousd: int) -> str:

@@ -6,12 +6,13 @@ a provider leaves no row and gives back all it had reserved. It never waits for 
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
 import msgspec
 
+from tollway.contract.guardrails import Found
 from tollway.contract.snapshot import Price
 from tollway.contract.usage import Outcome, UsageRole, UsageRow
 from tollway.errors import UpstreamTimeout, label_of
@@ -85,6 +86,8 @@ class Account:
         self._settled = False
         self._code: str | None = None
         self.progress = Progress()
+        self.findings: Callable[[], Sequence[Found]] = tuple
+        """What the guardrails have found in this call so far: station 3 knows whom to ask."""
 
     def __enter__(self) -> Self:
         return self
@@ -120,11 +123,14 @@ class Account:
 
     async def settle(self, relayed: Relayed) -> Settled:
         """Writes the row of an answer that came to its end."""
-        used = await self._count(relayed.outcome)
+        outcome, counted = relayed.outcome, self._used()
+        used = counted.told()
+        if used is None and counted.is_costly(outcome):
+            used = await asyncio.to_thread(counted.tokens, outcome)
         self._settled = self._admitted.arrival.connection.settled = True
         if self._admitted.reservation is not None:
             self._admitted.reservation.release()
-        row = self._write(used, relayed.outcome)
+        row = self._write(used or counted.tokens(outcome), outcome)
         return Settled(relayed, row)
 
     async def write_counted(self, outcome: Outcome) -> None:
@@ -139,10 +145,6 @@ class Account:
         if isinstance(error, UpstreamTimeout):
             return "timeout"
         return "cut" if isinstance(error, asyncio.CancelledError) else "error"
-
-    async def _count(self, outcome: Outcome) -> Tokens:
-        used = self._used()
-        return await asyncio.to_thread(used.tokens, outcome) if used.is_costly(outcome) else used.tokens(outcome)
 
     def _used(self) -> Used:
         return Used(self._admitted.request, self.progress, self._bookkeeper.vocabularies)
@@ -202,12 +204,19 @@ class Account:
             attempts=1 if self._role == "hedge" else len(progress.trail.tried),
             cache_write_1h_tokens=used.cache_write_1h,
             role=self._role,
+            findings=tuple(self.findings()),
         )
 
     def _report(self, row: UsageRow) -> None:
         timing = self._admitted.arrival.timing
-        upstream_ns = sum(ns for station, ns in timing.spans if station in ("call", "relay"))
-        metrics, elapsed_ns = self._bookkeeper.metrics, timing.elapsed_ns()
+        metrics, log, elapsed_ns = self._bookkeeper.metrics, self._bookkeeper.log, timing.elapsed_ns()
+        for found in row.findings:
+            if found.direction == "output":  # those of the input are counted when they are found: it may be refused
+                metrics.found(found.direction, found.check, found.kind, found.action, found.count)
+        if row.outcome == "blocked":
+            checks = {found.check for found in row.findings if (found.direction, found.action) == ("output", "block")}
+            for check in checks or {"none"}:  # none: one could not look
+                metrics.blocked("output", check)
         if row.role == "answer":
             metrics.answered(
                 row.model,
@@ -215,7 +224,7 @@ class Account:
                 row.outcome,
                 self._code or ("none" if row.outcome == "ok" else row.outcome),
                 elapsed_ns / 1e9,
-                max(0, elapsed_ns - upstream_ns) / 1e9,
+                max(0, elapsed_ns - timing.upstream_ns()) / 1e9,
                 None if self.progress.first_piece_ns is None else self.progress.first_piece_ns / 1e9,
             )
         metrics.settled(
@@ -227,12 +236,10 @@ class Account:
             reasoning_tokens=row.reasoning_tokens,
             cost_picousd=row.cost_picousd,
         )
-        self._bookkeeper.log.facts(
+        log.facts(
             "request",
             {
-                "request_id": row.request_id
-                if row.request_id == row.id
-                else self._bookkeeper.log.shown(row.request_id),
+                "request_id": row.request_id if row.request_id == row.id else log.shown(row.request_id),
                 "tenant": row.tenant_id,
                 "key_id": row.api_key_id,
                 "model": row.model,
@@ -245,8 +252,14 @@ class Account:
                 "latency_ms": row.latency_ms,
                 "role": row.role,
                 "route": self._bookkeeper.describe(self.progress.trail),
+                **({"findings": {_said(found): found.count for found in row.findings}} if row.findings else {}),
             },
         )
+
+
+def _said(found: Found) -> str:
+    """``input pii email redact``"""
+    return f"{found.direction} {found.check} {found.kind} {found.action}"
 
 
 def _cost(price: Price, used: Tokens) -> int:

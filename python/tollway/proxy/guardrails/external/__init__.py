@@ -1,0 +1,1 @@
+"""External checks: texts judged by somebody else, in time and whatever happens."""

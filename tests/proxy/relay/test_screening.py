@@ -1,0 +1,279 @@
+"""Station 7: what a model says is screened, whole and streamed, natively and by others; and how a block is told."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import pytest
+from tests.fakes.scripts import completion, deltas
+from tests.proxy import edge
+from tests.proxy.edge import Answer, Client, Kept, arrive, called, dispatched, route
+
+from tollway._native import chat
+from tollway._native.guardrails import Policy
+from tollway.contract.guardrails import Direction
+from tollway.contract.snapshot import Operation
+from tollway.proxy.exchange import Called, Progress
+from tollway.proxy.guard import Guard
+from tollway.proxy.outside import Edit, External, Judgement, Remark
+from tollway.proxy.relay import screening
+from tollway.proxy.relay.relay import begin
+
+CARD, EMAIL = "4111111111111111", "jane.doe@example.com"
+REDACT = {"check": "pii", "actions": {"email": "redact", "credit_card": "redact"}}
+BLOCK = {"check": "pii", "actions": {"email": "block"}}
+
+
+def guard(*output: dict[str, Any], on_block: Any = "error", outside: Sequence[External] = ()) -> Guard:
+    spec = {"name": "p", "version": "1", "input": [], "output": output}
+    session = Policy(json.dumps(spec).encode(), b"secret").session("acme")
+    return Guard(session, "acme", on_block, inspects_output=bool(output), outside=tuple(outside))
+
+
+class Scripted:
+    """An external check that finds words, and knows what it was asked."""
+
+    name = "names"
+    restore = False
+
+    def __init__(self, action: Any, *words: str, placed: bool = True) -> None:
+        self.asked: list[str] = []
+        self._action = action
+        self._words = words
+        self._placed = placed
+
+    async def judge(self, texts: Sequence[str], direction: Direction, tenant: str) -> Judgement:
+        assert (direction, tenant) == ("output", "acme")
+        self.asked += texts
+        await asyncio.sleep(0)
+        found = [
+            Edit(number, at, at + len(word), "person", self._action)
+            for number, text in enumerate(texts)
+            for word in self._words
+            if (at := text.find(word)) >= 0
+        ]
+        if self._placed:
+            return Judgement(edits=tuple(found))
+        return Judgement(remarks=tuple(Remark(edit.kind, edit.action) for edit in found))
+
+
+def whole_call(body: Any, held: Guard, **fields: Any) -> Called:
+    call = called(Answer(json.dumps(body).encode(), content_type="application/json"), **fields)
+    return msgspec.structs.replace(call, guard=held)
+
+
+def events(*payloads: Any) -> list[bytes]:
+    return [b"data: " + json.dumps(payload).encode() + b"\n\n" for payload in payloads]
+
+
+def stream_call(*script: bytes | Exception, held: Guard, client: Client | None = None) -> Called:
+    answer = Answer(*script, content_type="text/event-stream")
+    return msgspec.structs.replace(called(answer, stream=True, client=client), guard=held)
+
+
+def said(stream: bytes) -> str:
+    payloads = [json.loads(line[6:]) for line in stream.splitlines() if line.startswith(b"data: {")]
+    return "".join(
+        choice["delta"].get("content") or "" for payload in payloads for choice in payload.get("choices", ())
+    )
+
+
+def closed(call: Called) -> int:
+    assert isinstance(call.answer, Answer)
+    return call.answer.closed
+
+
+async def test_a_whole_answer_is_rewritten_and_its_tokens_are_dropped() -> None:
+    body = completion(f"Card {CARD}, {EMAIL}")
+    body["choices"][0]["logprobs"] = {"content": [{"token": "4111", "bytes": [52]}]}
+    held = guard(REDACT)
+    given = await edge.relayed(whole_call(body, held))
+    answer = json.loads(given.body)
+    assert answer["choices"][0]["message"]["content"] == "Card [CREDIT_CARD], [EMAIL]"
+    assert answer["choices"][0]["logprobs"] is None
+    assert dict(given.headers or ())[b"x-tollway-warnings"] == b"dropped:logprobs"
+    assert [(found.kind, found.count) for found in held.found()] == [("credit_card", 1), ("email", 1)]
+
+
+async def test_a_clean_answer_is_the_providers_bytes() -> None:
+    body = completion("Nothing here.")
+    given = await edge.relayed(whole_call(body, guard(REDACT)))
+    assert given.body == json.dumps(body).encode()
+
+
+async def test_a_large_answer_is_screened_off_the_loop() -> None:
+    filler = "All the aqueducts of Rome carried water. " * (screening.INLINE_BYTES // 40)
+    given = await edge.relayed(whole_call(completion(filler + EMAIL), guard(REDACT)))
+    assert json.loads(given.body)["choices"][0]["message"]["content"] == filler + "[EMAIL]"
+
+
+async def test_a_blocked_answer_is_a_refusal_with_its_reason_and_no_failure_of_the_target() -> None:
+    kept, progress = Kept(), dispatched()
+    given = await edge.relayed(whole_call(completion(f"Write to {EMAIL}"), guard(BLOCK)), progress, kept)
+    assert (given.status, given.outcome, kept.ends) == (400, "blocked", ["blocked"])
+    error = json.loads(given.body)["error"]
+    assert error["code"] == "content_filter"
+    assert "email" in error["message"]
+    assert EMAIL not in error["message"]
+    assert progress.answer is not None
+    assert progress.answer.usage.completion_tokens == 3, "the provider has done its work"
+
+
+async def test_a_block_may_be_the_dialects_own_refusal() -> None:
+    given = await edge.relayed(whole_call(completion(EMAIL), guard(BLOCK, on_block="refusal")))
+    (choice,) = json.loads(given.body)["choices"]
+    assert (given.status, given.outcome, choice["finish_reason"]) == (200, "blocked", "content_filter")
+    assert "email" in choice["message"]["refusal"]
+
+
+async def test_a_card_that_comes_digit_by_digit_does_not_leave() -> None:
+    client = Client()
+    held = guard(REDACT)
+    call = stream_call(
+        *events(*deltas("Your card: ", *CARD, " and ", "jane.doe@", "example.com")), held=held, client=client
+    )
+    given = await edge.relayed(call)
+    assert given.outcome == "ok"
+    assert said(client.body) == "Your card: [CREDIT_CARD] and [EMAIL]"
+    assert [(found.kind, found.count) for found in held.found()] == [("credit_card", 1), ("email", 1)]
+
+
+async def test_every_event_leaves_when_it_comes() -> None:
+    client, first = Client(), events(*deltas("4", "1"))[:2]
+    call = stream_call(*first, held=guard(REDACT), client=client)
+    await edge.relayed(call)
+    assert client.body.count(b"data: ") == 2 + 1, "the role, the digit's empty event, and what waited"
+
+
+async def test_a_block_in_midstream_is_the_last_that_is_heard() -> None:
+    client, kept = Client(), Kept()
+    script = events(*deltas("one ", "two ", "three ", "four ", "five ", "jane.doe@", "example.com ", "secret"))
+    call = stream_call(*script, held=guard(BLOCK), client=client)
+    given = await edge.relayed(call, kept=kept)
+    assert (given.outcome, kept.ends, closed(call)) == ("blocked", ["blocked"], 1)
+    assert said(client.body) == "one two three four five "
+    assert json.loads(given.body.removeprefix(b"data: "))["error"]["code"] == "content_filter"
+    assert b'finish_reason":"stop' not in client.body
+    assert not call.answer.ended, "the provider was not heard any further"
+
+
+async def test_a_block_before_anything_was_said_has_a_status() -> None:
+    client = Client()
+    call = stream_call(*events(*deltas(f"{EMAIL} ", "more")), held=guard(BLOCK), client=client)
+    given = await edge.relayed(call)
+    assert (given.status, given.outcome, client.sent) == (400, "blocked", [])
+
+
+async def test_only_the_answer_that_counts_is_counted() -> None:
+    held = guard(REDACT)
+    loser = await begin(stream_call(*events(*deltas(f"{EMAIL} hi ", "more")), held=held), dispatched())
+    assert held.found() == ()
+    await loser.close()
+    assert held.found() == ()
+
+
+async def test_what_others_find_is_hidden_in_a_stream_and_nothing_leaves_before_they_have_said_so() -> None:
+    client, names = Client(), Scripted("redact", "Alice")
+    call = stream_call(
+        *events(*deltas("I am Al", "ice. ", "So is Alice", ", too")), held=guard(outside=[names]), client=client
+    )
+    given = await edge.relayed(call)
+    assert given.outcome == "ok"
+    assert said(client.body + given.body) == "I am [PERSON]. So is [PERSON], too"
+    assert given.body.endswith(b"data: [DONE]\n\n")
+    assert names.asked == ["I am Alice. ", "So is Alice, too"]
+
+
+@pytest.mark.parametrize("placed", [True, False])
+async def test_what_others_block_ends_the_stream(placed: bool) -> None:
+    client = Client()
+    names = Scripted("block", "Bob", placed=placed)
+    call = stream_call(*events(*deltas("Fine. ", "I am Bob. ", "Secret.")), held=guard(outside=[names]), client=client)
+    given = await edge.relayed(call)
+    assert (said(client.body), given.outcome) == ("Fine. ", "blocked")
+    assert b"content_filter" in given.body
+
+
+async def test_others_see_whole_answers_as_the_native_checks_have_left_them() -> None:
+    names = Scripted("mask", "Alice")
+    held = guard(REDACT, outside=[names])
+    given = await edge.relayed(whole_call(completion(f"Alice is {EMAIL}"), held))
+    assert json.loads(given.body)["choices"][0]["message"]["content"] == "***** is [EMAIL]"
+    assert names.asked == ["Alice is [EMAIL]"]
+    assert {found.check for found in held.found()} == {"names", "pii"}
+
+
+async def test_a_check_that_raises_lets_nothing_pass() -> None:
+    class Broken(Scripted):
+        async def judge(self, texts: Sequence[str], direction: Direction, tenant: str) -> Judgement:
+            raise RuntimeError("a defect")
+
+    client = Client()
+    call = stream_call(*events(*deltas("Fine. ", "Secret.")), held=guard(outside=[Broken("flag")]), client=client)
+    given = await edge.relayed(call)
+    assert (said(client.body), given.outcome) == ("", "blocked")
+    assert b"content_filter" in given.body
+
+
+def transcribed(*script: bytes, kind: str, held: Guard, client: Client | None = None, **fields: Any) -> Called:
+    operation: Operation = "transcriptions"
+    way, arrival = route(), arrive(client, operation=operation)
+    request = chat.read_request(json.dumps({"model": "m", **fields}).encode(), operation)
+    deadline = asyncio.get_running_loop().time() + way.timeouts.total_s
+    answer = Answer(*script, content_type=kind)
+    call = Called(arrival, request, way, way.targets[0], answer, deadline, arrival.connection.task, operation)
+    return msgspec.structs.replace(call, guard=held)
+
+
+async def test_subtitles_are_screened_and_their_times_stay() -> None:
+    srt = f"1\n00:00:01,000 --> 00:00:04,000\nWrite to {EMAIL}\n"
+    given = await edge.relayed(transcribed(srt[:30].encode(), srt[30:].encode(), kind="text/plain", held=guard(REDACT)))
+    assert given.body.decode() == srt.replace(EMAIL, "[EMAIL]")
+
+
+async def test_a_streamed_transcript_is_screened() -> None:
+    client = Client()
+    told = [
+        {"type": "transcript.text.delta", "delta": piece} for piece in ("Write to jane.doe@", "example.com", " now")
+    ]
+    told.append({"type": "transcript.text.done", "text": f"Write to {EMAIL} now"})
+    script = [f"data: {json.dumps(event)}\n\n".encode() for event in told]
+    progress = Progress()
+    call = transcribed(*script, kind="text/event-stream", held=guard(REDACT), client=client, stream=True)
+    progress.planned(call.route, call.target)
+    given = await edge.relayed(call, progress)
+    heard = [json.loads(line[6:]) for line in (client.body + given.body).splitlines() if line.startswith(b"data: ")]
+    assert "".join(event.get("delta", "") for event in heard) == "Write to [EMAIL] now"
+    assert heard[-1] == {"type": "transcript.text.done", "text": "Write to [EMAIL] now"}
+    assert given.outcome == "ok"
+
+
+async def test_a_streamed_transcript_that_is_blocked_ends_in_an_error() -> None:
+    client = Client()
+    told = [
+        {"type": "transcript.text.delta", "delta": piece}
+        for piece in ("Write ", "to jane.doe@", "example.com now", "x")
+    ]
+    script = [f"data: {json.dumps(event)}\n\n".encode() for event in told]
+    call = transcribed(*script, kind="text/event-stream", held=guard(BLOCK), client=client, stream=True)
+    given = await edge.relayed(call)
+    assert given.outcome == "blocked"
+    assert b"content_filter" in given.body
+    assert b"jane" not in client.body
+
+
+async def test_others_judge_a_streamed_transcript() -> None:
+    client, told = (
+        Client(),
+        [{"type": "transcript.text.delta", "delta": piece} for piece in ("I am Al", "ice. ", "Bye")],
+    )
+    told.append({"type": "transcript.text.done", "text": "I am Alice. Bye"})
+    script = [f"data: {json.dumps(event)}\n\n".encode() for event in told]
+    held = guard(outside=[Scripted("redact", "Alice")])
+    given = await edge.relayed(transcribed(*script, kind="text/event-stream", held=held, client=client, stream=True))
+    heard = [json.loads(line[6:]) for line in (client.body + given.body).splitlines() if line.startswith(b"data: ")]
+    assert "".join(event.get("delta", "") for event in heard) == "I am [PERSON]. Bye"
+    assert heard[-1]["text"] == "I am [PERSON]. Bye"
+    assert b"Alice" not in client.body + given.body
