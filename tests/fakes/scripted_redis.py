@@ -12,6 +12,8 @@ from tollway.proxy.routing.grants import HOLD, REST, TAKE
 from tollway.storage.commands import MEMORY, Argument, Command
 from tollway.storage.redis import PATIENCE_S, SILENCE_S
 
+LONGEST_PULSE_S = 0.5
+
 
 def _bytes(value: Argument) -> bytes:
     return value if isinstance(value, bytes) else str(value).encode()
@@ -193,7 +195,7 @@ class ScriptedLink:
             elif self.connected and loop.time() - self._answered_at_s > SILENCE_S:
                 self.connected = False
                 self._on_change(False)
-            await asyncio.sleep(self._random.uniform(0.1, 0.5))
+            await asyncio.sleep(self._random.uniform(0.1, LONGEST_PULSE_S))
 
     async def _travel(self) -> None:
         if self._random.random() < self._loss or not self._redis.is_up or not self.is_reachable:

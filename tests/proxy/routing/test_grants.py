@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from tests.fakes import virtual_time
 from tests.fakes.redis_server import RedisServer
-from tests.fakes.scripted_redis import ScriptedLink, ScriptedRedis
+from tests.fakes.scripted_redis import LONGEST_PULSE_S, ScriptedLink, ScriptedRedis
 
 from tollway._native.limits import Ledger
 from tollway._native.routing import Board, BreakerPolicy, Change, Names, Pool
@@ -23,9 +23,13 @@ from tollway.contract.routing import Breaker
 from tollway.proxy.routing.grants import HOLD, LEASE, REPORT_MS, REST, TAKE, WAITING
 from tollway.proxy.routing.sharing import RedisNeighbours
 from tollway.storage.commands import MEMORY, Command
+from tollway.storage.redis import SILENCE_S
 from tollway.telemetry.metrics import Metrics, prepare
 
 NAME = "openai/mini"
+
+LONGEST_OUTAGE_S = SILENCE_S - LONGEST_PULSE_S
+"""Of a restart. In a longer one a host may take Redis for lost, and each probes by itself."""
 
 
 @pytest.fixture(scope="module")
@@ -192,7 +196,7 @@ async def _happen(event: str, redis: ScriptedRedis, hosts: list[Host]) -> None:
     match event:
         case "restart":
             redis.is_up = False
-            await asyncio.sleep(hosts[0].provider.random.uniform(0.0, 0.8))
+            await asyncio.sleep(hosts[0].provider.random.uniform(0.0, LONGEST_OUTAGE_S))
             redis.restart()
             redis.is_up = True
         case "flush":
@@ -230,13 +234,12 @@ def test_never_more_probes_than_allowed_over_two_hosts_whatever_redis_and_hosts_
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_a_redis_that_forgets_a_lease_while_it_is_used_hands_it_to_one_more_host_at_most(seed: int) -> None:
+def test_a_redis_that_forgets_a_lease_while_it_is_used_hands_it_to_nobody_else(seed: int) -> None:
     with tempfile.TemporaryDirectory(prefix="tollway-test-") as made:
         prepare(Path(made) / "metrics")
         events = ["restart while tried"] * 6
         provider, _ = virtual_time.run(_two_hosts(Path(made), seed, 1, (0.02, 0.02), events, 0.0))
-    # Known gap: about one in twenty of these runs sees a second probe beside the first, where Redis forgets in between.
-    assert provider.most <= 2
+    assert provider.most == 1
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow], phases=UNSHRUNK)
