@@ -147,9 +147,10 @@ def restore(
 
     async def work(connection: Connection) -> FullPolicy:
         old = _found(await queries.find_policy(connection, name, version), name)
-        rules.checked_policy(name, bytes(old.policy), settings)
-        stored = await queries.restore_policy(connection, name, version, actor(), if_version=if_version)
-        return rules.full_stored(_found(stored, name), await queries.bound_to(connection, name), ())
+        body = bytes(old.policy)
+        rules.checked_policy(name, body, settings)
+        stored = await queries.put_policy(connection, name, body, actor(), if_version=if_version, restored=version)
+        return rules.full_stored(stored, await queries.bound_to(connection, name), ())
 
     _print(ask(settings, work), as_json)
 

@@ -5,6 +5,7 @@ and found within :data:`~tollway.storage.subscription.POLL_S` and a round trip w
 database is out of reach the last known policies hold; a copy on disk is what a worker begins with that starts then.
 """
 
+import asyncio
 import os
 from collections.abc import Awaitable, Callable
 from datetime import datetime
@@ -46,9 +47,7 @@ class StoredPolicies(msgspec.Struct, frozen=True):
 
 _Version = tuple[str, int, datetime]
 
-_VERSIONS = f"""
-    select name, version, created_at from guardrail_policies where is_active order by name limit {MOST_POLICIES}
-"""  # noqa: S608 -- a number of ours
+_VERSIONS = "select name, version, created_at from guardrail_policies where is_active order by name limit $1"
 
 _BODIES = """
     select name, version, created_at, body::text as body from guardrail_policies
@@ -106,7 +105,7 @@ class PolicyChanges:
         self._subscription.ask_soon()
 
     async def _ask(self, connection: Connection) -> None:
-        rows = await connection.fetch(_VERSIONS)
+        rows = await connection.fetch(_VERSIONS, MOST_POLICIES)
         versions: list[_Version] = [(row["name"], row["version"], row["created_at"]) for row in rows]
         if self._last is not None and versions == list(self._known):
             return
@@ -115,7 +114,7 @@ class PolicyChanges:
         found = StoredPolicies(secret, tuple(known.values()))
         await self._on_change(found)
         self._last, self._known = found, known  # only now: what could not be taken is told again
-        self._keep(found)
+        await asyncio.to_thread(self._keep, found)
 
     async def _with_bodies(self, connection: Connection, versions: list[_Version]) -> dict[_Version, StoredPolicy]:
         new = [version for version in versions if version not in self._known]

@@ -38,22 +38,18 @@ class Bound(msgspec.Struct, frozen=True):
     keys: int
 
 
-_COLUMNS = "name, version, is_active, created_at, created_by, body::text as policy"
-
-_FIND = f"""
-    select {_COLUMNS} from guardrail_policies
+_FIND = """
+    select * from guardrail_policies
     where name = $1 and case when $2::bigint is null then is_active else version = $2 end
-"""  # noqa: S608 -- columns named above
+"""
 
-_LIST = f"""
-    select {_COLUMNS} from guardrail_policies where is_active order by name limit {MOST_POLICIES}
-"""  # noqa: S608 -- columns and a number of ours
+_LIST = "select * from guardrail_policies where is_active order by name limit $1"
 
-_VERSIONS = f"""
-    select {_COLUMNS} from guardrail_policies
+_VERSIONS = """
+    select * from guardrail_policies
     where name = $1 and ($2::bigint is null or version < $2)
     order by version desc limit $3
-"""  # noqa: S608 -- columns named above
+"""
 
 _BOUND = """
     select (select count(*) from tenants where guardrails = $1) as tenants,
@@ -62,16 +58,16 @@ _BOUND = """
 
 _END = "update guardrail_policies set is_active = false where name = $1 and is_active"
 
-_INSERT = f"""
+_INSERT = """
     insert into guardrail_policies (name, version, body, created_by)
     values ($1, (select coalesce(max(version), 0) + 1 from guardrail_policies where name = $1), $2::jsonb, $3)
-    returning {_COLUMNS}
-"""  # noqa: S608 -- columns named above
+    returning *
+"""
 
 
 async def list_policies(connection: Connection) -> list[PolicyVersion]:
     """Every policy that holds, by name."""
-    return [_version(row) for row in await connection.fetch(_LIST)]
+    return [_version(row) for row in await connection.fetch(_LIST, MOST_POLICIES)]
 
 
 async def list_versions(
@@ -94,9 +90,16 @@ async def bound_to(connection: Connection, name: str) -> Bound:
 
 
 async def put_policy(
-    connection: Connection, name: str, body: bytes, actor: str, *, if_version: int | None = None
+    connection: Connection,
+    name: str,
+    body: bytes,
+    actor: str,
+    *,
+    if_version: int | None = None,
+    restored: int | None = None,
 ) -> PolicyVersion:
-    """Store what a checked policy says as its next version, which holds from now on.
+    """Store what a checked policy says as its next version, which holds from now on. ``restored`` is the old version
+    that says the same, where it was taken from one.
 
     Raises:
         Conflict: the version that holds is not ``if_version`` (0: there is none), or there are too many policies.
@@ -105,25 +108,16 @@ async def put_policy(
         held = await _held(connection, name, if_version)
         if held is None and await _count(connection) >= MOST_POLICIES:
             raise Conflict(f"There are {MOST_POLICIES:,} policies already; delete one first.")
-        return await _replace(connection, name, body, actor, "guardrail.updated" if held else "guardrail.created")
-
-
-async def restore_policy(
-    connection: Connection, name: str, version: int, actor: str, *, if_version: int | None = None
-) -> PolicyVersion | None:
-    """Make what an old version says the next one; ``None`` when there is no such version.
-
-    Raises:
-        Conflict: as in :func:`put_policy`.
-    """
-    async with connection.transaction():
-        held = await _held(connection, name, if_version)
-        old = await find_policy(connection, name, version)
-        if old is None:
-            return None
-        if held is None and await _count(connection) >= MOST_POLICIES:
-            raise Conflict(f"There are {MOST_POLICIES:,} policies already; delete one first.")
-        return await _replace(connection, name, bytes(old.policy), actor, "guardrail.restored", restored=version)
+        await connection.execute(_END, name)
+        stored = _version(await connection.fetchrow(_INSERT, name, body.decode(), actor))
+        if restored is not None:
+            await record(
+                connection, actor, "guardrail.restored", name, {"version": stored.version, "restored": restored}
+            )
+        else:
+            action = "guardrail.updated" if held else "guardrail.created"
+            await record(connection, actor, action, name, {"version": stored.version})
+        return stored
 
 
 async def delete_policy(
@@ -182,19 +176,14 @@ async def _count(connection: Connection) -> int:
     return found
 
 
-async def _replace(
-    connection: Connection, name: str, body: bytes, actor: str, action: str, *, restored: int | None = None
-) -> PolicyVersion:
-    await connection.execute(_END, name)
-    row = await connection.fetchrow(_INSERT, name, body.decode(), actor)
-    stored = _version(row)
-    detail = {"version": stored.version} | ({} if restored is None else {"restored": restored})
-    await record(connection, actor, action, name, detail)
-    return stored
-
-
 def _version(row: asyncpg.Record | None) -> PolicyVersion:
     if row is None:
         raise AssertionError("an insert returns its row")
-    fields = dict(row)
-    return PolicyVersion(**(fields | {"policy": msgspec.Raw(fields["policy"].encode())}))
+    return PolicyVersion(
+        name=row["name"],
+        version=row["version"],
+        is_active=row["is_active"],
+        created_at=row["created_at"],
+        created_by=row["created_by"],
+        policy=msgspec.Raw(row["body"].encode()),
+    )

@@ -115,12 +115,15 @@ class Rooms:
         wanted = await call.body(Restoring)
         async with call.pool.acquire() as connection:
             old = _found(await queries.find_policy(connection, name, wanted.version))
-            await asyncio.to_thread(rules.checked_policy, name, bytes(old.policy), self._settings)
-            stored = await queries.restore_policy(
-                connection, name, wanted.version, call.caller.actor, if_version=asked.if_version
+        body = bytes(old.policy)
+        await asyncio.to_thread(rules.checked_policy, name, body, self._settings)
+        actor, restored = call.caller.actor, wanted.version
+        async with call.pool.acquire() as connection:
+            stored = await queries.put_policy(
+                connection, name, body, actor, if_version=asked.if_version, restored=restored
             )
             bound = await queries.bound_to(connection, name)
-        return await self._shown(_found(stored), bound)
+        return await self._shown(stored, bound)
 
     async def delete(self, call: Call) -> Answer:
         """Let a policy hold no more. Its versions stay on record."""
