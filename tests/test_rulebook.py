@@ -16,7 +16,7 @@ from tollway.contract.snapshot import Snapshot
 from tollway.control.billing.prices import PACKAGED, load_prices
 from tollway.control.guardrails.view import Trial
 from tollway.control.publish import publish
-from tollway.errors import InternalError, InvalidRequest
+from tollway.errors import DependencyUnavailable, InternalError, InvalidRequest
 from tollway.proxy.auth.identify import Authenticator
 from tollway.proxy.feed import Feed
 from tollway.proxy.guardrails.policies import Policies
@@ -87,7 +87,7 @@ def books(tmp_path: Path, recording: Recording) -> Iterator[Books]:
         yield Books(tmp_path, recording, metrics)
 
 
-def holding(books: Books) -> Callable[[str], object]:
+def holding(books: Books) -> Callable[[str | None], object]:
     """What a call of a policy's name meets, by the snapshot that requests are served by."""
     known = books.feed.current()
     policies = Policies(known, books.open, broken=lambda name, fault: None)
@@ -123,10 +123,13 @@ async def test_a_change_is_followed(pool: asyncpg.Pool, postgres_dsn: str, books
 
 async def test_while_nothing_is_known_who_names_no_policy_is_refused(books: Books) -> None:
     await books.rulebook(NOWHERE).learn()
-    with pytest.raises(InternalError):
-        holding(books)("default")
+    for name in (None, "default", "strict"):
+        with pytest.raises(DependencyUnavailable) as caught:
+            holding(books)(name)
+        assert "Try again" in caught.value.outside
     assert holding(books)("own") is not None, "the file's policies are known"
-    assert "guardrails_not_understood" in books.recording.events()
+    assert len(books.feed.current().guardrail_secret) == 32, "digests that anybody could make would tell what they hide"
+    assert "guardrails_unknown" in books.recording.events()
 
 
 async def test_a_stored_policy_that_is_not_understood_is_closed_and_told(

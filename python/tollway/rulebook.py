@@ -86,7 +86,10 @@ class Rulebook:
 
         self._known = await asyncio.to_thread(taken)
         self._feed.follow(self._known)
-        self._log.info("guardrails_hold", policies=len(self._known.policies))
+        if self._known.is_partial:
+            self._log.error("guardrails_unknown", policies=len(self._known.policies))
+        else:
+            self._log.info("guardrails_hold", policies=len(self._known.policies))
         if self._known.unreadable:
             some = sorted(self._known.unreadable)[:MOST_NAMED]
             self._log.error("guardrails_not_understood", policies=len(self._known.unreadable), some=some)

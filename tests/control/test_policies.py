@@ -137,9 +137,10 @@ def test_a_stored_policy_that_is_not_understood_here_is_named(
 def test_while_nobody_knows_what_is_stored_those_who_name_no_policy_may_have_one(
     loaded: Settings, declared: Snapshot
 ) -> None:
-    assert PolicyBook(declared, loaded).without_stored().unreadable == {"default"}
-    own = read("version: 1\nguardrails: {default: {}}", {})
-    assert PolicyBook(publish(own, PRICES, 1), own).without_stored().unreadable == frozenset()
+    book = PolicyBook(declared, loaded)
+    assert book.without_stored().is_partial
+    assert book.without_stored().policies == declared.policies
+    assert not book.with_stored(stored()).is_partial
 
 
 def made(body: object, loaded: Settings) -> list[tuple[str, str]]:

@@ -277,8 +277,9 @@ class Snapshot(msgspec.Struct, frozen=True):
     """One version of everything above. ``file_keys`` are the keys that the config file declares.
 
     ``policies`` are guardrail policies by name, the file's and those made through the API. A name in ``unreadable`` is
-    one whose policy this version can't understand: whoever it is for is refused. ``guardrail_secret`` keys digests
-    and placeholders; it is the same on every host, and empty until the database has told it.
+    one whose policy this version can't understand: whoever it is for is refused. ``is_partial``: what is stored is not
+    known yet, and any other name may have a policy, ``default`` too. ``guardrail_secret`` keys digests and
+    placeholders; it is the same on every host once the database has told it.
     """
 
     version: int
@@ -287,6 +288,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     default_limits: LimitValues
     file_keys: tuple[tuple[bytes, KeyRecord], ...]
     unreadable: frozenset[str] = frozenset()
+    is_partial: bool = False
     guardrail_secret: bytes = b""
 
     def __repr__(self) -> str:

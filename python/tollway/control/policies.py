@@ -5,8 +5,9 @@ external check of the API asks where the operator's own file asks. It decides an
 """
 
 import hashlib
+import secrets
 from collections.abc import Iterable, Mapping
-from typing import Final, get_args
+from typing import get_args
 
 import msgspec
 
@@ -40,9 +41,6 @@ from tollway.settings import (
     read_policy,
 )
 from tollway.storage.policies import StoredPolicies, StoredPolicy
-
-DEFAULT: Final = "default"
-"""The policy of callers that name none."""
 
 
 class External(msgspec.Struct, frozen=True):
@@ -81,9 +79,8 @@ class PolicyBook:
         )
 
     def without_stored(self) -> Snapshot:
-        """The snapshot while nobody knows what is stored: there may be a policy for those who name none."""
-        unknown = frozenset({DEFAULT} - self._declared.policies.keys())
-        return msgspec.structs.replace(self._declared, unreadable=unknown)
+        """The snapshot while nobody knows what is stored. Digests are of this process alone: nobody can guess them."""
+        return msgspec.structs.replace(self._declared, is_partial=True, guardrail_secret=secrets.token_bytes(32))
 
     def _understood(self, stored: StoredPolicy) -> Policy | None:
         try:

@@ -6,7 +6,7 @@ from tests.proxy.edge import route, snapshot
 
 from tollway.contract.guardrails import Check, PiiCheck, Policy, WebhookCheck
 from tollway.contract.snapshot import Route, Snapshot
-from tollway.errors import InternalError
+from tollway.errors import DependencyUnavailable, InternalError
 from tollway.proxy.guardrails.policies import Compiled, Policies
 from tollway.proxy.outside import External, unknown
 
@@ -89,6 +89,19 @@ def test_a_model_whose_policy_is_gone_is_closed() -> None:
     with pytest.raises(InternalError) as caught:
         policies.of(None, "m")
     assert "removed" in caught.value.inside
+
+
+@pytest.mark.parametrize("name", [None, "default", "strict"])
+def test_who_may_have_a_policy_that_is_not_told_yet_is_to_come_back(name: str | None) -> None:
+    known = msgspec.structs.replace(snapshot(policies=(Policy("own", "1", (EMAIL,)),)), is_partial=True)
+    policies = compiled(known)
+    with pytest.raises(DependencyUnavailable) as caught:
+        policies.of(name, "m")
+    assert "strict" not in caught.value.outside
+    assert examined(holding(policies, "own")) == ["email redact"]
+    declared = Policy("default", "1", (CARD,))
+    policies.follow(msgspec.structs.replace(known, policies={"default": declared}))
+    assert examined(holding(policies)) == ["credit_card block"], "the file's goes before any other of its name"
 
 
 @pytest.mark.parametrize(("chance", "holds"), [(0.09, True), (0.1, False)])

@@ -9,10 +9,12 @@ import msgspec
 from tollway._native import guardrails
 from tollway.contract.guardrails import NATIVE, Check, PiiCheck, Policy, PresidioCheck, SecretsCheck
 from tollway.contract.snapshot import Route, Snapshot
-from tollway.errors import InternalError
+from tollway.errors import DependencyUnavailable, InternalError
 from tollway.proxy.outside import External, Monitored, OpenExternal
 
 DEFAULT_POLICY = "default"
+
+_UNTOLD = "Guardrail policies can't be read at the moment, and there may be one for this call. Try again shortly."
 
 MOST_JOINED = 1024
 """So many combinations of policies are kept; a caller's and a model's make one."""
@@ -68,6 +70,8 @@ class _Held(msgspec.Struct):
     routes: dict[str, tuple[str, ...]]
     """The policies of each alias that has any, its fallbacks' included."""
     joined: dict[tuple[str, ...], Compiled]
+    is_partial: bool = False
+    """Whether there may be policies that nobody has told of yet."""
 
 
 class Policies:
@@ -104,17 +108,19 @@ class Policies:
                 compiled[name] = last
         compiled |= dict.fromkeys(snapshot.unreadable)
         routes = {alias: names for alias in snapshot.routes if (names := _of_route(snapshot.routes, alias))}
-        self._held = _Held(snapshot.guardrail_secret, dict(snapshot.policies), compiled, routes, {})
+        said = dict(snapshot.policies)
+        self._held = _Held(snapshot.guardrail_secret, said, compiled, routes, {}, snapshot.is_partial)
 
     def of(self, name: str | None, alias: str) -> Compiled | None:
         """What holds for a call: the caller's policy (``default`` where it names none), and the model's besides.
         ``None`` where nothing is looked at.
 
         Raises:
+            DependencyUnavailable: a policy that may hold is not known yet.
             InternalError: a policy that should hold is not known.
         """
         held = self._held
-        if name is None and DEFAULT_POLICY in held.compiled:
+        if name is None and (DEFAULT_POLICY in held.compiled or held.is_partial):
             name = DEFAULT_POLICY
         names = (() if name is None else (name,)) + held.routes.get(alias, ())
         if not names:
@@ -157,6 +163,8 @@ def _join(held: _Held, names: tuple[str, ...]) -> Compiled:
     joined: Compiled | None = None
     for name in names:
         compiled = held.compiled.get(name)
+        if held.is_partial and name not in held.said:
+            raise DependencyUnavailable(_UNTOLD, inside=f"stored policies are not known: {name!r}", retry_after_s=1.0)
         if compiled is None:  # closed: a policy that is gone must not let texts through unscreened
             raise InternalError("This call's guardrail policy is not known here.", inside=f"unknown policy {name!r}")
         joined = compiled if joined is None else joined.beside(compiled)

@@ -64,6 +64,7 @@ class Screener:
 
         Raises:
             ContentBlocked: a check with ``action: block`` found something, or the texts came as token numbers.
+            DependencyUnavailable: the database has not told yet which policies there are.
             InternalError: a policy that should hold is not known here.
         """
         record, request = admitted.principal.record, admitted.request
