@@ -48,3 +48,16 @@ def test_it_runs_where_the_extension_does_not_load_and_says_so(configured: Tollw
     (failed,) = (finding for finding in json.loads(ran.stdout) if finding["state"] == "fail")
     assert failed["check"] == "native extension"
     assert "make build" in failed["advice"]
+
+
+def test_guardrails_that_only_the_extension_can_read_are_no_end_of_it(tollway: Tollway, write: Write) -> None:
+    write({"guardrails": {"default": {"input": [{"check": "content", "deny": ["x"], "action": "block"}]}}})
+    ran = subprocess.run(
+        [sys.executable, "-c", WITHOUT_EXTENSION, "doctor", "--json"],
+        cwd=tollway.directory,
+        capture_output=True,
+        text=True,
+    )
+    assert ran.returncode == 1, ran.stderr
+    states = {finding["check"]: finding["state"] for finding in json.loads(ran.stdout)}
+    assert (states["native extension"], states["configuration"]) == ("fail", "warn")

@@ -52,6 +52,11 @@ def _examine(config: Path | None, data_dir: str | None, url: str | None, *, prov
         if url is not None:
             yield _gateway(url)
         return
+    except ImportError:
+        yield Finding("configuration", "warn", "has guardrails that only the native extension can read")
+        if url is not None:
+            yield _gateway(url)
+        return
     yield Finding("configuration", "ok", str(path))
     yield from findings.providers(settings)
     if providers:

@@ -13,6 +13,7 @@ from tollway.settings.values import Confidence, Entity, HttpAddress, Seconds, Se
 
 Action = Literal["allow", "flag", "redact", "mask", "hash", "block"]
 OnError = Literal["open", "closed"]
+Direction = Literal["input", "output"]
 Language = Annotated[str, Meta(pattern=r"^[a-z]{2}$")]
 """ISO 639-1."""
 
