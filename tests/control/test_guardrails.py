@@ -118,6 +118,10 @@ async def test_several_faults_are_told_at_once_and_not_without_end(api: Api) -> 
     assert reply.error["message"] == 'input[0]: "action" is missing; input[1]: "action" is missing.'
     reply = await api("PUT", f"{GUARDRAILS}/own", {"input": [{"check": "pii"}] * 32})
     assert reply.error["message"].endswith("; and 22 more.")
+    reply = await api("PUT", f"{GUARDRAILS}/own", [])
+    assert reply.error["message"] == "The policy should be a mapping of keys to values, not a list."
+    reply = await api("PUT", f"{GUARDRAILS}/own", {"modes": "monitor"})
+    assert reply.error["message"] == 'modes: there is no such key; did you mean "mode"?'
 
 
 async def test_what_the_file_declares_is_shown_without_its_secrets_and_left_alone(api: Api) -> None:

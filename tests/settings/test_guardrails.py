@@ -150,7 +150,7 @@ def test_the_secret_of_a_webhook_is_kept_out_of_the_log() -> None:
         (
             "input: [{check: pii, action: block, actions: {§emial: flag}}]",
             "input[0].actions.emial",
-            'did you mean "email"?',
+            'should be one of 92 words; did you mean "email"?',
         ),
         ("{mode: enforce, sample: §10%}", "sample", "belongs to the mode monitor alone"),
         ("{sample: §10%}", "sample", "belongs to the mode monitor alone"),

@@ -37,6 +37,9 @@ READERS: Final[Mapping[str, tuple[_Reader, Callable[[float], str]]]] = {
 FILE_LIMIT_BYTES = 64 * 1024
 """As much is read of a file that a setting names."""
 
+MOST_WORDS = 24
+"""A fault names so many words of a choice, unless it can name the one that was meant."""
+
 _INT = re.compile(r"[-+]?(0|[1-9][0-9_]{0,18})")
 _TRUE = frozenset({"true", "yes", "on"})
 _BOOLS = _TRUE | {"false", "no", "off"}
@@ -267,7 +270,7 @@ class _Conversion:
             if str(value) == node.text and (isinstance(value, str) or node.kind == "int" or node.has_variables):
                 return value
         near = "" if node.has_variables else nearest(node.text, map(str, info.values))
-        return self.fault(place, node.mark, f"should be {_wanted(info)}, not {_shown(node)}{near}")
+        return self.fault(place, node.mark, f"should be {_one_of(info, near)}, not {_shown(node)}{near}")
 
     def _quantity(self, reader: str, info: inspect.Type, node: Node, place: Place, *, or_else: str = "") -> Any:
         read, shown = READERS[reader]
@@ -370,7 +373,8 @@ def _misnamed(info: inspect.Type, name: str) -> str:
         case inspect.StrType():
             return _breaks(info, name)
         case inspect.LiteralType(values=values) if name not in values:
-            return f"should be {_wanted(info)}{nearest(name, map(str, values))}"
+            near = nearest(name, map(str, values))
+            return f"should be {_one_of(info, near)}{near}"
     return ""
 
 
@@ -399,6 +403,11 @@ def _wanted(info: inspect.Type) -> str:
         case inspect.Metadata(type=inner):
             return _wanted(inner)
     return "text"
+
+
+def _one_of(info: inspect.LiteralType, near: str) -> str:
+    """Every word of a choice; of very many only their number, where the one that was meant is told."""
+    return f"one of {len(info.values)} words" if near and len(info.values) > MOST_WORDS else _wanted(info)
 
 
 def _shown(node: Node) -> str:

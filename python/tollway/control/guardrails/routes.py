@@ -139,7 +139,7 @@ class Rooms:
         body = await call.body(rules.TestBody, largest_bytes=rules.LONGEST_TEXT_BYTES)
         request = bytes(body.request)
         if (body.text is None) == (not request):
-            raise fields.refused("text", "give a text, or the body of a request.")
+            raise fields.refused("text", "give either a text or the body of a request.")
         trial = Trial(
             direction=body.direction,
             text=body.text,

@@ -100,8 +100,9 @@ def checked_policy(name: str, body: bytes, settings: Settings) -> Policy:
     except BadConfiguration as bad:
         more = len(bad.faults) - MOST_FAULTS
         said = [_line(fault.path, fault.message) for fault in bad.faults[:MOST_FAULTS]]
-        end = f"; and {more} more" if more > 0 else ""
-        raise InvalidRequest(f"{'; '.join(said)}{end}.", param=bad.faults[0].path or None) from None
+        told = "; ".join([*said, f"and {more} more"] if more > 0 else said)
+        end = "" if told.endswith("?") else "."
+        raise InvalidRequest(f"{told}{end}", param=bad.faults[0].path or None) from None
 
 
 def faults_of(stored: PolicyVersion, settings: Settings) -> tuple[str, ...]:
@@ -201,4 +202,4 @@ def _checks(checks: object) -> tuple[str, ...]:
 
 
 def _line(path: str, message: str) -> str:
-    return f"{path}: {message}" if path else message
+    return f"{path}: {message}" if path else f"The policy {message}"
