@@ -189,6 +189,14 @@ def test_answers_without_texts_are_left_alone(operation: str) -> None:
     assert session().answer(body, operation) == (body, False)
 
 
+def test_tokens_that_repeat_what_somebody_else_has_found_are_dropped() -> None:
+    choice = {"message": {"content": "Hi Ann"}, "logprobs": {"content": [{"token": "Ann"}]}}
+    body = json.dumps({"choices": [choice]}).encode()
+    edited = session().edit_answer(body, "chat", [(0, 3, 6, "names", "person", "redact", False)])
+    assert edited is not None
+    assert json.loads(edited) == {"choices": [{"message": {"content": "Hi [PERSON]"}, "logprobs": None}]}
+
+
 def test_an_operation_that_is_none_is_refused() -> None:
     with pytest.raises(ValueError, match="astrology"):
         session().answer(b"{}", "astrology")

@@ -44,6 +44,33 @@ pub(crate) fn is_json(text: &[u8]) -> bool {
     serde_json::from_slice::<IgnoredAny>(text).is_ok()
 }
 
+/// The text if it is JSON; else what it would be, did it not hold the numbers that JSON has not, though some write and read
+/// them: `NaN`, `Infinity`. They become `null`.
+pub(crate) fn mended(text: &str) -> Option<Cow<'_, str>> {
+    if is_json(text.as_bytes()) {
+        return Some(Cow::Borrowed(text));
+    }
+    let bytes = text.as_bytes();
+    let (mut mended, mut from, mut at) = (String::new(), 0, 0);
+    while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
+        let number = ["NaN", "Infinity", "-Infinity"]
+            .iter()
+            .find(|name| rest.starts_with(name.as_bytes()));
+        if let Some(name) = number {
+            mended.push_str(&text[from..at]);
+            mended.push_str("null");
+            at += name.len();
+            from = at;
+        } else if rest[0] == b'"' {
+            at = string_end(bytes, at + 1) + 1;
+        } else {
+            at += 1;
+        }
+    }
+    mended.push_str(&text[from..]);
+    (from > 0 && is_json(mended.as_bytes())).then_some(Cow::Owned(mended))
+}
+
 fn located(fault: &str, text: &[u8], at: usize) -> String {
     let before = &text[..at.min(text.len())];
     let line = memchr::memchr_iter(b'\n', before).count() + 1;

@@ -47,10 +47,10 @@ impl Session {
         if !has_texts(operation) {
             return Vec::new();
         }
-        let text = String::from_utf8_lossy(body);
-        if !json::is_json(text.as_bytes()) {
-            return vec![text.into_owned()];
-        }
+        let told = String::from_utf8_lossy(body);
+        let Some(text) = json::mended(&told) else {
+            return vec![told.into_owned()];
+        };
         let mut sites = Sites::default();
         sites.find(text.as_bytes());
         let said = |site: Site| match site.kind {
@@ -69,13 +69,14 @@ impl Session {
     pub fn edit_answer(&mut self, body: &[u8], operation: Operation, found: &[Outside]) -> Result<Vec<u8>, Halt> {
         let texts = Self::answer_texts(body, operation);
         let hits = located(texts.iter().map(String::as_str), found);
-        let body = String::from_utf8_lossy(body);
-        let mut sites = Sites::default();
-        let is_json = json::is_json(body.as_bytes());
-        if is_json {
-            sites.find(body.as_bytes());
+        let told = String::from_utf8_lossy(body);
+        let mut places = Sites::default();
+        let mended = json::mended(&told);
+        if let Some(body) = &mended {
+            places.find(body.as_bytes());
         }
-        let sites: Vec<Site> = sites.iter().map(|(site, _)| site).filter(Site::is_text).collect();
+        let body = mended.unwrap_or(Cow::Borrowed(&told));
+        let sites: Vec<Site> = places.iter().map(|(site, _)| site).filter(Site::is_text).collect();
         let mut edits = Vec::new();
         for (number, hits) in hits {
             let text = &texts[number];
@@ -96,6 +97,7 @@ impl Session {
                 text: Cow::Owned(text),
             });
         }
+        drop_tokens(&places, body.as_bytes(), &mut edits);
         Ok(json::splice(body.as_bytes(), &edits))
     }
 }
@@ -122,13 +124,13 @@ fn edited(judge: &mut dyn Judge, text: &str, mut hits: Vec<Hit>) -> Result<Optio
 
 /// Screens a whole answer.
 pub(super) fn answer(judge: &mut dyn Judge, body: &[u8]) -> Result<Screened, Halt> {
-    let text = String::from_utf8_lossy(body);
-    let screened = if json::is_json(text.as_bytes()) {
+    let told = String::from_utf8_lossy(body);
+    let screened = if let Some(text) = json::mended(&told) {
         screen_json(judge, text.as_bytes())?
     } else {
-        let written = joined::lines(judge, &text)?;
+        let written = joined::lines(judge, &told)?;
         Screened {
-            body: (written != text).then(|| written.into_bytes()),
+            body: (written != told).then(|| written.into_bytes()),
             drops_tokens: false,
         }
     };
@@ -155,6 +157,18 @@ fn screen_json(judge: &mut dyn Judge, body: &[u8]) -> Result<Screened, Halt> {
     if edits.is_empty() {
         return Ok(Screened::default());
     }
+    let drops_tokens = drop_tokens(&sites, body, &mut edits);
+    Ok(Screened {
+        body: Some(json::splice(body, &edits)),
+        drops_tokens,
+    })
+}
+
+/// Where texts change, tokens one by one go, which repeat them: whether there are any. The edits are in order then.
+fn drop_tokens(sites: &Sites, body: &[u8], edits: &mut Vec<Edit>) -> bool {
+    if edits.is_empty() {
+        return false;
+    }
     let texts = edits.len();
     for (site, _) in sites.iter().filter(|(site, _)| site.kind == Kind::Tokens) {
         edits.push(Edit {
@@ -162,12 +176,8 @@ fn screen_json(judge: &mut dyn Judge, body: &[u8]) -> Result<Screened, Halt> {
             text: Cow::Borrowed(no_tokens(site.span.of(body))),
         });
     }
-    let drops_tokens = edits.len() > texts;
     edits.sort_by_key(|edit| edit.span.start);
-    Ok(Screened {
-        body: Some(json::splice(body, &edits)),
-        drops_tokens,
-    })
+    edits.len() > texts
 }
 
 /// What stands in the place of tokens one by one.
