@@ -2,8 +2,8 @@
 
 use std::mem;
 
-use super::events::{Count, Text};
-use super::sites::{ELEMENT, member_of, steps};
+use super::sites::{ELEMENT, is_structure, member_of, steps};
+use super::texts::{Count, Text};
 use crate::chat::json::{self, Edit, Member, Span};
 use crate::sse::Dialect;
 
@@ -50,6 +50,8 @@ fn prune(event: &[u8], at: usize, path: &[(u8, &[u8])], depth: usize, held: &str
         let is_kept = match &*key {
             b"usage" | b"choices" | b"x_groq" => false,
             b"index" | b"type" => true,
+            // A text beside it has gone on with its own event, and has been screened there.
+            _ if event.get(value.start) == Some(&b'"') => depth == 0 && is_structure(&key),
             _ => depth == 0 && !matches!(event.get(value.start), Some(b'{' | b'[')),
         };
         let leads = *key == *step;
@@ -91,7 +93,7 @@ fn block_delta(text: &Text, held: &str) -> String {
     format!(r#"{{"type":"content_block_delta","index":{index},"delta":{{"type":{kind},"{name}":"{held}"}}}}"#)
 }
 
-/// The same event with another `delta` and the next number.
+/// The same event with another `delta` and the next number. What else it says has gone on already.
 fn numbered(event: &[u8], held: &str, count: &mut Count) -> Vec<u8> {
     let mut edits = Vec::new();
     for Member { key, value } in json::members(event, 0) {
@@ -99,7 +101,13 @@ fn numbered(event: &[u8], held: &str, count: &mut Count) -> Vec<u8> {
             b"delta" => format!("\"{held}\""),
             b"logprobs" => "[]".to_owned(),
             b"sequence_number" => count.add().to_string(),
-            _ => continue,
+            key if is_structure(key) => continue,
+            _ => match event.get(value.start) {
+                Some(b'"') => "\"\"".to_owned(),
+                Some(b'{') => "{}".to_owned(),
+                Some(b'[') => "[]".to_owned(),
+                _ => continue,
+            },
         };
         edits.push(Edit {
             span: value,

@@ -15,12 +15,16 @@ use super::field::{self, Field};
 use super::scopes::{Ended, Head, Key};
 use super::sites::{Kind, Site, Sites};
 use super::text::Halt;
+use super::texts::{Count, Text, bytes_kept};
 use super::{Direction, Judge, Session};
 use crate::chat::json::{self, Edit, Span};
 use crate::sse::Dialect;
 
 /// No stream has more texts than this under way.
 const TEXTS_MAX: usize = 4096;
+
+/// No stream has more kept of it than this, in bytes: what waits, and the events that brought it.
+const KEPT_BYTES_MAX: usize = 32 << 20;
 
 /// Whoever has a judge for one event after another.
 pub trait Judges: fmt::Debug + Send + Sync {
@@ -80,59 +84,6 @@ impl Shape {
             .strip_suffix(behind)?;
         let is_plain = |byte: &u8| *byte >= 0x20 && *byte != b'"' && *byte != b'\\';
         piece.iter().all(is_plain).then(|| std::str::from_utf8(piece).ok())?
-    }
-}
-
-/// A text that comes in pieces.
-pub(super) struct Text {
-    pub(super) key: Key,
-    kind: Kind,
-    field: Field,
-    /// While something waits, the event that brought the last piece of it.
-    pub(super) event: Vec<u8>,
-}
-
-/// The numbers of events, where they have some.
-#[derive(Debug, Default)]
-pub(super) struct Count {
-    /// How many events were added.
-    added: u64,
-    last: u64,
-}
-
-impl Count {
-    /// The number of an event that was told as `raw`.
-    fn moved(&mut self, raw: &[u8]) -> Option<Cow<'static, str>> {
-        let told: u64 = std::str::from_utf8(raw).ok()?.parse().ok()?;
-        self.last = told.saturating_add(self.added);
-        (self.added > 0).then(|| self.last.to_string().into())
-    }
-
-    /// The number of an event that is added.
-    pub(super) fn add(&mut self) -> u64 {
-        self.added += 1;
-        self.last += 1;
-        self.last
-    }
-}
-
-impl Text {
-    /// Keeps the event that brought a piece, if something of it waits.
-    fn keep(&mut self, event: &[u8]) {
-        self.event.clear();
-        if self.field.is_held() {
-            self.event.extend_from_slice(event);
-        }
-    }
-}
-
-impl fmt::Debug for Text {
-    /// Without what is said.
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("Text")
-            .field("key", &self.key)
-            .finish_non_exhaustive()
     }
 }
 
@@ -196,6 +147,13 @@ impl Screen {
         })
     }
 
+    /// Screens a comment between events: what goes on of it.
+    pub fn comment(&mut self, text: &[u8]) -> Result<Vec<u8>, Halt> {
+        let mut out = String::new();
+        self.judged(|_, judge| field::plain(judge, &String::from_utf8_lossy(text), &mut out))?;
+        Ok(out.into_bytes())
+    }
+
     /// The stream has ended, or is about to: gives `each` the events with what has waited.
     pub fn finish(&mut self, each: &mut dyn FnMut(&[u8])) -> Result<(), Halt> {
         self.judged(|stream, judge| {
@@ -233,13 +191,13 @@ impl Stream {
                 return self.follow(judge, shape, payload, piece, each);
             }
         }
-        let text = String::from_utf8_lossy(payload);
-        if !json::is_json(text.as_bytes()) {
+        let told = String::from_utf8_lossy(payload);
+        let Some(text) = json::mended(&told) else {
             let mut out = String::new();
-            field::plain(judge, &text, &mut out)?;
+            field::plain(judge, &told, &mut out)?;
             each(out.as_bytes());
             return Ok(());
-        }
+        };
         let mut sites = mem::take(&mut self.sites);
         sites.find(text.as_bytes());
         let done = self.screen_json(judge, text.as_bytes(), &sites, each);
@@ -259,7 +217,7 @@ impl Stream {
         let (text, mut out) = (&mut self.texts[shape.place], mem::take(&mut self.out));
         out.clear();
         text.field.feed(judge, piece, false, &mut out)?;
-        text.keep(payload);
+        self.keep(shape.place, payload)?;
         self.has_said |= !out.is_empty();
         if out == piece {
             each(payload);
@@ -303,7 +261,7 @@ impl Stream {
         }
         judge.repeats(false);
         for &place in pieces.iter().flatten() {
-            self.texts[place].keep(payload);
+            self.keep(place, payload)?;
         }
         if ended.is_nothing() {
             if let [Some(place)] = pieces[..] {
@@ -331,7 +289,7 @@ impl Stream {
             let is_text = matches!(site.kind, Kind::Text | Kind::Json);
             let key = is_text.then(|| head.key(path)).flatten();
             pieces.push(match key {
-                Some(key) => Some(self.place(key, site.kind)?),
+                Some(key) => Some(self.place(key, head.kind(site))?),
                 None => None,
             });
         }
@@ -354,6 +312,15 @@ impl Stream {
             event: Vec::new(),
         });
         Ok(self.texts.len() - 1)
+    }
+
+    /// Keeps the event that brought a piece, if something of the text waits.
+    fn keep(&mut self, place: usize, event: &[u8]) -> Result<(), Halt> {
+        self.texts[place].keep(event);
+        if bytes_kept(&self.texts) > KEPT_BYTES_MAX {
+            return Err(Halt);
+        }
+        Ok(())
     }
 
     /// What stands at the site now, if that is something else.

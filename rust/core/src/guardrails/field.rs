@@ -64,6 +64,11 @@ impl Field {
         Ok(())
     }
 
+    /// How much of it is kept, in bytes.
+    pub(super) const fn bytes_kept(&self) -> usize {
+        self.held + self.whole.len()
+    }
+
     /// Whether something waits.
     pub(super) const fn is_held(&self) -> bool {
         self.held > 0

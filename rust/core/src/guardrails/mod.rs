@@ -12,6 +12,8 @@
 mod added;
 mod answer;
 mod any_text;
+#[cfg(test)]
+mod careless_tests;
 mod digest;
 mod events;
 #[cfg(test)]
@@ -36,6 +38,7 @@ mod tests;
 mod text;
 #[cfg(test)]
 mod text_tests;
+mod texts;
 #[cfg(test)]
 mod trial;
 mod vault;

@@ -1,6 +1,8 @@
 //! Which text a piece in an event belongs to, and which texts an event ends.
 
-use super::sites::{MEMBER, steps};
+use std::borrow::Cow;
+
+use super::sites::{Kind, MEMBER, Site, steps};
 use crate::chat::json::{self, Member, Span};
 use crate::sse::Dialect;
 
@@ -34,7 +36,7 @@ impl Key {
 pub(super) struct Head<'a> {
     dialect: Dialect,
     /// Its type.
-    kind: &'a [u8],
+    kind: Cow<'a, [u8]>,
     /// The number of its block or item.
     scope: usize,
     /// What the texts of an item are told apart by, beside the type.
@@ -48,17 +50,26 @@ impl<'a> Head<'a> {
             dialect,
             ..Self::default()
         };
+        let (mut item, mut content, mut summary) = (&b""[..], &b""[..], &b""[..]);
+        let mut is_numbered = false;
         for Member { key, value } in json::members(payload, 0) {
+            let told = value.of(payload);
             match &*key {
-                b"type" => head.kind = json::string(payload, value).map_or(&b""[..], |kind| kind.of(payload)),
-                b"choices" => head.choices = Some(value),
-                b"index" | b"output_index" => head.scope = number(value.of(payload)),
-                b"item_id" | b"content_index" | b"summary_index" => {
-                    head.marks.push(MEMBER);
-                    head.marks.extend_from_slice(value.of(payload));
+                b"type" => {
+                    head.kind = json::key(json::string(payload, value).map_or(&b""[..], |kind| kind.of(payload)))
                 }
+                b"choices" => head.choices = Some(value),
+                b"index" | b"output_index" => (head.scope, is_numbered) = (number(told), true),
+                b"item_id" => item = told,
+                b"content_index" => content = told,
+                b"summary_index" => summary = told,
                 _ => {}
             }
+        }
+        // Some give an item another id in every event; where it has a number, that tells.
+        for mark in [if is_numbered { &b""[..] } else { item }, content, summary] {
+            head.marks.push(MEMBER);
+            head.marks.extend_from_slice(mark);
         }
         // Some stream a transcript in a chat's chunks.
         if head.kind.is_empty() && head.choices.is_some() {
@@ -97,6 +108,15 @@ impl<'a> Head<'a> {
         }
     }
 
+    /// What kind of text stands there: of a call's arguments, the events say so and not their members.
+    pub(super) fn kind(&self, site: Site) -> Kind {
+        if self.dialect == Dialect::Responses && self.kind.ends_with(b"_arguments.delta") {
+            Kind::Json
+        } else {
+            site.kind
+        }
+    }
+
     fn named(&self, stem: &[u8]) -> Key {
         Key {
             scope: self.scope,
@@ -117,7 +137,7 @@ impl<'a> Head<'a> {
                         .collect(),
                 )
             }
-            Dialect::Messages => match self.kind {
+            Dialect::Messages => match &*self.kind {
                 b"content_block_stop" => Ended::Scopes(vec![self.scope]),
                 b"message_delta" | b"message_stop" => Ended::All,
                 _ => Ended::Scopes(Vec::new()),
@@ -136,7 +156,7 @@ impl<'a> Head<'a> {
         self.dialect == Dialect::Responses
             && (self.kind.ends_with(b".done")
                 || matches!(
-                    self.kind,
+                    &*self.kind,
                     b"response.completed" | b"response.incomplete" | b"response.failed"
                 ))
     }
@@ -170,7 +190,11 @@ fn finished(payload: &[u8], place: usize, choice: Span) -> Option<usize> {
     for Member { key, value } in json::members(payload, choice.start) {
         match &*key {
             b"index" => index = number(value.of(payload)),
-            b"finish_reason" => is_finished = json::string(payload, value).is_some_and(|reason| reason.len() > 0),
+            b"finish_reason" => {
+                // Some say so of every chunk but the last.
+                let is_reason = |reason: Span| !matches!(reason.of(payload), b"" | b"null");
+                is_finished = json::string(payload, value).is_some_and(is_reason);
+            }
             _ => {}
         }
     }

@@ -215,11 +215,16 @@ fn meaning(key: &[u8], first: u8) -> Meaning {
         b"data" | b"result" | b"delta" | b"audio" | b"image_url" => Meaning::Coded,
         b"arguments" | b"partial_json" => Meaning::Json,
         b"input" | b"document" if first != b'"' => Meaning::Inline,
-        b"sequence_number" => Meaning::Sequence,
+        b"sequence_number" if first != b'"' => Meaning::Sequence,
         b"logprobs" | b"tokens" | b"bytes" => Meaning::Tokens,
         b"message" if first == b'{' => Meaning::SoFar,
         _ => Meaning::Said,
     }
+}
+
+/// Whether a string under this key is structure, and no text.
+pub(super) fn is_structure(key: &[u8]) -> bool {
+    matches!(meaning(key, b'"'), Meaning::Structure)
 }
 
 /// Whether the object says that what it holds under `key` is sound, an image or ciphertext.

@@ -65,6 +65,14 @@ impl Screened {
         Ok(())
     }
 
+    /// Gives `each` what passes of a comment.
+    fn comment(&mut self, account: &Account, text: &[u8], each: &mut dyn FnMut(Passed<'_>)) -> Result<(), Halt> {
+        if account.open() {
+            each(Passed::Comment(&self.screen.comment(text)?));
+        }
+        Ok(())
+    }
+
     /// Keeps what the caller will send of an event that does not pass.
     fn withhold(&mut self, account: &Account, payload: &[u8], was_failed: bool, ends: usize) -> Result<(), Halt> {
         if payload.trim_ascii() == DONE {
@@ -167,23 +175,14 @@ impl Relay {
             let done = if let Some((line, len)) = canonical {
                 let comment = &rest[1..len - 2];
                 rest = &rest[len..];
-                if let Some(payload) = line {
-                    screened.enter(account, payload, false, each)
-                } else {
-                    if account.open() {
-                        each(Passed::Comment(comment));
-                    }
-                    Ok(())
+                match line {
+                    Some(payload) => screened.enter(account, payload, false, each),
+                    None => screened.comment(account, comment, each),
                 }
             } else {
                 match frames.take(&mut rest) {
                     Ok(Some(Frame::Event { data, error })) => screened.enter(account, data, error, each),
-                    Ok(Some(Frame::Comment(text))) => {
-                        if account.open() {
-                            each(Passed::Comment(text));
-                        }
-                        Ok(())
-                    }
+                    Ok(Some(Frame::Comment(text))) => screened.comment(account, text, each),
                     Ok(None) => break,
                     Err(error) => {
                         account.break_off();
