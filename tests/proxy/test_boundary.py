@@ -74,7 +74,7 @@ async def test_a_header_tells_the_clients_dialect_where_several_share_a_path(run
     assert json.loads(client.body)["error"]["code"] == "model_not_found"
 
 
-def failing(error: Exception) -> Serve:
+def failing(error: BaseException) -> Serve:
     async def serve(arrival: Arrival) -> None:
         raise error
 
@@ -278,6 +278,18 @@ async def test_a_defect_is_a_500_that_tells_nothing_and_a_log_line_that_does(run
     (line,) = recording.lines()
     assert (line["level"], line["event"], line["request_id"]) == ("error", "defect", "mine")
     assert line["error"]["type"] == "ValueError"
+
+
+class Panic(BaseException):
+    """What a panic of native code is here."""
+
+
+async def test_a_panic_is_a_500_and_its_words_are_nobodys(run: Run, recording: Recording) -> None:
+    client = await run(failing(Panic("inside of `a text`")))
+    assert (client.status, client.error["code"]) == (500, "internal_error")
+    (line,) = recording.lines()
+    assert (line["event"], line["cause"]) == ("failed", "Panic")
+    assert "a text" not in json.dumps(line) + client.body.decode()
 
 
 async def test_a_failure_of_ours_is_logged_with_its_inside_and_a_clients_fault_is_not(

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
 from tollway.contract.snapshot import Operation, Snapshot
-from tollway.errors import GatewayError, InvalidRequest, MethodNotAllowed, ServerDraining, label_of
+from tollway.errors import GatewayError, InternalError, InvalidRequest, MethodNotAllowed, ServerDraining, label_of
 from tollway.proxy.connection import ClientGone, Connection, Lines, Receive, Send
 from tollway.proxy.dialects.port import Dialect, refused
 from tollway.proxy.exchange import ATTEMPTS, Arrival, Timing
@@ -112,6 +112,11 @@ class Boundary:
                 await self._refuse(arrival, ServerDraining("This gateway is shutting down. Try again."))
         except Exception as error:  # noqa: BLE001 -- the boundary: every fault becomes an answer here, and a log line
             await self._refuse(arrival, error)
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt | SystemExit | GeneratorExit):
+                raise
+            # Native code has panicked: its words may quote a text, so they are not repeated.
+            await self._refuse(arrival, InternalError("The request could not be served.", inside=type(error).__name__))
         finally:
             connection.close()
             self._metrics.left()
