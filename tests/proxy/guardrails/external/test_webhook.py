@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from tests.proxy.guardrails.external.asked import Scripted
 
 from tollway.proxy.guardrails.external.asking import Unanswered
-from tollway.proxy.guardrails.external.webhook import Webhook
+from tollway.proxy.guardrails.external.webhook import Webhook, signature
 from tollway.proxy.outside import Edit, Judgement, Remark
 
+SECRET = "a secret that is long"
 TEXTS = ["Ask Bob.", "", "Zoë 🙂 lives here."]
 
 
@@ -37,17 +38,19 @@ async def test_the_texts_are_sent_with_who_asks_and_why() -> None:
 
 async def test_with_a_secret_it_is_signed_with_its_time() -> None:
     asker = Scripted({"action": "allow"})
-    await webhook(asker, "a secret that is long").ask(TEXTS, "input", "acme")
+    await webhook(asker, SECRET).ask(TEXTS, "input", "acme")
     [(_, headers, body)] = asker.asked
-    digest = hmac.new(b"a secret that is long", b"1700000000." + body, hashlib.sha256).hexdigest()
+    digest = hmac.new(SECRET.encode(), b"1700000000." + body, hashlib.sha256).hexdigest()
     assert headers["x-tollway-timestamp"] == "1700000000"
     assert headers["x-tollway-signature"] == f"v1={digest}"
 
 
 async def test_large_texts_are_sent_whole() -> None:
     asker = Scripted({"action": "allow"})
-    await webhook(asker).ask(["x" * 500_000, "y"], "input", "acme")
-    assert json.loads(asker.asked[0][2])["texts"] == ["x" * 500_000, "y"]
+    await webhook(asker, SECRET).ask(["x" * 500_000, "y"], "input", "acme")
+    [(_, headers, body)] = asker.asked
+    assert json.loads(body)["texts"] == ["x" * 500_000, "y"]
+    assert headers["x-tollway-signature"] == signature(SECRET.encode(), "1700000000", body)
 
 
 async def test_a_block_is_a_remark_with_its_reason() -> None:

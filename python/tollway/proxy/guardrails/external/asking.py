@@ -10,7 +10,7 @@ ANSWER_BYTES_MAX = 1024 * 1024
 """A longer answer is none."""
 
 INLINE_BYTES = 64 * 1024
-"""More text than this is written as JSON in a thread: the event loop may not be held for 2 ms."""
+"""More than this is written, signed and read in a thread: the event loop may not be held for 2 ms."""
 
 Answer = tuple[int, bytes]
 """A status and a body."""

@@ -4,6 +4,7 @@ In: the texts of a request or an answer. Out: whether they may pass, or what of 
 but what the page says, and nothing of the answer is kept but kinds and places.
 """
 
+import asyncio
 import hashlib
 import hmac
 import time
@@ -14,7 +15,7 @@ from uuid import uuid4
 import msgspec
 
 from tollway.contract.guardrails import Action, Direction
-from tollway.proxy.guardrails.external.asking import ANSWER_BYTES_MAX, Asker, Unanswered, read, written
+from tollway.proxy.guardrails.external.asking import ANSWER_BYTES_MAX, INLINE_BYTES, Asker, Unanswered, read, written
 from tollway.proxy.guardrails.external.kinds import Kinds
 from tollway.proxy.outside import Edit, Judgement, Remark
 
@@ -58,15 +59,19 @@ class Webhook:
         """As :class:`~.steady.Judge` says."""
         question = {"id": uuid4().hex, "check": self._name, "direction": direction, "tenant": tenant, "texts": texts}
         body = await written(question, texts)
-        headers = [("content-type", "application/json"), *self._signed(body)]
+        headers = [("content-type", "application/json"), *await self._signed(body)]
         answer = await self._asker.ask(self._url, headers, body, ANSWER_BYTES_MAX)
         return _judgement(await read(answer, _Said), texts)
 
-    def _signed(self, body: bytes) -> list[tuple[str, str]]:
+    async def _signed(self, body: bytes) -> list[tuple[str, str]]:
         if self._secret is None:
             return []
         timestamp = str(int(self._clock()))
-        return [(TIMESTAMP, timestamp), (SIGNATURE, signature(self._secret, timestamp, body))]
+        if len(body) <= INLINE_BYTES:
+            signed = signature(self._secret, timestamp, body)
+        else:
+            signed = await asyncio.to_thread(signature, self._secret, timestamp, body)
+        return [(TIMESTAMP, timestamp), (SIGNATURE, signed)]
 
 
 def signature(secret: bytes, timestamp: str, body: bytes) -> str:
