@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from importlib import import_module
 from random import SystemRandom
-from typing import Annotated, Literal, Protocol
+from typing import TYPE_CHECKING, Annotated, Literal, Protocol
 
 import msgspec
 from msgspec import Meta
@@ -25,6 +25,9 @@ from tollway.proxy.routing.grants import LEASE, REST, Asks, Grants
 from tollway.storage.commands import Command, first_of
 from tollway.telemetry.logs import Log
 from tollway.telemetry.metrics import Metrics
+
+if TYPE_CHECKING:
+    from tollway.storage.redis import RedisLink
 
 CHANNEL = "tollway:routing"
 OPENED = "tollway:routing:opened:"
@@ -366,7 +369,7 @@ def open_neighbours(
     if not url:
         return Alone()
     # The client of Redis takes as long to load as half of a worker, so that only who has a Redis loads it.
-    connect = import_module("tollway.storage.redis").RedisLink
+    connect: type[RedisLink] = import_module("tollway.storage.redis").RedisLink
     return RedisNeighbours(
         board, known, host, lambda hear, change: connect(url, CHANNEL, hear, change, log, metrics), metrics
     )
