@@ -4,7 +4,6 @@ import json
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -19,8 +18,8 @@ from tests.fakes.upstream import FakeUpstream
 from tollway.storage.embedded import EmbeddedPostgres
 
 EMAIL = "jane.doe@example.com"
-SLACK_S = 1.0
-"""Within so long a change holds on every worker of every host; the look itself takes its time on a busy machine."""
+CHANGED_S = 11.0
+"""A change holds within 1 s on every worker of every host; the look itself takes its time on a busy machine."""
 
 BLOCK = {"input": [{"check": "pii", "entities": ["email"], "action": "block"}]}
 REDACT = {"input": [{"check": "pii", "entities": ["email"], "action": "redact"}]}
@@ -65,11 +64,8 @@ def statuses(gateway: Gateway, key: str = KEY) -> set[int]:
 
 
 def soon(gateway: Gateway, status: int, key: str = KEY) -> None:
-    """Every worker of the host answers so, from a moment within the promise on and for good."""
-    deadline = time.monotonic() + SLACK_S
-    while call(gateway, key).status_code != status and time.monotonic() < deadline:
-        time.sleep(0.02)
-    gateway.wait_until(lambda: statuses(gateway, key) == {status}, f"answering {status}", 10)
+    """Every worker of the host answers so before long."""
+    gateway.wait_until(lambda: statuses(gateway, key) == {status}, f"answering {status}", CHANGED_S)
 
 
 @pytest.fixture(scope="module")
