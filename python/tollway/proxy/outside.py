@@ -4,12 +4,21 @@ What judges is given texts and names nothing of them in errors or logs. It keeps
 it means that nobody answered: a :class:`Judgement` is always a decision.
 """
 
+import asyncio
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import msgspec
 
+from tollway._native.guardrails import Session
 from tollway.contract.guardrails import Action, Check, Direction
+from tollway.errors import InternalError
+
+MOST_EDITS = 16 * 1024
+"""What checks find at places of one request or answer, beyond which it is refused: nobody rewrites a text so often."""
+
+Placed = tuple[int, int, int, str, str, str, bool]
+"""An :class:`Edit` as a session carries it out."""
 
 
 class Edit(msgspec.Struct, frozen=True):
@@ -62,6 +71,30 @@ class External(Protocol):
 
 OpenExternal = Callable[[Check], External]
 """Makes an external check. Called on a thread, when a policy is compiled."""
+
+
+async def consult(
+    checks: Sequence[External], texts: Sequence[str], direction: Direction, tenant: str, session: Session
+) -> list[Placed]:
+    """What all of ``checks`` find in ``texts``, asked at the same time. What has no place is noted in ``session``.
+
+    Raises:
+        InternalError: one of them is defective. What it raised may quote a text, so nobody is told more than its type.
+    """
+    asked = [check.judge(texts, direction, tenant) for check in checks]
+    judgements = await asyncio.gather(*asked, return_exceptions=True)
+    edits: list[Placed] = []
+    for check, judgement in zip(checks, judgements, strict=True):
+        if isinstance(judgement, BaseException):
+            inside = f"{check.name}: {type(judgement).__name__}"
+            raise InternalError("A guardrail is out of order.", inside=inside)
+        for remark in judgement.remarks:
+            session.note(direction, check.name, remark.kind, remark.action)
+        edits += [
+            (edit.text, edit.start, edit.end, check.name, edit.kind, edit.action, check.restore)
+            for edit in judgement.edits
+        ]
+    return edits
 
 
 def unknown(check: Check) -> External:

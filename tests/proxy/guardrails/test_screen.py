@@ -8,7 +8,7 @@ from typing import Any, Literal, Protocol
 import msgspec
 import pytest
 from tests.fakes.telemetry import Recording, counted
-from tests.proxy.edge import arrive, ask, principal, snapshot
+from tests.proxy.edge import Client, arrive, ask, principal, snapshot
 
 from tollway._native import chat
 from tollway._native.chat import ChatRequest
@@ -17,7 +17,7 @@ from tollway.contract.snapshot import Operation, Snapshot
 from tollway.errors import ContentBlocked, InternalError
 from tollway.proxy.exchange import DRY_RUN, Admitted, Screened
 from tollway.proxy.guardrails.screen import INLINE_BYTES, Screener
-from tollway.proxy.outside import Edit, Judgement, Remark
+from tollway.proxy.outside import Edit, External, Judgement, Remark
 from tollway.proxy.pieces import Streamed
 from tollway.telemetry.metrics import Metrics
 
@@ -267,6 +267,51 @@ async def test_what_an_external_check_refuses_goes_no_further(
 async def test_an_external_check_that_can_not_be_asked_is_named(outside: Callable[..., Awaitable[Screened]]) -> None:
     with pytest.raises(ContentBlocked, match="The check web can't be asked"):
         await outside("Jane", Says("web", Judgement((), (Remark("unavailable", "block"),))))
+
+
+async def test_an_external_check_with_a_defect_lets_nothing_pass_and_its_words_are_not_repeated(
+    outside: Callable[..., Awaitable[Screened]],
+) -> None:
+    class Broken(Says):
+        async def judge(self, texts: Sequence[str], direction: Direction, tenant: str) -> Judgement:
+            raise RuntimeError(texts[0])
+
+    with pytest.raises(InternalError) as caught:
+        await outside("Jane", Broken("web", Judgement()))
+    assert caught.value.inside == "web: RuntimeError"
+    assert caught.value.__cause__ is None
+
+
+async def test_who_is_asked_for_a_client_that_hangs_up_is_asked_no_more(metrics: Metrics, recording: Recording) -> None:
+    client, asked, ends = Client(), asyncio.Event(), list[str]()
+
+    class Slow(Says):
+        async def judge(self, texts: Sequence[str], direction: Direction, tenant: str) -> Judgement:
+            asked.set()
+            answer: asyncio.Future[Judgement] = asyncio.get_running_loop().create_future()
+            try:
+                return await answer
+            finally:
+                ends.append(self.name)
+
+    checks: list[External] = [Slow("one", Judgement()), Slow("other", Judgement())]
+    policy = Policy("default", "1", (WEBHOOK, WEBHOOK))
+    screener = Screener(snapshot(policies=(policy,)), metrics, recording.log, lambda _: checks.pop())
+
+    async def call() -> None:
+        arrival = arrive(client)
+        try:
+            await screener.screen(Admitted(arrival, principal(), ask(), None))
+        finally:
+            arrival.connection.close()
+
+    calling = asyncio.create_task(call())
+    async with asyncio.timeout(10):
+        await asked.wait()
+        client.hang_up()
+        await asyncio.wait({calling})
+    assert calling.cancelled()
+    assert sorted(ends) == ["one", "other"]
 
 
 async def test_an_external_check_that_only_watches_changes_nothing(outside: Callable[..., Awaitable[Screened]]) -> None:

@@ -19,16 +19,13 @@ from tollway.errors import ContentBlocked
 from tollway.proxy.exchange import DRY_RUN, Admitted, Screened
 from tollway.proxy.guard import Guard
 from tollway.proxy.guardrails.policies import Compiled, Policies
-from tollway.proxy.outside import UNAVAILABLE, External, Judgement, OpenExternal, unknown
+from tollway.proxy.outside import MOST_EDITS, UNAVAILABLE, External, OpenExternal, consult, unknown
 from tollway.proxy.refusal import REFUSABLE
 from tollway.telemetry.logs import Log
 from tollway.telemetry.metrics import Metrics
 
 INLINE_BYTES = 8 * 1024
 """Larger bodies are judged off the event loop, which nothing may hold for 2 ms."""
-
-MOST_EDITS = 16 * 1024
-"""What external checks find in one request, beyond which it is refused: nobody rewrites a text so often."""
 
 _INPUTS = {"chat": "messages", "messages": "messages", "count_tokens": "messages", "rerank": "documents"}
 _INPUTS |= dict.fromkeys(("embeddings", "responses", "moderations", "speech"), "input")
@@ -40,8 +37,6 @@ _WORDS = {
     "injection": "an attack on the model's instructions",
 }
 """What a check finds, for the client; of any other check its name."""
-
-_EDIT = tuple[int, int, int, str, str, str, bool]
 
 
 class _Field(msgspec.Struct):
@@ -77,12 +72,13 @@ class Screener:
         session = policy.native.session(record.tenant_id)
         guard = Guard(session, record.tenant_id, policy.on_block, policy.alters_output, policy.output)
         judging = _Judging(session, policy, record.tenant_id, self._metrics)
-        refusal = None
+        connection, refusal = admitted.arrival.connection, None
+        if policy.input and connection.upload is None:  # nobody is asked on behalf of a client that has left
+            connection.watch()
         try:
             request = await judging.request(request)
-            upload = admitted.arrival.connection.upload
-            if upload is not None and policy.inspects_input:
-                await upload.screen(judging.field)
+            if connection.upload is not None and policy.inspects_input:
+                await connection.upload.screen(judging.field)
         except ContentBlocked as error:
             if not _may_refuse(admitted, policy):
                 raise
@@ -162,8 +158,7 @@ class _Judging:
         texts = [text for _, text in told]
         if not texts:
             return request
-        said = await asyncio.gather(*[check.judge(texts, "input", self._tenant) for check in checks])
-        edits = _edits(session, checks, said)
+        edits = await consult(checks, texts, "input", self._tenant, session)
         if len(edits) > MOST_EDITS:
             raise ContentBlocked("The request holds more that may not be sent than can be taken out of it.")
         if not edits:
@@ -192,16 +187,3 @@ class _Judging:
             if direction == "input" and count > self._counted[found]:
                 self._metrics.found(*found, count - self._counted[found])
                 self._counted[found] = count
-
-
-def _edits(session: Session, checks: tuple[External, ...], said: list[Judgement]) -> list[_EDIT]:
-    """What is found at places; the rest is noted."""
-    edits: list[_EDIT] = []
-    for check, judgement in zip(checks, said, strict=True):
-        for remark in judgement.remarks:
-            session.note("input", check.name, remark.kind, remark.action)
-        edits += [
-            (edit.text, edit.start, edit.end, check.name, edit.kind, edit.action, check.restore)
-            for edit in judgement.edits
-        ]
-    return edits

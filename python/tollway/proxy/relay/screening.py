@@ -13,10 +13,11 @@ from typing import Literal, TypeVar
 from tollway._native.guardrails import Segments, Session
 from tollway._native.sse import Relay
 from tollway.contract.snapshot import Operation
-from tollway.errors import AnswerBlocked
+from tollway.errors import AnswerBlocked, InternalError
 from tollway.proxy.dialects.port import refused
 from tollway.proxy.exchange import Called, Relayed
 from tollway.proxy.guard import Guard
+from tollway.proxy.outside import MOST_EDITS, Placed, consult
 from tollway.proxy.refusal import JSON, REFUSABLE
 from tollway.proxy.refusal import refusal as refusal_answer
 from tollway.proxy.relay.heads import head, warn
@@ -26,17 +27,12 @@ _Result = TypeVar("_Result")
 INLINE_BYTES = 16 * 1024
 """Larger answers are screened off the event loop, which nothing may hold for 2 ms."""
 
-
-MOST_EDITS = 16 * 1024
-"""What external checks find in one text, beyond which it is refused: nobody rewrites a text so often."""
-
 MOST_EVENT_BYTES = 4 * 1024 * 1024
 """A larger event is not held for external checks."""
 
 _UNSEEN = "The answer could not be screened, as a guardrail asks."
 
 StreamDialect = Literal["chat", "messages", "responses"]
-_Edit = tuple[int, int, int, str, str, str, bool]
 
 DIALECTS: Mapping[Operation, StreamDialect] = {"messages": "messages", "responses": "responses"}
 """The dialects whose streams are not chat's; others have chat's framing."""
@@ -143,27 +139,16 @@ def hold(
     return Hold(guard, session, dialect or DIALECTS.get(called.arrival.operation, "chat"), most_event_bytes)
 
 
-async def judged(guard: Guard, session: Session, texts: Sequence[str]) -> list[_Edit]:
-    """What all external checks have found in ``texts``, asked at once; what has no place is noted in ``session``.
+async def judged(guard: Guard, session: Session, texts: Sequence[str]) -> list[Placed]:
+    """What the external checks have found in ``texts``.
 
     Raises:
         AnswerBlocked: nothing of the texts may pass.
     """
-    checks = guard.outside
-    asked = (check.judge(texts, "output", guard.tenant) for check in checks)
-    judgements = await asyncio.gather(*asked, return_exceptions=True)
-    edits: list[_Edit] = []
-    for check, judgement in zip(checks, judgements, strict=True):
-        if isinstance(judgement, Exception):  # a defect: its text may quote what was judged
-            raise AnswerBlocked(_UNSEEN, inside=f"{check.name}: {type(judgement).__name__}")
-        if isinstance(judgement, BaseException):
-            raise judgement
-        for remark in judgement.remarks:
-            session.note("output", check.name, remark.kind, remark.action)
-        edits += [
-            (edit.text, edit.start, edit.end, check.name, edit.kind, edit.action, check.restore)
-            for edit in judgement.edits
-        ]
+    try:
+        edits = await consult(guard.outside, texts, "output", guard.tenant, session)
+    except InternalError as error:
+        raise AnswerBlocked(_UNSEEN, inside=error.inside) from None
     if session.blocked is not None:
         raise blocked(session)
     if len(edits) > MOST_EDITS:

@@ -14,7 +14,7 @@ from tollway.contract.guardrails import Direction, OnError
 from tollway.errors import GatewayError
 from tollway.proxy.guardrails.external.asking import Unanswered
 from tollway.proxy.guardrails.external.breaker import Breaker
-from tollway.proxy.outside import Judgement, Remark
+from tollway.proxy.outside import UNAVAILABLE, Judgement, Remark
 from tollway.telemetry.logs import Log
 from tollway.telemetry.metrics import Metrics
 
@@ -23,9 +23,6 @@ DECISION_S_MAX = 1.9
 
 MOST_AT_ONCE = 64
 """Questions of one check under way at one worker; others wait for their turn, within their time."""
-
-UNAVAILABLE = "unavailable"
-"""The kind of what is found when nobody answers."""
 
 Result = Literal["answered", "failed", "late", "left_out"]
 
