@@ -61,6 +61,10 @@ class Session:
     def blocked(self) -> Blocked | None:
         """Set as soon as a check with `block` has found something."""
 
+    @property
+    def has_originals(self) -> bool:
+        """Whether there are values that may have to be put back into an answer."""
+
     def request(self, request: ChatRequest) -> ChatRequest:
         """The request as the native checks of the input let it pass; the very same when nothing changes. Whether it may
         pass at all is for `blocked` to say.

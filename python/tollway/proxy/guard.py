@@ -23,6 +23,11 @@ class Guard(msgspec.Struct, frozen=True):
     inspects_output: bool = False
     outside: tuple[External, ...] = ()
 
+    @property
+    def sees_answers(self) -> bool:
+        """Whether anything is still to be done with its answer."""
+        return self.inspects_output or bool(self.outside)
+
     def found(self) -> tuple[Found, ...]:
         """What was found so far, in both directions: kinds and counts."""
         return msgspec.convert(self.session.found(), tuple[Found, ...])

@@ -118,6 +118,11 @@ impl Session {
         })
     }
 
+    #[getter]
+    fn has_originals(&self) -> bool {
+        self.held().has_originals()
+    }
+
     fn request<'py>(
         &self,
         py: Python<'py>,

@@ -11,7 +11,7 @@ from tollway.proxy.guardrails.policies import Compiled, Policies
 from tollway.proxy.outside import External, unknown
 
 EMAIL = PiiCheck({"email": "redact"})
-CARD = PiiCheck({"credit_card": "block"}, restore=True)
+CARD = PiiCheck({"credit_card": "block"})
 WEBHOOK = WebhookCheck("https://example.com")
 
 
@@ -60,7 +60,6 @@ def test_a_model_has_its_own_policy_besides_the_callers() -> None:
     policies = compiled(known)
     assert examined(holding(policies)) == ["email redact", "credit_card block"]
     assert examined(holding(policies, alias="other")) == ["email redact"]
-    assert holding(policies).restores
     assert holding(policies) is holding(policies), "they are joined once"
 
 

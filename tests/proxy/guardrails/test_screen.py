@@ -333,6 +333,9 @@ async def test_a_guard_goes_along_where_somebody_looks(screen: Screen) -> None:
     restoring = (await screen((Policy("default", "1", (PiiCheck({"email": "redact"}, restore=True),)),), EMAIL)).guard
     assert restoring is not None
     assert restoring.inspects_output
+    restoring = (await screen((Policy("default", "1", (PiiCheck({"email": "redact"}, restore=True),)),), "Hi")).guard
+    assert restoring is not None
+    assert not restoring.sees_answers, "nothing was taken out that could be put back"
     watching = (await screen((Policy("default", "1", (), (REDACT,), on_block="refusal"),), EMAIL)).guard
     assert watching is not None
     assert (watching.inspects_output, watching.on_block) == (True, "refusal")

@@ -7,7 +7,7 @@ from typing import Literal
 import msgspec
 
 from tollway._native import guardrails
-from tollway.contract.guardrails import NATIVE, Check, PiiCheck, Policy, PresidioCheck, SecretsCheck
+from tollway.contract.guardrails import NATIVE, Check, Policy
 from tollway.contract.snapshot import Route, Snapshot
 from tollway.errors import DependencyUnavailable, InternalError
 from tollway.proxy.outside import External, Monitored, OpenExternal
@@ -23,8 +23,8 @@ MOST_JOINED = 1024
 class Compiled(msgspec.Struct, frozen=True):
     """One policy, ready for calls; or several as one, the first one's checks before the others'.
 
-    ``is_strict``: the input must be seen, or the call is refused. ``restores``: originals may have to be put back into
-    the answer. Policies that differ in ``on_block`` make it an error.
+    ``is_strict``: the input must be seen, or the call is refused. Policies that differ in ``on_block`` make it an
+    error.
     """
 
     native: guardrails.Policy
@@ -32,17 +32,11 @@ class Compiled(msgspec.Struct, frozen=True):
     output: tuple[External, ...]
     is_strict: bool
     on_block: Literal["error", "refusal"]
-    restores: bool
 
     @property
     def inspects_input(self) -> bool:
         """Whether anybody looks at requests."""
         return self.native.inspects_input or bool(self.input)
-
-    @property
-    def alters_output(self) -> bool:
-        """Whether there are native checks of answers, or originals to be put back into them."""
-        return self.native.inspects_output or self.restores
 
     @property
     def is_idle(self) -> bool:
@@ -57,7 +51,6 @@ class Compiled(msgspec.Struct, frozen=True):
             self.output + other.output,
             self.is_strict or other.is_strict,
             self.on_block if self.on_block == other.on_block else "error",
-            self.restores or other.restores,
         )
 
 
@@ -151,7 +144,6 @@ class Policies:
             self._opened(policy.output, is_monitor=is_monitor),
             bool(policy.input) and not is_monitor,
             policy.on_block,
-            any(_restores(check) for check in policy.input),
         )
 
     def _opened(self, checks: tuple[Check, ...], *, is_monitor: bool) -> tuple[External, ...]:
@@ -171,10 +163,6 @@ def _join(held: _Held, names: tuple[str, ...]) -> Compiled:
     if joined is None:
         raise ValueError("no policies to join")
     return joined
-
-
-def _restores(check: Check) -> bool:
-    return isinstance(check, PiiCheck | SecretsCheck | PresidioCheck) and check.restore
 
 
 def _of_route(routes: dict[str, Route], alias: str) -> tuple[str, ...]:

@@ -70,7 +70,6 @@ class Screener:
         if request.numbered and policy.is_strict:
             raise ContentBlocked("Token numbers can't be screened, as this key's policy asks. Send text.")
         session = policy.native.session(record.tenant_id)
-        guard = Guard(session, record.tenant_id, policy.on_block, policy.alters_output, policy.output)
         judging = _Judging(session, policy, record.tenant_id, self._metrics)
         connection, refusal = admitted.arrival.connection, None
         if policy.input and connection.upload is None:  # nobody is asked on behalf of a client that has left
@@ -85,6 +84,8 @@ class Screener:
             refusal = error.outside
         finally:
             admitted.arrival.timing.mark("screen")
+        alters_answers = policy.native.inspects_output or session.has_originals
+        guard = Guard(session, record.tenant_id, policy.on_block, alters_answers, policy.output)
         return Screened(admitted.arrival, admitted.principal, request, guard, refusal)
 
 

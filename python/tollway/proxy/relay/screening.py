@@ -41,7 +41,7 @@ DIALECTS: Mapping[Operation, StreamDialect] = {"messages": "messages", "response
 def fork(called: Called) -> Session | None:
     """The session of one answer that may not be the one that counts; ``None`` where no check looks at answers."""
     guard = called.guard
-    return guard.session.fork() if guard is not None and (guard.inspects_output or guard.outside) else None
+    return guard.session.fork() if guard is not None and guard.sees_answers else None
 
 
 async def screened(guard: Guard, body: bytes, operation: Operation) -> tuple[bytes, bool]:

@@ -123,6 +123,12 @@ impl Session {
         self.vault.original(placeholder)
     }
 
+    /// Whether there are values that may have to be put back into an answer.
+    #[must_use]
+    pub fn has_originals(&self) -> bool {
+        !self.vault.is_empty()
+    }
+
     /// What has been found so far, in order of direction, check, kind and action.
     pub fn found(&self) -> impl Iterator<Item = Found> {
         self.tally
