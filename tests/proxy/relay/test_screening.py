@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Sequence
+from types import EllipsisType
 from typing import Any
 
 import msgspec
@@ -217,7 +218,9 @@ async def test_a_check_that_raises_lets_nothing_pass() -> None:
     assert b"content_filter" in given.body
 
 
-def transcribed(*script: bytes, kind: str, held: Guard, client: Client | None = None, **fields: Any) -> Called:
+def transcribed(
+    *script: bytes | EllipsisType, kind: str, held: Guard, client: Client | None = None, **fields: Any
+) -> Called:
     operation: Operation = "transcriptions"
     way, arrival = route(), arrive(client, operation=operation)
     request = chat.read_request(json.dumps({"model": "m", **fields}).encode(), operation)
@@ -262,6 +265,29 @@ async def test_a_streamed_transcript_that_is_blocked_ends_in_an_error() -> None:
     assert given.outcome == "blocked"
     assert b"content_filter" in given.body
     assert b"jane" not in client.body
+
+
+async def test_what_was_found_in_a_transcript_is_counted_though_the_client_left() -> None:
+    client, held = Client(), guard(REDACT)
+    told = {"type": "transcript.text.delta", "delta": f"Write to {EMAIL} now, and"}
+    event = f"data: {json.dumps(told)}\n\n".encode()
+
+    async def call() -> None:
+        await edge.relayed(
+            transcribed(event, event, ..., kind="text/event-stream", held=held, client=client, stream=True)
+        )
+
+    calling = asyncio.create_task(call())
+    await client.has_body.wait()
+    calling.cancel()
+    await asyncio.wait({calling})
+    assert [(found.kind, found.action) for found in held.found()] == [("email", "redact")]
+
+
+async def test_subtitles_that_nobody_looks_at_leave_as_they_come() -> None:
+    client = Client()
+    given = await edge.relayed(transcribed(b"1\n", b"Hi\n", kind="text/plain", held=guard(), client=client))
+    assert (client.body, given.body) == (b"1\nHi\n", b"")
 
 
 async def test_others_judge_a_streamed_transcript() -> None:

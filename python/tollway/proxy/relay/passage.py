@@ -57,11 +57,11 @@ def passes(called: Called) -> bool:
     return "json" not in kind.partition(";")[0].lower()
 
 
-def says_text(called: Called) -> bool:
-    """Whether the answer is a plain text or subtitles that are to be screened: then it is read whole, too."""
-    kind = called.answer.header("content-type") or ""
-    is_text = called.asked in ("transcriptions", "translations") and not kind.startswith("text/event-stream")
-    return called.guard is not None and is_text and passes(called)
+def is_screened_text(called: Called) -> bool:
+    """Whether what passes is a plain text or subtitles that are to be screened: then it is read whole, too."""
+    if called.guard is None or not called.guard.sees_answers or called.asked not in ("transcriptions", "translations"):
+        return False
+    return not (called.answer.header("content-type") or "").startswith("text/event-stream")
 
 
 async def begin_passage(called: Called, progress: Progress) -> "_Bytes":
@@ -242,6 +242,14 @@ class _Events(_Bytes):
         if self._error is not None and self._is_silent:
             self.fault = self.called.answer.event_fault(self._error)
 
+    async def finish(self) -> Relayed:
+        """As above, and counts what was found, however it ends."""
+        try:
+            return await super().finish()
+        finally:
+            if self.called.guard is not None and self._guard is not None:
+                self.called.guard.session.adopt(self._guard)  # this is the answer that counts
+
     async def take(self, piece: bytes) -> None:
         """Passes on the events that are whole; the last one waits for the end, or for another."""
         if self._failed() or self._withheld is not None:
@@ -289,15 +297,11 @@ class _Events(_Bytes):
 
     async def _relayed(self, fault: GatewayError | None) -> Relayed:
         """With the last event; the end of a stream that lacks it says so."""
-        try:
-            if self._withheld is None and fault is None:
-                await self._end()
-            if self._withheld is not None:
-                return self._broken_off(self._withheld)
-            return await self._told(fault)
-        finally:
-            if self.called.guard is not None and self._guard is not None:
-                self.called.guard.session.adopt(self._guard)  # this is the answer that counts
+        if self._withheld is None and fault is None:
+            await self._end()
+        if self._withheld is not None:
+            return self._broken_off(self._withheld)
+        return await self._told(fault)
 
     def _broken_off(self, why: AnswerBlocked) -> Relayed:
         if self._is_silent:

@@ -21,7 +21,7 @@ from tollway.proxy.dialects.port import Writer, refused
 from tollway.proxy.exchange import Attempted, Begun, Called, Progress, Relayed
 from tollway.proxy.pieces import read_all
 from tollway.proxy.relay.heads import as_events, refusal, refusal_inside, refusal_late
-from tollway.proxy.relay.passage import begin_passage, passes, says_text
+from tollway.proxy.relay.passage import begin_passage, is_screened_text, passes
 from tollway.proxy.relay.screening import (
     DIALECTS,
     blocked,
@@ -59,11 +59,11 @@ async def begin(called: Called, progress: Progress) -> Begun:
         UpstreamError: nothing of the answer could be had.
     """
     try:
-        if says_text(called):
-            return _Whole(called, await _read_all(called), is_stream=False)
         if passes(called):
             return await begin_passage(called, progress)
         if called.request.stream and called.answer.status == 200 and is_event_stream(called):
+            if is_screened_text(called):
+                return _Whole(called, await _read_all(called), is_stream=False)
             stream = _Stream(called, progress)
             await stream.begin()
             return stream
