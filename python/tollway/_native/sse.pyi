@@ -72,6 +72,10 @@ class Relay:
         empty until it has come."""
 
     @property
+    def held_bytes(self) -> int:
+        """How much is held of an event that is not whole yet."""
+
+    @property
     def done(self) -> bool:
         """Whether the upstream's last event has come."""
 

@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use tollway_core::sse as core;
 
-use crate::chat::Usage;
+use crate::chat::{DETACH_FROM_BYTES, Usage};
 use crate::errors::NativeError;
 use crate::guardrails::Session;
 use crate::tokens::encoding_named;
@@ -50,9 +50,14 @@ impl Relay {
 
     /// A chunk that passes as it is goes back as the same object.
     fn feed<'py>(&mut self, chunk: Bound<'py, PyBytes>) -> Result<Bound<'py, PyBytes>, NativeError> {
-        let py = chunk.py();
-        let relayed = match self.inner.feed(chunk.as_bytes())? {
-            Cow::Borrowed(same) if same.len() == chunk.as_bytes().len() => None,
+        let (py, bytes) = (chunk.py(), chunk.as_bytes());
+        let relayed = if self.screens_much(bytes) {
+            py.detach(|| self.inner.feed(bytes))
+        } else {
+            self.inner.feed(bytes)
+        };
+        let relayed = match relayed? {
+            Cow::Borrowed(same) if same.len() == bytes.len() => None,
             other => Some(PyBytes::new(py, &other)),
         };
         Ok(relayed.unwrap_or(chunk))
@@ -64,8 +69,14 @@ impl Relay {
 
     fn feed_payloads<'py>(&mut self, py: Python<'py>, chunk: &[u8]) -> Result<Vec<Bound<'py, PyBytes>>, NativeError> {
         let mut passed = Vec::new();
-        self.inner
-            .feed_payloads(chunk, |payload| passed.push(PyBytes::new(py, payload)))?;
+        if self.screens_much(chunk) {
+            let mut said = Vec::new();
+            py.detach(|| self.inner.feed_payloads(chunk, |payload| said.push(payload.to_vec())))?;
+            passed.extend(said.iter().map(|payload| PyBytes::new(py, payload)));
+        } else {
+            self.inner
+                .feed_payloads(chunk, |payload| passed.push(PyBytes::new(py, payload)))?;
+        }
         Ok(passed)
     }
 
@@ -74,6 +85,11 @@ impl Relay {
         self.inner
             .finish_payloads(|payload| passed.push(PyBytes::new(py, payload)));
         passed
+    }
+
+    #[getter]
+    fn held_bytes(&self) -> usize {
+        self.inner.held_bytes()
     }
 
     #[getter]
@@ -147,6 +163,13 @@ impl Relay {
     fn count_completion(&self, py: Python<'_>, encoding: &str) -> Result<usize, NativeError> {
         let encoding = encoding_named(encoding)?;
         Ok(py.detach(|| self.inner.count_completion(encoding)))
+    }
+}
+
+impl Relay {
+    /// Whether so much is screened that others may have the interpreter meanwhile.
+    fn screens_much(&self, chunk: &[u8]) -> bool {
+        self.inner.screen().is_some() && self.inner.held_bytes() + chunk.len() >= DETACH_FROM_BYTES
     }
 }
 

@@ -239,6 +239,12 @@ impl Relay {
         }
     }
 
+    /// How much is held of an event that is not whole yet.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        self.frames.held_bytes()
+    }
+
     /// Whether the upstream's last event has come: `[DONE]`, or that of the dialect.
     #[must_use]
     pub const fn done(&self) -> bool {

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from types import EllipsisType
 from typing import Any
 
@@ -16,6 +17,7 @@ from tollway._native import chat
 from tollway._native.guardrails import Policy
 from tollway.contract.guardrails import Direction
 from tollway.contract.snapshot import Operation
+from tollway.proxy.dialects.table import dialects
 from tollway.proxy.exchange import Called, Progress
 from tollway.proxy.guard import Guard
 from tollway.proxy.outside import Edit, External, Judgement, Remark
@@ -139,6 +141,117 @@ async def test_a_card_that_comes_digit_by_digit_does_not_leave() -> None:
     assert given.outcome == "ok"
     assert said(client.body) == "Your card: [CREDIT_CARD] and [EMAIL]"
     assert [(found.kind, found.count) for found in held.found()] == [("credit_card", 1), ("email", 1)]
+
+
+class Elsewhere(ThreadPoolExecutor):
+    """The loop's threads; knows what they were given, and when the first."""
+
+    def __init__(self) -> None:
+        super().__init__(1)
+        self.given = 0
+        self.has_work = asyncio.Event()
+
+    def submit(self, work: Any, /, *args: Any, **named: Any) -> Future[Any]:
+        """Counts."""
+        self.given += 1
+        self.has_work.set()
+        return super().submit(work, *args, **named)
+
+
+@pytest.fixture
+async def elsewhere() -> Elsewhere:
+    """The threads of this test's loop, which ends them."""
+    threads = Elsewhere()
+    asyncio.get_running_loop().set_default_executor(threads)
+    return threads
+
+
+def in_pieces(stream: bytes, size_bytes: int = 64 * 1024) -> list[bytes]:
+    return [stream[at : at + size_bytes] for at in range(0, len(stream), size_bytes)]
+
+
+FILLER = "All the aqueducts of Rome carried water. " * 25_000
+
+
+async def test_a_large_event_is_screened_off_the_loop_in_its_turn_and_like_a_whole_answer(elsewhere: Elsewhere) -> None:
+    client, held, other = Client(), guard(REDACT), guard(REDACT)
+    text = f"{CARD}. {FILLER}{EMAIL}, "
+    role, first, large, *rest = events(*deltas("Well, ", text, "or ", "write to ", EMAIL, "."))
+    given = await edge.relayed(stream_call(role, first, *in_pieces(large), *rest, held=held, client=client))
+    assert elsewhere.given == 1, "once, when the event was whole"
+    whole = await edge.relayed(whole_call(completion(f"Well, {text}or write to {EMAIL}."), other))
+    assert given.outcome == "ok"
+    assert said(client.body) == json.loads(whole.body)["choices"][0]["message"]["content"]
+    assert held.found() == other.found()
+
+
+async def test_a_large_last_event_of_a_response_is_screened_off_the_loop(elsewhere: Elsewhere) -> None:
+    text = f"{FILLER}{EMAIL}"
+    output = [{"type": "message", "content": [{"type": "output_text", "text": text}]}]
+    told = {"type": "response.completed", "response": {"status": "completed", "output": output}}
+    line = b"data: " + json.dumps(told).encode()
+    answer = Answer(b"event: response.completed\n", *in_pieces(line), b"\n\n", content_type="text/event-stream")
+    request = chat.read_request(b'{"model": "m", "input": "Hi", "stream": true}', "responses")
+    way, arrival = route(), arrive(operation="responses")
+    deadline = asyncio.get_running_loop().time() + way.timeouts.total_s
+    call = Called(arrival, request, way, way.targets[0], answer, deadline, arrival.connection.task, "responses")
+    call = msgspec.structs.replace(call, guard=guard(REDACT))
+    given = await edge.relayed(call)
+    _, line = given.body.strip().split(b"\n")
+    assert json.loads(line[6:])["response"]["output"][0]["content"][0]["text"] == f"{FILLER}[EMAIL]"
+    assert elsewhere.given == 1
+
+
+async def test_a_large_event_is_translated_where_it_is_screened(elsewhere: Elsewhere) -> None:
+    client = Client()
+    role, first, *rest = events(*deltas("Well. ", FILLER + EMAIL))
+    call = stream_call(role, first, *in_pieces(b"".join(rest)), held=guard(REDACT), client=client)
+    given = await edge.relayed(msgspec.structs.replace(call, writer=dialects()["messages"].writer(b"{}", "m")))
+    assert given.outcome == "ok"
+    assert elsewhere.given == 1
+    told = [json.loads(line[6:]) for line in client.body.splitlines() if line.startswith(b"data: ")]
+    texts = [event["delta"].get("text", "") for event in told if event["type"] == "content_block_delta"]
+    assert "".join(texts) == f"Well. {FILLER}[EMAIL]"
+
+
+async def test_a_block_in_a_large_event_ends_the_stream(elsewhere: Elsewhere) -> None:
+    client = Client()
+    role, first, *rest = events(*deltas("Well. ", FILLER + EMAIL, "more"))
+    given = await edge.relayed(stream_call(role, first, *in_pieces(b"".join(rest)), held=guard(BLOCK), client=client))
+    assert (given.outcome, elsewhere.given) == ("blocked", 1)
+    assert EMAIL.encode() not in client.body + given.body
+    assert b"more" not in client.body + given.body
+
+
+async def test_an_event_beyond_the_bound_that_a_thread_reads_is_told_as_any(elsewhere: Elsewhere) -> None:
+    client = Client()
+    role, first, large, *_ = events(*deltas("Well. ", "a" * 5 * 1024 * 1024))
+    given = await edge.relayed(stream_call(role, first, large, held=guard(REDACT), client=client))
+    assert (given.outcome, elsewhere.given) == ("cut", 1)
+    assert b"too large" in given.body
+
+
+async def test_small_events_are_screened_on_the_loop(elsewhere: Elsewhere) -> None:
+    client = Client()
+    await edge.relayed(stream_call(*events(*deltas(*["a word "] * 500)), held=guard(REDACT), client=client))
+    assert said(client.body) == "a word " * 500
+    assert elsewhere.given == 0
+
+
+async def test_what_was_told_is_known_of_a_call_that_is_cut_while_an_event_is_screened(elsewhere: Elsewhere) -> None:
+    progress = dispatched()
+    role, first, *rest = events(*deltas("Well. ", FILLER * 3))
+
+    async def call() -> None:
+        await edge.relayed(stream_call(role, first, *in_pieces(b"".join(rest)), held=guard(REDACT)), progress)
+
+    calling = asyncio.create_task(call())
+    await elsewhere.has_work.wait()
+    calling.cancel()
+    await asyncio.wait({calling})
+    assert calling.cancelled()
+    assert progress.reader is not None
+    assert progress.reader.usage.completion_tokens == 3
 
 
 async def test_every_event_leaves_when_it_comes() -> None:

@@ -22,7 +22,7 @@ from tollway.proxy.deadline import Deadline
 from tollway.proxy.dialects.port import refused
 from tollway.proxy.exchange import Called, Progress, Relayed
 from tollway.proxy.relay.heads import framed, head, refusal, refusal_late, secrets_of
-from tollway.proxy.relay.screening import blocked, broken_off, fork, hold, withheld
+from tollway.proxy.relay.screening import blocked, broken_off, done_elsewhere, fork, hold, withheld
 
 PASSAGES = frozenset[Operation]({"images", "image_edits", "speech", "transcriptions", "translations"})
 """What may be answered with something else than JSON or a stream of chat."""
@@ -288,7 +288,7 @@ class _Events(_Bytes):
             elif len(payload) < INLINE_BYTES:
                 said = screen.event(payload)
             else:
-                said = await asyncio.to_thread(screen.event, payload)
+                said = await done_elsewhere(screen.event, payload)
             if said is None:
                 self._withheld, self.is_over = blocked(self._guard), True
                 break
@@ -348,7 +348,7 @@ class _Events(_Bytes):
             if len(payload) < INLINE_BYTES:
                 self._enter(payload)
             else:
-                await asyncio.to_thread(self._enter, payload)
+                await done_elsewhere(self._enter, payload)
 
     def _enter(self, payload: bytes) -> None:
         """Learns from an event what settlement needs."""

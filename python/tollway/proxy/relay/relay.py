@@ -26,6 +26,8 @@ from tollway.proxy.relay.screening import (
     DIALECTS,
     blocked,
     broken_off,
+    done_elsewhere,
+    ends_long_event,
     fork,
     head_of,
     hold,
@@ -60,10 +62,10 @@ async def begin(called: Called, progress: Progress) -> Begun:
     """
     try:
         if passes(called):
-            return await begin_passage(called, progress)
-        if called.request.stream and called.answer.status == 200 and is_event_stream(called):
             if is_screened_text(called):
                 return _Whole(called, await _read_all(called), is_stream=False)
+            return await begin_passage(called, progress)
+        if called.request.stream and called.answer.status == 200 and is_event_stream(called):
             stream = _Stream(called, progress)
             await stream.begin()
             return stream
@@ -194,12 +196,13 @@ class _Stream:
         self._progress = progress
         self._guard = fork(called)
         self._outside = hold(called, self._guard)
+        self._is_screened = called.guard is not None and called.guard.inspects_output
         self._reader = Relay(
             called.writer is None and not called.request.include_usage,
             KEPT_BYTES,
             dialect=DIALECTS.get(called.asked, "chat"),
             hold_error=True,
-            guard=self._guard if called.guard is not None and called.guard.inspects_output else None,
+            guard=self._guard if self._is_screened else None,
         )
         progress.reader = self._reader
         self._preamble: list[bytes] = []
@@ -313,7 +316,8 @@ class _Stream:
         try:
             with Deadline(called.task, min(loop.time() + idle_s, called.deadline), line) as limit:
                 while (piece := await called.answer.piece()) is not None:
-                    self._hold(feed(piece))
+                    is_long = self._is_screened and ends_long_event(self._reader, piece)
+                    self._hold(await done_elsewhere(feed, piece) if is_long else feed(piece))
                     self._check()
                     if self._has_begun():
                         return
@@ -327,14 +331,15 @@ class _Stream:
     async def _pass_on(self) -> None:
         """Relays until the last event, the end or a fault; each piece leaves as soon as it holds a complete event."""
         called, reader, connection = self.called, self._reader, self.called.arrival.connection
-        is_guarded, is_held = self._guard is not None, self._outside is not None
+        is_screened, is_held = self._is_screened, self._outside is not None
         translates, has_begun, feed = called.writer is not None, reader.has_content, self._feed()
         loop, idle_s = connection.task.get_loop(), called.route.timeouts.idle_s
         piece_of, send, now, last = called.answer.piece, connection.piece, loop.time, called.deadline
         try:
             with Deadline(connection.task, min(loop.time() + idle_s, called.deadline), connection.limits) as limit:
                 while (piece := await piece_of()) is not None:
-                    ready = feed(piece)
+                    is_long = is_screened and ends_long_event(reader, piece)
+                    ready = await done_elsewhere(feed, piece) if is_long else feed(piece)
                     if ready:
                         limit.when = last  # a client that reads slowly is not the provider's silence
                         if has_begun and not is_held:
@@ -345,7 +350,7 @@ class _Stream:
                         self._check()
                     if reader.done or reader.failed:
                         return await self._linger()
-                    if is_guarded and reader.blocked:
+                    if is_screened and reader.blocked:
                         return
                     idle_at = now() + idle_s
                     limit.move(idle_at if idle_at < last else last)

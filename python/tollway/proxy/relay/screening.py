@@ -8,7 +8,7 @@ lets nothing pass.
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal, TypeVar
+from typing import Literal, TypeVar, TypeVarTuple
 
 from tollway._native.guardrails import Segments, Session
 from tollway._native.sse import Relay
@@ -22,6 +22,7 @@ from tollway.proxy.refusal import JSON, REFUSABLE
 from tollway.proxy.refusal import refusal as refusal_answer
 from tollway.proxy.relay.heads import head, warn
 
+_Given = TypeVarTuple("_Given")
 _Result = TypeVar("_Result")
 
 INLINE_BYTES = 16 * 1024
@@ -194,5 +195,25 @@ def head_of(called: Called, *, drops_tokens: bool) -> list[tuple[bytes, bytes]]:
     return headers
 
 
+def ends_long_event(reader: Relay, piece: bytes) -> bool:
+    """Whether to screen what ``piece`` makes whole takes too long for the event loop."""
+    return reader.held_bytes + len(piece) >= INLINE_BYTES and (b"\n" in piece or b"\r" in piece)
+
+
+async def done_elsewhere(work: Callable[[*_Given], _Result], *given: *_Given) -> _Result:
+    """Does ``work`` on a thread, and to its end even for a task that is cancelled meanwhile: settlement asks the same
+    relay and the same session, which answer to one at a time."""
+    doing = asyncio.get_running_loop().run_in_executor(None, work, *given)
+    cancelled: asyncio.CancelledError | None = None
+    while not doing.done():
+        try:
+            await asyncio.wait({doing})
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled from doing.exception()
+    return doing.result()
+
+
 async def _off_loop(size_bytes: int, work: Callable[[], _Result]) -> _Result:
-    return work() if size_bytes < INLINE_BYTES else await asyncio.to_thread(work)
+    return work() if size_bytes < INLINE_BYTES else await done_elsewhere(work)

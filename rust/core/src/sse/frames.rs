@@ -93,6 +93,15 @@ impl Frames {
         self.max_event_bytes
     }
 
+    /// How much is held of an event that is not whole yet.
+    pub(super) fn held_bytes(&self) -> usize {
+        match self.spent {
+            Spent::Nothing => self.line.len() + self.data.len(),
+            Spent::Line => self.data.len(),
+            Spent::Event => 0,
+        }
+    }
+
     /// Whether `chunk` begins at the border between two events, so that it can be read without this assembler.
     pub(super) fn idle_before(&mut self, chunk: &[u8]) -> bool {
         self.clear_spent();

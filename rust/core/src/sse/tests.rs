@@ -361,3 +361,18 @@ proptest! {
         let _ = relay.count_completion(Encoding::O200k);
     }
 }
+
+#[test]
+fn what_is_held_of_an_event_is_told_and_nothing_of_one_that_is_whole() {
+    let event = stream(&[HELLO]);
+    for end in [&event[..event.len() - 2], &event[..event.len() - 1]] {
+        let mut relay = relay(false);
+        assert_eq!(relay.held_bytes(), 0);
+        assert!(relay.feed(&end.as_bytes()[..20]).unwrap().is_empty());
+        assert_eq!(relay.held_bytes(), 20);
+        assert!(relay.feed(&end.as_bytes()[20..]).unwrap().is_empty());
+        assert!(relay.held_bytes() >= HELLO.len());
+        assert!(!relay.feed(b"\n\n").unwrap().is_empty());
+        assert_eq!(relay.held_bytes(), 0);
+    }
+}
