@@ -7,6 +7,7 @@
 use std::cell::Cell;
 use std::sync::LazyLock;
 
+use super::claims::{self, Claims};
 use super::context::{self, Topic};
 use super::countries::SPECS;
 use super::entity::Entity;
@@ -25,7 +26,7 @@ const NEAR_BYTES: usize = 24;
 /// A word about telephones that stands directly before a number has the last word on it.
 const BESIDE_BYTES: usize = 3;
 /// How far the words may stand that claim a code, in bytes.
-const BEFORE_BYTES: usize = 64;
+const BEFORE_BYTES: usize = claims::LONGEST_PLACE;
 const AFTER_BYTES: usize = 40;
 /// Less is not worth reporting.
 const WORTH_REPORTING: u8 = 20;
@@ -50,16 +51,26 @@ pub(super) struct Spec {
 #[derive(Clone, Copy)]
 struct Form {
     signs: &'static [u8],
+    outline: Outline,
     spec: &'static Spec,
     claim: u128,
+}
+
+/// Roughly what stands where: one bit for each symbol of a form. It refuses most that does not fit in a few instructions.
+#[derive(Clone, Copy, Default)]
+struct Outline {
+    digits: u32,
+    letters: u32,
+    /// Before which symbols there must be a separator, and before which none.
+    divided: u32,
+    glued: u32,
 }
 
 /// All forms, and the words that claim them, ready to be looked up.
 struct Forms {
     /// By the number of letters and digits: forms that begin with a digit, and others.
     by_length: [[Vec<Form>; 2]; LONGEST + 1],
-    /// By their first byte: words, and the bits of the lists they are in.
-    words: Vec<Vec<(&'static [u8], u128)>>,
+    words: Claims,
     /// The bit of the words that tell a date of birth.
     birth: u128,
 }
@@ -67,23 +78,29 @@ struct Forms {
 static FORMS: LazyLock<Forms> = LazyLock::new(|| {
     let mut forms = Forms {
         by_length: [const { [const { Vec::new() }; 2] }; LONGEST + 1],
-        words: vec![Vec::new(); 256],
+        words: Claims::new(),
         birth: 1,
     };
     let mut lists: Vec<&[&str]> = vec![birth::WORDS];
-    forms.learn(birth::WORDS, forms.birth);
+    forms.words.learn(birth::WORDS, forms.birth);
     for spec in SPECS.iter().copied().flatten() {
         let place = lists.iter().position(|list| *list == spec.words).unwrap_or(lists.len());
         let claim = 1 << place;
         if place == lists.len() {
             lists.push(spec.words);
-            forms.learn(spec.words, claim);
+            forms.words.learn(spec.words, claim);
         }
         for form in spec.forms {
             let signs = form.as_bytes();
             let length = signs.iter().filter(|sign| sign.is_ascii_alphanumeric()).count();
             if let Some(same) = forms.by_length.get_mut(length) {
-                let form = Form { signs, spec, claim };
+                let outline = Outline::of(signs);
+                let form = Form {
+                    signs,
+                    outline,
+                    spec,
+                    claim,
+                };
                 if matches!(signs, [b'd' | b'x', ..]) {
                     same[0].push(form);
                 }
@@ -96,44 +113,38 @@ static FORMS: LazyLock<Forms> = LazyLock::new(|| {
     forms
 });
 
-impl Forms {
-    fn learn(&mut self, list: &[&'static str], claim: u128) {
-        for word in list.iter().map(|word| word.as_bytes()) {
-            let same = &mut self.words[usize::from(word[0])];
-            match same.iter_mut().find(|(known, _)| *known == word) {
-                Some((_, claims)) => *claims |= claim,
-                None => same.push((word, claim)),
-            }
-        }
-    }
-
-    /// The lists that have a word in `place`. With `cut`, the letters it begins with are the rest of a word.
-    fn claims(&self, place: &[u8], cut: bool) -> u128 {
-        let mut lower = [0_u8; BEFORE_BYTES];
-        let Some(lower) = lower.get_mut(..place.len()) else {
-            return 0;
-        };
-        lower.copy_from_slice(place);
-        lower.make_ascii_lowercase();
-        let (mut claims, mut within) = (0, cut);
-        for (at, byte) in lower.iter().enumerate() {
-            let is_letter = byte.is_ascii_alphabetic();
-            if !within || !byte.is_ascii() {
-                for (word, claim) in &self.words[usize::from(*byte)] {
-                    if lower[at..].starts_with(word) && is_whole(word, lower.get(at + word.len())) {
-                        claims |= claim;
-                    }
+impl Outline {
+    fn of(form: &[u8]) -> Self {
+        let mut outline = Self::default();
+        let (mut place, mut mark) = (1, 0);
+        for sign in form {
+            match sign {
+                b'd' | b'0'..=b'9' => outline.digits |= place,
+                b'a' | b'A'..=b'Z' => outline.letters |= place,
+                b'x' => {}
+                _ => {
+                    mark = *sign;
+                    continue;
                 }
             }
-            within = is_letter;
+            match mark {
+                0 => outline.glued |= place,
+                b'~' => {}
+                _ => outline.divided |= place,
+            }
+            (place, mark) = (place << 1, 0);
         }
-        claims
+        outline
     }
-}
 
-/// Whether a word may end before `next`: short ones stand for themselves only.
-fn is_whole(word: &[u8], next: Option<&u8>) -> bool {
-    word.len() > 3 || !word.is_ascii() || next.is_none_or(|next| !next.is_ascii_alphabetic())
+    /// Whether nothing of a form with this outline speaks against a window with `other`.
+    const fn agrees(self, other: Self) -> bool {
+        self.digits & !other.digits
+            | self.letters & !other.letters
+            | self.divided & !other.divided
+            | self.glued & other.divided
+            == 0
+    }
 }
 
 /// A text, and whether somebody looked beyond what is there of it.
@@ -191,16 +202,21 @@ impl<'t> View<'t> {
             .or_else(|| self.coded(start))
     }
 
-    /// Behind which byte a code that begins at `start` cannot reach.
+    /// Behind which byte a code that begins at `start` cannot reach. It is `start` where no text is to come, for whatever is there
+    /// is decided then.
     pub(super) fn reach(&self, start: usize) -> usize {
+        if self.is_last {
+            return start;
+        }
         Window::read(self.bytes, start).stop
     }
 
     fn coded(&self, start: usize) -> Option<Candidate> {
-        let window = Window::read(self.bytes, start);
         if is_part_of_something(self.bytes, start) {
             return None;
         }
+        let window = Window::read(self.bytes, start);
+        let outline = window.outline();
         let mut best: Option<Candidate> = None;
         for &(length, end) in &window.ends[..window.words] {
             let symbols = &window.symbols[..length];
@@ -209,7 +225,8 @@ impl<'t> View<'t> {
                 continue;
             }
             for form in forms {
-                if fits(form.signs, symbols, &window.gaps) && (form.spec.check)(symbols) {
+                if form.outline.agrees(outline) && fits(form.signs, symbols, &window.gaps) && (form.spec.check)(symbols)
+                {
                     let confidence = self.worth(form, start, end);
                     let stands = best.is_some_and(|best| best.confidence >= confidence);
                     if !stands && confidence >= WORTH_REPORTING {
@@ -256,7 +273,7 @@ impl<'t> View<'t> {
             _ => {
                 let from = start.saturating_sub(BEFORE_BYTES);
                 let cut = from > 0 && self.bytes[from - 1].is_ascii_alphabetic();
-                let claims = FORMS.claims(&self.bytes[from..start], cut);
+                let claims = FORMS.words.of(&self.bytes[from..start], cut);
                 self.before.set(Some((start, claims)));
                 claims
             }
@@ -273,7 +290,7 @@ impl<'t> View<'t> {
                 if line.is_none() && rest.len() < AFTER_BYTES {
                     self.fall_short();
                 }
-                let claims = FORMS.claims(&rest[..line.unwrap_or(rest.len())], false);
+                let claims = FORMS.words.of(&rest[..line.unwrap_or(rest.len())], false);
                 self.behind.set(Some((end, claims)));
                 claims
             }
@@ -344,6 +361,18 @@ impl Window {
         }
         window.symbols.make_ascii_uppercase();
         window
+    }
+
+    /// Here only separators are marked: what has none before it is glued.
+    fn outline(&self) -> Outline {
+        let mut outline = Outline::default();
+        let length = self.ends[..self.words].last().map_or(0, |(length, _)| *length);
+        for (place, (symbol, gap)) in self.symbols[..length].iter().zip(&self.gaps).enumerate() {
+            outline.digits |= u32::from(symbol.is_ascii_digit()) << place;
+            outline.letters |= u32::from(symbol.is_ascii_uppercase()) << place;
+            outline.divided |= u32::from(*gap != Gap::Edge) << place;
+        }
+        outline
     }
 }
 

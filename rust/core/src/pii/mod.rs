@@ -17,6 +17,7 @@
 mod birth;
 mod bounds;
 mod card;
+mod claims;
 mod code;
 mod context;
 mod countries;

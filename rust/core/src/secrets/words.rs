@@ -70,10 +70,11 @@ const IS: &str = "as is to was";
 /// The longest word of the lists above.
 const LONGEST: usize = 13;
 
-/// All words, sorted.
+/// All words.
 #[derive(Debug)]
 pub(super) struct Words {
-    words: Vec<(&'static [u8], Meaning)>,
+    /// By their first letter.
+    words: [Vec<(&'static [u8], Meaning)>; 26],
     /// For each first letter and length, whether there is a word.
     begins: [u32; 26],
 }
@@ -95,14 +96,14 @@ impl Words {
             (KEY_OF, Meaning::KeyOf),
             (SUFFIX, Meaning::Suffix),
         ];
-        let words = lists
-            .into_iter()
-            .flat_map(|(words, meaning)| words.split(' ').map(move |word| (word.as_bytes(), meaning)));
-        let mut words: Vec<_> = words.collect();
-        words.sort_by_key(|(word, _)| *word);
+        let mut words = [const { Vec::new() }; 26];
         let mut begins = [0; 26];
-        for (word, _) in &words {
-            begins[usize::from(word[0] - b'a')] |= 1 << word.len();
+        for (list, meaning) in lists {
+            for word in list.split(' ').map(str::as_bytes) {
+                let first = usize::from(word[0] - b'a');
+                words[first].push((word, meaning));
+                begins[first] |= 1 << word.len();
+            }
         }
         Self { words, begins }
     }
@@ -110,10 +111,11 @@ impl Words {
     /// What `word` says, in any case.
     pub(super) fn meaning(&self, word: &[u8]) -> Meaning {
         let first = word.first().map_or(0, u8::to_ascii_lowercase);
-        let may_be = first.is_ascii_lowercase()
-            && word.len() <= LONGEST
-            && self.begins[usize::from(first - b'a')] >> word.len() & 1 == 1;
-        if !may_be {
+        if !first.is_ascii_lowercase() {
+            return Meaning::Nothing;
+        }
+        let first = usize::from(first - b'a');
+        if word.len() > LONGEST || self.begins[first] >> word.len() & 1 == 0 {
             return Meaning::Nothing;
         }
         let mut lower = [0; LONGEST];
@@ -122,8 +124,8 @@ impl Words {
         };
         lower.copy_from_slice(word);
         lower.make_ascii_lowercase();
-        let known = self.words.binary_search_by(|(known, _)| (*known).cmp(lower));
-        known.map_or(Meaning::Nothing, |index| self.words[index].1)
+        let known = self.words[first].iter().find(|(known, _)| *known == lower);
+        known.map_or(Meaning::Nothing, |(_, meaning)| *meaning)
     }
 
     /// Whether `word` alone names a secret.
@@ -139,10 +141,12 @@ mod tests {
     #[test]
     fn no_word_stands_twice_or_is_longer_than_is_looked_up() {
         let words = Words::new();
-        for pair in words.words.windows(2) {
-            assert_ne!(pair[0].0, pair[1].0, "{:?}", str::from_utf8(pair[0].0));
+        let mut all: Vec<&[u8]> = words.words.iter().flatten().map(|(word, _)| *word).collect();
+        all.sort_unstable();
+        for pair in all.windows(2) {
+            assert_ne!(pair[0], pair[1], "{:?}", str::from_utf8(pair[0]));
         }
-        for (word, _) in &words.words {
+        for word in all {
             assert!((1..=LONGEST).contains(&word.len()), "{:?}", str::from_utf8(word));
             assert!(word.iter().all(u8::is_ascii_lowercase), "{:?}", str::from_utf8(word));
         }
