@@ -3,7 +3,7 @@
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 use tollway_core::content as core;
-use tollway_core::detector::{Detector, Finding};
+use tollway_core::detector::{Detector, Finding, Points};
 
 use crate::errors::NativeError;
 
@@ -33,12 +33,7 @@ impl Matcher {
 
     /// Offsets leave in code points, as Python counts.
     fn scan(&self, py: Python<'_>, text: &str) -> Vec<(&str, usize, usize)> {
-        let (mut bytes, mut points) = (0, 0);
-        let mut point_at = |offset: usize| {
-            points += text[bytes..offset].chars().count();
-            bytes = offset;
-            points
-        };
+        let mut points = Points::of(text);
         let findings: Vec<Finding> = if text.len() < DETACH_FROM_BYTES {
             self.inner.find(text)
         } else {
@@ -46,7 +41,13 @@ impl Matcher {
         };
         findings
             .iter()
-            .map(|found| (self.inner.name(found.label), point_at(found.start), point_at(found.end)))
+            .map(|found| {
+                (
+                    self.inner.name(found.label),
+                    points.before(found.start),
+                    points.before(found.end),
+                )
+            })
             .collect()
     }
 }

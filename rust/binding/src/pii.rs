@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use pyo3::prelude::*;
 use pyo3::types::{IntoPyDict, PyTuple};
+use tollway_core::detector::Points;
 use tollway_core::pii::{self as core, Entities, Entity, Finding};
 
 use crate::errors::NativeError;
@@ -33,16 +34,17 @@ impl Scanner {
 
     /// Offsets leave in code points, as Python counts.
     fn scan(&self, py: Python<'_>, text: &str) -> Vec<(&'static str, usize, usize)> {
-        let (mut bytes, mut points) = (0, 0);
-        let mut point_at = |offset: usize| {
-            points += text[bytes..offset].chars().count();
-            bytes = offset;
-            points
-        };
+        let mut points = Points::of(text);
         let findings = self.findings(py, text);
         findings
             .iter()
-            .map(|found| (found.entity.name(), point_at(found.start), point_at(found.end)))
+            .map(|found| {
+                (
+                    found.entity.name(),
+                    points.before(found.start),
+                    points.before(found.end),
+                )
+            })
             .collect()
     }
 

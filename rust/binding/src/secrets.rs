@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
-use tollway_core::detector::{Detector as _, Finding};
+use tollway_core::detector::{Detector as _, Finding, Points};
 use tollway_core::secrets::{self as core, Kind};
 
 /// Texts from this size on are scanned without the interpreter: below, the scan of prose takes less than 0.2 ms, and waiting to
@@ -27,17 +27,12 @@ impl Scanner {
 
     /// Offsets leave in code points, as Python counts; the confidence from 0 to 1.
     fn scan(&self, py: Python<'_>, text: &str) -> Vec<(&'static str, usize, usize, f64)> {
-        let (mut bytes, mut points) = (0, 0);
-        let mut point_at = |offset: usize| {
-            points += text[bytes..offset].chars().count();
-            bytes = offset;
-            points
-        };
+        let mut points = Points::of(text);
         let findings = self.findings(py, text);
         findings
             .iter()
             .map(|found| {
-                let (start, end) = (point_at(found.start), point_at(found.end));
+                let (start, end) = (points.before(found.start), points.before(found.end));
                 (name(found), start, end, f64::from(found.confidence) / 100.0)
             })
             .collect()

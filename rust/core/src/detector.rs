@@ -44,6 +44,49 @@ pub trait Detector: Debug + Send + Sync {
     fn name(&self, label: u16) -> &str;
 }
 
+/// Byte offsets into a text as offsets in code points, as Python counts. One pass: they are asked for in order.
+#[derive(Debug)]
+pub struct Points<'t> {
+    text: &'t str,
+    /// Up to where it is read, and how many points that are.
+    bytes: usize,
+    count: usize,
+}
+
+impl<'t> Points<'t> {
+    /// Counts from the beginning of `text`.
+    #[must_use]
+    pub const fn of(text: &'t str) -> Self {
+        Self {
+            text,
+            bytes: 0,
+            count: 0,
+        }
+    }
+
+    /// The code points before `offset`, a character boundary that is not before the one asked for last.
+    pub fn before(&mut self, offset: usize) -> usize {
+        self.count += self.text[self.bytes..offset].chars().count();
+        self.bytes = offset;
+        self.count
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Points;
+
+    #[test]
+    fn points_are_counted_as_python_counts() {
+        let text = "a\u{e9}\u{4f60}\u{1f600}b";
+        let mut points = Points::of(text);
+        assert_eq!(
+            [0, 1, 3, 3, 6, 10, 11].map(|offset| points.before(offset)),
+            [0, 1, 2, 2, 3, 4, 5]
+        );
+    }
+}
+
 #[cfg(test)]
 #[allow(dead_code)] // each detector's tests use a part
 pub(crate) mod proof {
