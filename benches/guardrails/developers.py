@@ -57,7 +57,7 @@ def requests(data: Path) -> list[bytes]:
     lines = (data / "injection.dev.jsonl").read_text(encoding="utf-8").strip().split("\n")
     rows = [row for row in map(json.loads, lines) if row["label"] == 0 and row["suite"] in HARMLESS]
     texts = [row["text"] for row in rows]
-    chance = random.Random(5)  # noqa: S311  # not a secret: the same requests for everybody
+    chance = random.Random(5)  # noqa: S311 - no secret: the same requests for everybody
     return [_request(chance, texts) for _ in range(REQUESTS)]
 
 

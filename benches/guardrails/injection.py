@@ -65,9 +65,7 @@ def developer_calls(rows: list[Row]) -> list[str]:
     parts = {
         "code": [row.text for row in harmless if row.suite == "humaneval"],
         "output": [row.text for row in harmless if row.kind == "tool-output"],
-        "plain": [
-            row.text for row in harmless if row.suite in {"banking77", "self-instruct-seed", "self-instruct-user"}
-        ],
+        "plain": [row.text for row in harmless if row.suite in ORDINARY_PROMPTS],
     }
     return [
         chance.choice(TOOL_CALLS).format(**{name: chance.choice(texts) for name, texts in parts.items()})

@@ -1,6 +1,7 @@
 """Texts made from grammars: attacks as they are known, harmless texts in the same words, and what disguises either.
 
-The grammars stand in ``grammars/``; none of their texts is taken from an evaluation set.
+The grammars stand in ``grammars/``. Some of their lines, most of them short and well known, stand in rows of the
+evaluation sets, too: a source that is left out of training is not quite unseen. They stay with the weights they made.
 """
 
 import base64
@@ -9,6 +10,7 @@ import random
 import re
 from pathlib import Path
 
+WEIGHT = re.compile(r"(\d+)\* ")
 RULE = re.compile(r"\{([a-z0-9]+)\}")
 GRAMMARS = Path(__file__).parent / "grammars"
 STEPS_MAX = 60
@@ -23,8 +25,9 @@ def grammar(name: str) -> Grammar:
         if line.startswith("[") and line.endswith("]") and line[1:-1].isalnum() and line[1:-1].islower():
             rule = rules.setdefault(line[1:-1], [])
         elif line and not line.startswith("# "):
-            times, text = re.fullmatch(r"(?:(\d+)\* )?(.*)", line).groups()  # type: ignore[union-attr]
-            rule.extend([text.replace("\\n", "\n").replace("\\t", "\t")] * int(times or 1))
+            weight = WEIGHT.match(line)
+            text = line[weight.end() :] if weight else line
+            rule.extend([text.replace("\\n", "\n").replace("\\t", "\t")] * int(weight[1] if weight else 1))
     return rules
 
 
@@ -63,7 +66,7 @@ def disguised(text: str, chance: random.Random) -> str:
     way = chance.randrange(10)
     if way < 3:
         share = chance.choice((0.3, 0.6))
-        table = {**{plain: looks for plain, looks in LEET.items()}}
+        table = dict(LEET)
         for plain, looks in LOOKALIKES.items():
             table[plain] = table.get(plain, "") + looks
         return "".join(
