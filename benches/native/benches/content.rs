@@ -15,7 +15,12 @@ fn matchers() -> Vec<(&'static str, Matcher)> {
     let none: Vec<String> = Vec::new();
     let topical: Vec<String> = topics().map(str::to_owned).collect();
     let deny = owned(&["project bluebird", "acme corp", "internal only", "do not distribute"]);
-    let patterns = owned(&[r"\bPROJ-\d{3,6}\b", r"(?i)top secret.*", r"\b[A-Z]{2}\d{6}[A-D]\b"]);
+    let patterns = owned(&[
+        r"\bPROJ-\d{3,6}\b",
+        r"(?i)top secret.*",
+        r"\b[A-Z]{2}\d{6}[A-D]\b",
+        r"\b[a-f0-9]{20,}\b",
+    ]);
     let made = [
         ("phrases", Matcher::new(&deny, &none, &none, &none)),
         ("patterns", Matcher::new(&none, &patterns, &none, &none)),
@@ -51,6 +56,7 @@ fn scan(bench: &mut Criterion) {
         "how to ",
         "PROJ-",
         "do not distribut ",
+        "a",
         "\u{200b}",
     ] {
         for bytes in [1 << 14, 1 << 15, 1 << 16] {

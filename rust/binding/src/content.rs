@@ -19,14 +19,14 @@ struct Matcher {
 impl Matcher {
     #[new]
     #[pyo3(signature = (deny=Vec::new(), patterns=Vec::new(), topics=Vec::new(), allow=Vec::new()))]
-    #[allow(clippy::needless_pass_by_value)] // Python's lists become these
     fn new(
+        py: Python<'_>,
         deny: Vec<String>,
         patterns: Vec<String>,
         topics: Vec<String>,
         allow: Vec<String>,
     ) -> Result<Self, NativeError> {
-        core::Matcher::new(&deny, &patterns, &topics, &allow)
+        py.detach(move || core::Matcher::new(&deny, &patterns, &topics, &allow))
             .map(|inner| Self { inner })
             .map_err(|error| NativeError::Argument(error.to_string()))
     }
@@ -60,8 +60,8 @@ struct Schema {
 #[pymethods]
 impl Schema {
     #[new]
-    fn new(schema: &str) -> Result<Self, NativeError> {
-        core::Schema::new(schema)
+    fn new(py: Python<'_>, schema: &str) -> Result<Self, NativeError> {
+        py.detach(|| core::Schema::new(schema))
             .map(|inner| Self { inner })
             .map_err(|error| NativeError::Argument(error.to_string()))
     }

@@ -104,7 +104,7 @@ impl Matcher {
                 bytes += phrase.len();
                 match phrase.len() {
                     0 => return Err(MatcherError::Empty { list, index }),
-                    1..=PHRASE_BYTES_MAX => builder.add(&phrase, term),
+                    1..=PHRASE_BYTES_MAX => builder.add(phrase, term),
                     _ => return Err(MatcherError::Long { list, index }),
                 }
             }
@@ -123,7 +123,7 @@ impl Matcher {
             let topic = u16::try_from(names.len()).unwrap_or(u16::MAX);
             names.push(name);
             for (id, (weight, phrase)) in (0..).zip(phrases) {
-                builder.add(&fold::folded(&phrase), Term::Topical { topic, id, weight });
+                builder.add(fold::folded(&phrase), Term::Topical { topic, id, weight });
             }
         }
         let compiled = match patterns {

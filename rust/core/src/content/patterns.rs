@@ -5,8 +5,10 @@
 //! only there it is asked, start by start, from where.
 
 use std::fmt;
+use std::ops::Range;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
+use regex_automata::hybrid::LazyStateID;
 use regex_automata::hybrid::dfa::{Builder, Cache, Config, DFA};
 use regex_automata::nfa::thompson;
 use regex_automata::util::pool::{Pool, PoolGuard};
@@ -25,6 +27,11 @@ const BOUNDED_BYTES_MAX: usize = 1024;
 const AUTOMATON_BYTES_MAX: usize = 4 << 20;
 const STATES_BYTES_MAX: usize = 2 << 20;
 
+/// What patterns that fit together never reach one by one, each with a beginning and an end of its own.
+const ALONE_BYTES_MAX: usize = 2 * AUTOMATON_BYTES_MAX;
+
+const TOO_LARGE: &str = "too large when compiled";
+
 type Create = Box<dyn Fn() -> Cache + Send + Sync + UnwindSafe + RefUnwindSafe>;
 type Guard<'a> = PoolGuard<'a, Cache, Create>;
 
@@ -33,6 +40,8 @@ pub(super) struct Patterns {
     automaton: DFA,
     rules: Vec<Rule>,
     bytes_max: usize,
+    /// Whether none of them begins within a word.
+    begin_words: bool,
     caches: Pool<Cache, Create>,
 }
 
@@ -109,9 +118,15 @@ impl Patterns {
     /// Compiles the patterns; an error is the index of the one at fault (none where it is their number) and why.
     pub(super) fn new(patterns: &[String]) -> Result<Self, (Option<usize>, String)> {
         let (mut rules, mut parsed) = (Vec::new(), Vec::new());
+        let mut bytes = 0;
         for (index, pattern) in patterns.iter().enumerate() {
             let (rule, hir) = read(pattern).map_err(|reason| (Some(index), reason))?;
-            automaton(std::slice::from_ref(&hir)).map_err(|reason| (Some(index), reason))?;
+            let alone = automaton(std::slice::from_ref(&hir)).map_err(|reason| (Some(index), reason))?;
+            // Two hundred large ones would take seconds, only to be refused together.
+            bytes += alone.get_nfa().memory_usage();
+            if bytes > ALONE_BYTES_MAX {
+                return Err((None, TOO_LARGE.to_owned()));
+            }
             rules.push(rule);
             parsed.push(hir);
         }
@@ -123,6 +138,7 @@ impl Patterns {
         Ok(Self {
             automaton,
             bytes_max: rules.iter().map(|rule| rule.bytes_max).max().unwrap_or(0),
+            begin_words: rules.iter().all(|rule| rule.begins_word),
             rules,
             caches: Pool::new(create),
         })
@@ -159,6 +175,10 @@ impl Patterns {
 
     /// The longest match that begins at `start`.
     fn walk(&self, cache: &mut Guard<'_>, text: &str, start: usize, is_last: bool) -> Walk {
+        let at_word = is_boundary(text, start);
+        if self.begin_words && !at_word {
+            return Walk::Dead; // else every letter of a long word would cost what a match is long
+        }
         let input = Input::new(text).range(start..).anchored(Anchored::Yes);
         let (automaton, bytes) = (&self.automaton, text.as_bytes());
         let Ok(mut state) = automaton.start_state_forward(cache, &input) else {
@@ -173,7 +193,7 @@ impl Patterns {
             };
             state = next;
             if state.is_tagged() {
-                if state.is_match() && self.counts(cache, state, text, start, at) {
+                if state.is_match() && self.counts(cache, state, text, start..at, at_word) {
                     longest = Walk::Ended(at);
                 } else if state.is_dead() {
                     return longest;
@@ -187,27 +207,20 @@ impl Patterns {
             return Walk::Open;
         }
         match automaton.next_eoi_state(cache, state) {
-            Ok(state) if state.is_match() && self.counts(cache, state, text, start, bytes.len()) => {
+            Ok(state) if state.is_match() && self.counts(cache, state, text, start..bytes.len(), at_word) => {
                 Walk::Ended(bytes.len())
             }
             _ => longest,
         }
     }
 
-    /// Whether one of the patterns that match from `start` to `end` is long and bounded as it should be.
-    fn counts(
-        &self,
-        cache: &Guard<'_>,
-        state: regex_automata::hybrid::LazyStateID,
-        text: &str,
-        start: usize,
-        end: usize,
-    ) -> bool {
+    /// Whether one of the patterns that match at `place`, which begins `at_word` or not, is long and bounded as it should be.
+    fn counts(&self, cache: &Guard<'_>, state: LazyStateID, text: &str, place: Range<usize>, at_word: bool) -> bool {
         (0..self.automaton.match_len(cache, state)).any(|index| {
             let rule = self.rules[self.automaton.match_pattern(cache, state, index).as_usize()];
-            end - start <= rule.bytes_max
-                && (!rule.begins_word || is_boundary(text, start))
-                && (!rule.ends_word || is_boundary(text, end))
+            place.len() <= rule.bytes_max
+                && (!rule.begins_word || at_word)
+                && (!rule.ends_word || is_boundary(text, place.end))
         })
     }
 }
@@ -231,7 +244,7 @@ fn automaton(parsed: &[Hir]) -> Result<DFA, String> {
                 .nfa_size_limit(Some(AUTOMATON_BYTES_MAX)),
         )
         .build_many_from_hir(parsed)
-        .map_err(|_| "too large when compiled".to_owned())?;
+        .map_err(|_| TOO_LARGE.to_owned())?;
     Builder::new()
         .configure(
             Config::new()
@@ -239,7 +252,7 @@ fn automaton(parsed: &[Hir]) -> Result<DFA, String> {
                 .cache_capacity(STATES_BYTES_MAX),
         )
         .build_from_nfa(nfa)
-        .map_err(|_| "too large when compiled".to_owned())
+        .map_err(|_| TOO_LARGE.to_owned())
 }
 
 /// A pattern without the word boundaries at its ends, which automata know for ASCII only; and why it can't be had.

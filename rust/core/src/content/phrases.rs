@@ -4,7 +4,8 @@
 //! matter of what follows it alone, and tells for nothing what is still alive where a text ends. Prose leaves the tree after
 //! two letters; at worst a start costs what the longest phrase is long.
 
-use std::collections::BTreeMap;
+use std::collections::VecDeque;
+use std::ops::Range;
 
 use super::fold::{self, FILLER_BYTES, Sign};
 
@@ -22,55 +23,69 @@ pub(super) enum Term {
 /// A phrase that was read: what it means, and the offset behind it.
 pub(super) type Hit = (usize, Term);
 
-/// The tree while phrases are added.
+/// The phrases of a tree to be.
 #[derive(Debug, Default)]
 pub(super) struct Builder {
-    nodes: Vec<(BTreeMap<u8, u32>, Vec<Term>)>,
+    phrases: Vec<(Vec<u8>, Term)>,
 }
 
 impl Builder {
     /// Adds a folded phrase.
-    pub(super) fn add(&mut self, phrase: &[u8], term: Term) {
-        if self.nodes.is_empty() {
-            self.nodes.push(<_>::default());
-        }
-        let mut node = 0;
-        for byte in phrase {
-            let next = u32::try_from(self.nodes.len()).unwrap_or(u32::MAX);
-            let target = *self.nodes[node].0.entry(*byte).or_insert(next);
-            if target == next {
-                self.nodes.push(<_>::default());
-            }
-            node = target as usize;
-        }
-        self.nodes[node].1.push(term);
+    pub(super) fn add(&mut self, phrase: Vec<u8>, term: Term) {
+        self.phrases.push((phrase, term));
     }
 
-    /// The tree as it is walked.
-    pub(super) fn build(self) -> Phrases {
-        let mut phrases = Phrases::default();
-        for (edges, terms) in self.nodes {
-            let (first_edge, first_term) = (phrases.edges.len(), phrases.terms.len());
-            phrases.edges.extend(edges);
-            phrases.terms.extend(terms);
-            phrases.nodes.push(Node {
-                edges: first_edge..phrases.edges.len(),
-                terms: first_term..phrases.terms.len(),
+    /// The tree as it is walked: the nodes by depth, out of sorted phrases, for a map in each node would take ten times as much.
+    pub(super) fn build(mut self) -> Phrases {
+        let mut tree = Phrases::default();
+        if self.phrases.is_empty() {
+            return tree;
+        }
+        self.phrases.sort_by(|one, other| one.0.cmp(&other.0));
+        let mut open = VecDeque::from([(self.phrases.as_slice(), 0)]);
+        let mut count = 1;
+        while let Some((below, depth)) = open.pop_front() {
+            let (first_edge, first_term) = (place(tree.edges.len()), place(tree.terms.len()));
+            let ended = below.partition_point(|(phrase, _)| phrase.len() == depth);
+            tree.terms.extend(below[..ended].iter().map(|(_, term)| *term));
+            for branch in below[ended..].chunk_by(|one, other| one.0[depth] == other.0[depth]) {
+                tree.edges.push((branch[0].0[depth], count));
+                open.push_back((branch, depth + 1));
+                count += 1;
+            }
+            tree.nodes.push(Node {
+                edges: first_edge..place(tree.edges.len()),
+                terms: first_term..place(tree.terms.len()),
             });
         }
-        if let Some(root) = phrases.nodes.first() {
-            for (byte, target) in &phrases.edges[root.edges.clone()] {
-                phrases.root[*byte as usize] = *target;
-            }
+        for (byte, target) in &tree.edges[tree.nodes[0].edges()] {
+            tree.root[*byte as usize] = *target;
         }
-        phrases
+        tree.nodes.shrink_to_fit();
+        tree.edges.shrink_to_fit();
+        tree
     }
+}
+
+/// A place in a list of a tree: what a matcher may hold is far below.
+fn place(length: usize) -> u32 {
+    u32::try_from(length).unwrap_or(u32::MAX)
 }
 
 #[derive(Clone, Debug)]
 struct Node {
-    edges: std::ops::Range<usize>,
-    terms: std::ops::Range<usize>,
+    edges: Range<u32>,
+    terms: Range<u32>,
+}
+
+impl Node {
+    fn edges(&self) -> Range<usize> {
+        self.edges.start as usize..self.edges.end as usize
+    }
+
+    fn terms(&self) -> Range<usize> {
+        self.terms.start as usize..self.terms.end as usize
+    }
 }
 
 /// The tree.
@@ -140,7 +155,7 @@ impl Phrases {
             let here = &self.nodes[node];
             if !here.terms.is_empty() {
                 match fold::ends(text, at, sign, is_last) {
-                    Some(true) => hits.extend(self.terms[here.terms.clone()].iter().map(|term| (at, *term))),
+                    Some(true) => hits.extend(self.terms[here.terms()].iter().map(|term| (at, *term))),
                     Some(false) => {}
                     None => return true,
                 }
@@ -156,7 +171,7 @@ impl Phrases {
         let target = if node == 0 {
             self.root[byte as usize]
         } else {
-            let edges = &self.edges[self.nodes[node].edges.clone()];
+            let edges = &self.edges[self.nodes[node].edges()];
             edges.iter().find(|edge| edge.0 == byte)?.1
         };
         (target != 0).then_some(target as usize)

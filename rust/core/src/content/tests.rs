@@ -186,6 +186,24 @@ fn plain_prose_is_decided_at_once_but_for_what_may_go_on() {
 }
 
 #[test]
+fn a_pattern_of_whole_words_is_not_looked_for_within_one() {
+    let matcher = matcher(&[], &[r"\b[a-z]+\b"], &[], &[]);
+    let text = "a".repeat(3 * MATCH_BYTES_MAX);
+    assert_eq!(matcher.scan(&text, 0, false, &mut Vec::new()), text.len());
+    assert_eq!(spans(&matcher, &format!("{text} whole")), ["whole"]);
+}
+
+#[test]
+fn patterns_that_are_too_large_together_are_refused_before_all_are_compiled() {
+    let patterns: Vec<_> = (0..20)
+        .map(|number| format!(r"\w{{60}}{number}"))
+        .chain(["(".to_owned()])
+        .collect();
+    let refused = Matcher::new(&[], &patterns, &[], &[]).unwrap_err();
+    assert_eq!(refused.to_string(), "the patterns together: too large when compiled");
+}
+
+#[test]
 fn a_schema_is_held_or_not_and_says_nothing_of_the_answer() {
     let schema = Schema::new(
         r#"{"type": "object", "required": ["city"], "properties": {"city": {"type": "string", "pattern": "^[A-Z]"}}}"#,
@@ -215,6 +233,18 @@ fn what_is_no_schema_is_refused() {
     ] {
         assert!(Schema::new(schema).is_err(), "{schema}");
     }
+}
+
+#[test]
+fn the_patterns_of_a_schema_are_bounded_together() {
+    let with = |count: usize| {
+        let patterns: Vec<_> = (0..count)
+            .map(|number| format!(r#"{{"pattern": "\\p{{L}}{{60}}{number}"}}"#))
+            .collect();
+        Schema::new(&format!(r#"{{"anyOf": [{}]}}"#, patterns.join(", ")))
+    };
+    assert!(with(1).is_ok());
+    assert!(with(100).is_err());
 }
 
 #[test]
