@@ -103,20 +103,20 @@ fn paired(one: u64, other: u64) -> u64 {
 }
 
 impl Features {
-    /// The blocks of a window, joined: each feature once, as far as a filter of 64 Kibit can tell.
-    pub(super) fn window(&self, window: &[Block], seen: &mut [u64; 1024], into: &mut Vec<Feature>) {
-        seen.fill(0);
-        into.clear();
-        for block in window {
-            for feature in self.found.get(block.first..block.last).unwrap_or_default() {
-                let spread = (feature ^ (feature >> 16).wrapping_mul(0x35d3)) & 0xffff;
-                let (cell, bit) = (&mut seen[spread >> 6], 1 << (spread & 63));
-                if *cell & bit == 0 {
-                    *cell |= bit;
-                    into.push(*feature);
-                }
-            }
+    /// The blocks from one to another, joined: each feature once, as far as a filter of 64 Kibit can tell.
+    pub(super) fn joined(&self, first: &Block, last: &Block, into: &mut Vec<Feature>) {
+        let found = self.found.get(first.first..last.last).unwrap_or_default();
+        into.resize(found.len(), 0);
+        let mut seen = [0u64; 1024];
+        let mut kept = 0;
+        for feature in found {
+            let spread = (feature ^ (feature >> 16).wrapping_mul(0x35d3)) & 0xffff;
+            let (cell, bit) = (&mut seen[spread >> 6], spread & 63);
+            into[kept] = *feature;
+            kept += usize::from(*cell >> bit & 1 == 0); // no branch: which ones came before is not foreseen
+            *cell |= 1 << bit;
         }
+        into.truncate(kept);
     }
 
     /// The windows: every two blocks that are neighbours, or the only one.

@@ -142,12 +142,11 @@ impl Classifier {
     fn view(&self, text: &str, by: Option<Trait>, depth: usize, scratch: &mut Scratch, visit: &mut Visit<'_>) {
         scratch.words.read(text);
         self.reader.read(&scratch.words, by, &mut scratch.features);
-        let mut seen = [0; 1024];
         for window in scratch.features.windows() {
             let (Some(first), Some(last)) = (window.first(), window.last()) else {
                 continue;
             };
-            scratch.features.window(window, &mut seen, &mut scratch.window);
+            scratch.features.joined(first, last, &mut scratch.window);
             visit(&scratch.window, first.start, last.end);
         }
         if depth == 0 {

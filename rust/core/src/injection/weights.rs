@@ -54,19 +54,20 @@ impl Weights {
     /// The score of a window, 0 to 1: each group's sum over the root of its count, so that a long window is no louder than a
     /// short one; traits count in full.
     pub(super) fn score(&self, features: &[Feature]) -> f32 {
+        // Of all features from a group's first on, then less those of the next: no branch, for groups come in any order.
         let mut sums = [0i32; 4];
         let mut counts = [0i32; 4];
         for &feature in features {
             let weight = i32::from(self.weight(feature));
-            let group = GROUPS[1..]
-                .iter()
-                .map(|first| i32::from(feature >= *first))
-                .sum::<i32>();
-            for ((sum, count), place) in sums.iter_mut().zip(&mut counts).zip(0..) {
-                let is_in = i32::from(group == place); // no branch: groups come in any order
-                *sum = sum.wrapping_add(weight * is_in);
-                *count = count.wrapping_add(is_in);
+            for ((sum, count), first) in sums.iter_mut().zip(&mut counts).zip(GROUPS) {
+                let is_behind = feature >= first;
+                *sum = sum.wrapping_add(if is_behind { weight } else { 0 });
+                *count = count.wrapping_add(i32::from(is_behind));
             }
+        }
+        for group in 0..3 {
+            sums[group] -= sums[group + 1];
+            counts[group] -= counts[group + 1];
         }
         let mut total = self.bias;
         for group in 0..4 {
