@@ -39,6 +39,8 @@ models:
 guardrails:
   g:
 """
+LARGE = ", ".join(rf"'\w{{60}}{number}'" for number in range(4))
+"""Patterns each of which may be, but not all of them in one check."""
 LOADED = read(BASE.replace("  g:\n", "  g: {}\n"), {})
 
 
@@ -181,6 +183,11 @@ def test_the_secret_of_a_webhook_is_kept_out_of_the_log() -> None:
         ),
         ("input: [{check: content, action: flag, languages: [§qq]}]", "input[0].languages[0]", "there is no language"),
         ("input: [{check: content, action: flag, patterns: ['ok', §'(a']}]", "input[0].patterns[1]", "unclosed group"),
+        (
+            f"input: [{{check: content, action: flag, patterns: §[{LARGE}]}}]",
+            "input[0].patterns",
+            "the patterns together: too large when compiled",
+        ),
         ("input: [{check: content, action: flag, deny: [a, §' ']}]", "input[0].deny[1]", "is empty"),
         ("input: [{check: content, action: flag, deny: [a], allow: [§' ']}]", "input[0].allow[0]", "is empty"),
         (
@@ -221,6 +228,11 @@ def test_a_fault_is_told_once_and_where_it_stands(text: str, path: str, why: str
     told, message = fault(text)
     assert told == path
     assert why in message
+
+
+def test_every_pattern_at_fault_is_told() -> None:
+    body = {"input": [{"check": "content", "action": "flag", "patterns": ["(a", "ok", "[b", "c"]}]}
+    assert [path for path, _ in faults_of(body)] == ["input[0].patterns[0]", "input[0].patterns[2]"]
 
 
 def test_what_follows_a_refused_check_is_not_judged_by_another_place() -> None:

@@ -67,10 +67,16 @@ def _bad_schema(text: str) -> str:
 
 
 def _matching(path: Path, check: ContentCheckSettings) -> Iterator[Finding]:
-    """Words and patterns that can't be looked for; the native matcher says why, of patterns one by one."""
-    for at, pattern in enumerate(check.patterns):
-        if why := _unmatched(patterns=(pattern,)):
-            yield (*path, "patterns", at), _PLACE.sub("", why)
+    """Words and patterns that can't be looked for; the native matcher says why."""
+    first = 0
+    while why := _unmatched(patterns=check.patterns[first:]):
+        place = _PLACE.match(why)
+        if place is None:
+            yield (*path, "patterns"), why
+            break
+        at = first + int(place[1])
+        yield (*path, "patterns", at), _PLACE.sub("", why)
+        first = at + 1
     for name, phrases in (("deny", check.deny), ("allow", check.allow)):
         why = _unmatched(**{name: phrases})
         place = _PLACE.match(why)
