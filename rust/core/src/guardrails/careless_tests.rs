@@ -17,9 +17,11 @@ fn relay(dialect: Dialect) -> Relay {
 }
 
 fn relayed(dialect: Dialect, payloads: &[String]) -> String {
-    let stream: String = payloads.iter().map(|payload| format!("data: {payload}\n\n")).collect();
     let mut relay = relay(dialect);
-    let mut out = relay.feed(stream.as_bytes()).unwrap().into_owned();
+    let mut out = Vec::new();
+    for payload in payloads {
+        out.extend_from_slice(&relay.feed(format!("data: {payload}\n\n").as_bytes()).unwrap());
+    }
     out.extend(relay.finish());
     String::from_utf8(out).unwrap()
 }

@@ -65,7 +65,7 @@ impl Field {
     }
 
     /// How much of it is kept, in bytes.
-    pub(super) const fn bytes_kept(&self) -> usize {
+    pub(super) fn bytes_kept(&self) -> usize {
         self.held + self.whole.len()
     }
 

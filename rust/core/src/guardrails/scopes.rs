@@ -56,7 +56,7 @@ impl<'a> Head<'a> {
             let told = value.of(payload);
             match &*key {
                 b"type" => {
-                    head.kind = json::key(json::string(payload, value).map_or(&b""[..], |kind| kind.of(payload)))
+                    head.kind = json::key(json::string(payload, value).map_or(&b""[..], |kind| kind.of(payload)));
                 }
                 b"choices" => head.choices = Some(value),
                 b"index" | b"output_index" => (head.scope, is_numbered) = (number(told), true),
