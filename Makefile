@@ -45,7 +45,8 @@ check: $(VENV)/.built $(VENV)/.developing # what a reviewer would say twice
 
 test: check # every test, Rust's and Python's
 	cargo test --locked --package tollway-core --package tollway-ledger
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --ignore tests/e2e
+	$(BIN)/python -m pytest tests/e2e
 
 bench: $(VENV)/.built # the native core; for the gateway as a whole see benches/README.md
 	cargo bench --locked --package tollway-benches
