@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use tollway_core::limits::{Demand, Kind, LimitSet, Outcome, Rule};
+use tollway_core::limits::{Demand, Kind, LimitSet, MAX_RULES, Outcome, Rule};
 use tollway_ledger::{Ledger, LedgerError};
 
 const NOON_MS: u64 = 1_800_000_000_000;
@@ -51,19 +51,50 @@ fn four_rules(tenant: usize, requests: u64) -> Option<Arc<LimitSet>> {
     LimitSet::new(rules).ok().map(Arc::new)
 }
 
+/// As many rules as a call can be under, of every kind.
+fn most_rules() -> Option<Arc<LimitSet>> {
+    let rules = (0..MAX_RULES)
+        .zip(Kind::ALL.into_iter().cycle())
+        .map(|(index, kind)| Rule {
+            scope: format!("rule:{index}"),
+            kind,
+            limit: 1 << 40,
+            window_ms: if kind == Kind::Concurrency { 0 } else { MINUTE_MS },
+        });
+    LimitSet::new(rules.collect()).ok().map(Arc::new)
+}
+
+/// An answer that asks for more twice on its way.
+fn grow(ledger: &Ledger, limits: &Arc<LimitSet>, now_ms: u64) -> Result<bool, LedgerError> {
+    let demand = Demand {
+        requests: 1,
+        input_tokens: 600,
+        output_tokens: 256,
+    };
+    let Outcome::Admitted(mut admission) = ledger.admit(limits, demand, now_ms, None)? else {
+        return Ok(false);
+    };
+    let grown = ledger.grow(&mut admission, 512, now_ms)? && ledger.grow(&mut admission, 768, now_ms)?;
+    ledger.settle(&mut admission, 500, 700, now_ms)?;
+    ledger.release(&mut admission)?;
+    Ok(grown)
+}
+
 fn live(ledger: &Ledger, limits: &Arc<LimitSet>, now_ms: u64) -> Result<bool, LedgerError> {
     let Outcome::Admitted(mut admission) = ledger.admit(
         limits,
         Demand {
             requests: 1,
-            tokens: 900,
+            input_tokens: 600,
+            output_tokens: 300,
         },
         now_ms,
+        None,
     )?
     else {
         return Ok(false);
     };
-    ledger.settle(&mut admission, 300, now_ms)?;
+    ledger.settle(&mut admission, 500, 100, now_ms)?;
     ledger.release(&mut admission)?;
     Ok(true)
 }
@@ -76,6 +107,18 @@ fn limits(criterion: &mut Criterion) {
     if let Some(one) = four_rules(0, 1 << 30) {
         group.bench_function("admit, settle and release by four rules", |bencher| {
             bencher.iter(|| live(ledger, black_box(&one), NOON_MS));
+        });
+    }
+
+    if let Some(one) = four_rules(1, 1 << 30) {
+        group.bench_function("the same, growing twice", |bencher| {
+            bencher.iter(|| grow(ledger, black_box(&one), NOON_MS));
+        });
+    }
+
+    if let Some(most) = most_rules() {
+        group.bench_function("admit, settle and release by 32 rules", |bencher| {
+            bencher.iter(|| live(ledger, black_box(&most), NOON_MS));
         });
     }
 

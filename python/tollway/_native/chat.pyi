@@ -124,7 +124,22 @@ class Usage:
     @property
     def audio_prompt_tokens(self) -> int | None: ...
     @property
+    def cached_audio_tokens(self) -> int | None:
+        """Those of the prompt's sound that were read from the provider's cache."""
+
+    @property
     def audio_completion_tokens(self) -> int | None: ...
+    @property
+    def image_prompt_tokens(self) -> int | None: ...
+    @property
+    def image_completion_tokens(self) -> int | None: ...
+    @property
+    def audio_ms(self) -> int | None:
+        """How long the sound is that was heard, in milliseconds, where it is billed by time."""
+
+    @property
+    def service_tier(self) -> str | None:
+        """The provider's word for how it served the call, in lower case: `default`, `priority`."""
 
 @final
 class ChatAnswer:

@@ -8,7 +8,9 @@ import os
 from collections.abc import Sequence
 from typing import Literal, final
 
-__all__ = ["Admission", "Ledger", "LedgerError", "LedgerFull", "LimitSet", "Refusal"]
+_Kind = Literal["requests", "tokens", "input_tokens", "output_tokens", "concurrency"]
+
+__all__ = ["Admission", "Ledger", "LedgerError", "LedgerFull", "LimitSet", "Refusal", "Short"]
 
 class LedgerError(Exception):
     """The ledger cannot be opened or used: the disk is full, the file is another's or in use with other settings,
@@ -22,14 +24,16 @@ class LedgerFull(LedgerError):
 class LimitSet:
     """The limits that one principal is under, ready for admission. Immutable; build it once, not for each request."""
 
-    def __new__(cls, rules: Sequence[tuple[str, str, int, int]], /) -> LimitSet:
-        """Each rule is ``(scope, kind, limit, window_ms)``: a scope such as ``tenant:acme``; ``requests``, ``tokens``
-        or ``concurrency``; the most that is admitted; the window's length, 0 for concurrency and only for it.
+    def __new__(cls, rules: Sequence[tuple[str, str, int, int]], /, *, shared: bool = False) -> LimitSet:
+        """Each rule is ``(scope, kind, limit, window_ms)``: a scope such as ``tenant:acme``; a kind (``tokens`` are
+        those of prompt and answer together); the most that is admitted; the window's length, 0 for concurrency and
+        only for it.
 
-        A counter is named by scope, kind and window: a changed limit keeps what was counted.
+        A counter is named by scope, kind and window: a changed limit keeps what was counted. ``shared`` rules are held
+        together with other hosts, where this one has begun to (``leases.Leases.begin``); others by this host alone.
 
         Raises ``ValueError`` for an unknown kind, a negative number, a window that does not fit the kind, the same
-        counter twice, or more than 16 rules.
+        counter twice, or more than 32 rules.
         """
 
 @final
@@ -38,26 +42,24 @@ class Admission:
 
     Settle it with the tokens truly used, and release it when it ends; or cancel it, when it never reached a provider.
     Each may be called again, also after another. Dropped without a release it gives its concurrency slots back.
-    The levels are as of admission, of the rule of that kind with the least left; None when there is no such rule.
     """
 
-    @property
-    def limit_requests(self) -> int | None: ...
-    @property
-    def remaining_requests(self) -> int | None: ...
-    @property
-    def reset_requests_ms(self) -> int | None:
-        """Until all that is counted has been forgotten."""
+    def levels(self) -> list[tuple[_Kind, int, int, int]]:
+        """``(kind, limit, remaining, reset_ms)`` of each kind that is counted in windows, as of admission, by the rule
+        of that kind with the least left; ``reset_ms`` is until all that is counted has been forgotten.
+        """
 
-    @property
-    def limit_tokens(self) -> int | None: ...
-    @property
-    def remaining_tokens(self) -> int | None: ...
-    @property
-    def reset_tokens_ms(self) -> int | None: ...
-    def settle(self, tokens: int, now_ms: int) -> None:
-        """Corrects the reservation to ``tokens``, down or up (even above the limit), in the part of the window where it
-        was made; when that has left the window, nothing changes. The last call holds.
+    def settle(self, input_tokens: int, output_tokens: int, now_ms: int) -> None:
+        """Corrects the reservation to these tokens, down or up (even above the limit), in the part of the window where
+        it was made; when that has left the window, nothing changes. The last call holds.
+        """
+
+    def grow(self, output_tokens: int, now_ms: int) -> bool:
+        """Raises what is reserved for the answer to this much, if every rule lets it; else changes nothing, and is
+        False.
+
+        It counts where the reservation was made: a rule whose window has left that behind holds nothing back. True,
+        too, when as much is reserved already, and once the admission was released or cancelled: nothing changes then.
         """
 
     def release(self) -> None:
@@ -73,9 +75,11 @@ class Refusal:
     @property
     def scope(self) -> str: ...
     @property
-    def kind(self) -> Literal["requests", "tokens", "concurrency"]: ...
+    def kind(self) -> _Kind: ...
     @property
     def limit(self) -> int: ...
+    @property
+    def window_ms(self) -> int: ...
     @property
     def remaining(self) -> int:
         """What a smaller request could still ask of that rule."""
@@ -87,6 +91,11 @@ class Refusal:
     @property
     def too_large(self) -> bool:
         """The request alone exceeds the limit: no waiting helps."""
+
+@final
+class Short:
+    """A request that this host lacks leased units for; nothing was charged. Redis is to be asked, then it may be tried
+    again: see ``leases.Leases.is_answered``. Only limits that are ``shared`` come short."""
 
 @final
 class Ledger:
@@ -106,13 +115,17 @@ class Ledger:
         Raises ``LedgerError``.
         """
 
-    def admit(self, limits: LimitSet, tokens: int, now_ms: int) -> Admission | Refusal:
-        """Charges one request, ``tokens`` tokens and a concurrency slot to every rule, or nothing to any.
+    def admit(
+        self, limits: LimitSet, input_tokens: int, output_tokens: int, now_ms: int, *, steady_ms: int | None = None
+    ) -> Admission | Refusal | Short:
+        """Charges one request, its tokens and a concurrency slot to every rule, or nothing to any.
+
+        ``steady_ms`` is the time that leases go by, ``time.monotonic`` in milliseconds; left out it is read here.
 
         Raises ``LedgerFull`` or ``LedgerError``: then nothing was charged, and the request must not pass.
         """
 
-    def status(self, limits: LimitSet, now_ms: int) -> list[tuple[str, int, int, int]]:
+    def status(self, limits: LimitSet, now_ms: int) -> list[tuple[_Kind, int, int, int]]:
         """``(kind, limit, remaining, reset_ms)`` of each rule, in order. Changes nothing."""
 
     def sweep(self) -> int:

@@ -120,6 +120,10 @@ class Relay:
     def usage(self) -> Usage:
         """What was told so far: of each count the last word. Zeros behind an error tell nothing."""
 
+    @property
+    def said_bytes(self) -> int:
+        """Bytes of all text that was said, escapes undone: costs nothing to know."""
+
     def count_completion(self, encoding: str) -> int:
         """The tokens of what was said: exact for the text kept, one for 4 bytes of what went beyond. Works without the
         interpreter; ValueError for an encoding other than `cl100k_base` and `o200k_base`."""

@@ -208,8 +208,33 @@ impl Usage {
     }
 
     #[getter]
+    const fn cached_audio_tokens(&self) -> Option<u64> {
+        self.inner.cached_audio
+    }
+
+    #[getter]
     const fn audio_completion_tokens(&self) -> Option<u64> {
         self.inner.audio_completion
+    }
+
+    #[getter]
+    const fn image_prompt_tokens(&self) -> Option<u64> {
+        self.inner.image_prompt
+    }
+
+    #[getter]
+    const fn image_completion_tokens(&self) -> Option<u64> {
+        self.inner.image_completion
+    }
+
+    #[getter]
+    const fn audio_ms(&self) -> Option<u64> {
+        self.inner.audio_ms
+    }
+
+    #[getter]
+    fn service_tier(&self) -> Option<&str> {
+        self.inner.service_tier.as_ref().map(core::ServiceTier::word)
     }
 }
 

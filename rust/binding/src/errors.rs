@@ -6,13 +6,15 @@
 //! ├── Key        ValueError: no key can be made so
 //! ├── Random     OSError: the operating system gives no randomness
 //! ├── Rule       ValueError: limits that contradict themselves
+//! ├── Purse      ValueError: purses of a call that can't be
 //! ├── Pool       ValueError: a route's targets, or a breaker, that make no sense
 //! ├── Ledger     LedgerError, or LedgerFull when no counter is free
 //! ├── Request    InvalidRequest: a chat request that is refused, with the parameter at fault
 //! ├── Answer     ValueError: an answer that is not a JSON object
 //! ├── Policy     ValueError: a guardrail policy with a check that can't be
 //! ├── Event      EventTooLarge: an event of a stream beyond the relay's bound
-//! └── Frame      BadFrame: a binary stream that can't be read
+//! ├── Frame      BadFrame: a binary stream that can't be read
+//! └── Row        ValueError: no usage row, or one that no column can hold
 //! ```
 
 use pyo3::PyErr;
@@ -22,7 +24,9 @@ use tollway_core::eventstream::BadFrame;
 use tollway_core::guardrails::PolicyError;
 use tollway_core::keys::KeyError;
 use tollway_core::limits::RuleError;
+use tollway_core::purses::PurseError;
 use tollway_core::routing::PoolError;
+use tollway_core::rows::NotARow;
 use tollway_core::sse::EventTooLarge;
 use tollway_ledger::LedgerError;
 
@@ -34,6 +38,7 @@ pub(crate) enum NativeError {
     Key(KeyError),
     Random(getrandom::Error),
     Rule(RuleError),
+    Purse(PurseError),
     Pool(PoolError),
     Ledger(LedgerError),
     Request(InvalidRequest),
@@ -41,6 +46,7 @@ pub(crate) enum NativeError {
     Policy(PolicyError),
     Event(EventTooLarge),
     Frame(BadFrame),
+    Row(NotARow),
 }
 
 impl From<KeyError> for NativeError {
@@ -58,6 +64,12 @@ impl From<getrandom::Error> for NativeError {
 impl From<RuleError> for NativeError {
     fn from(error: RuleError) -> Self {
         Self::Rule(error)
+    }
+}
+
+impl From<PurseError> for NativeError {
+    fn from(error: PurseError) -> Self {
+        Self::Purse(error)
     }
 }
 
@@ -103,6 +115,12 @@ impl From<BadFrame> for NativeError {
     }
 }
 
+impl From<NotARow> for NativeError {
+    fn from(error: NotARow) -> Self {
+        Self::Row(error)
+    }
+}
+
 impl From<NativeError> for PyErr {
     fn from(error: NativeError) -> Self {
         match error {
@@ -110,6 +128,7 @@ impl From<NativeError> for PyErr {
             NativeError::Key(error) => PyValueError::new_err(error.to_string()),
             NativeError::Random(error) => PyOSError::new_err(error.to_string()),
             NativeError::Rule(error) => PyValueError::new_err(error.to_string()),
+            NativeError::Purse(error) => PyValueError::new_err(error.to_string()),
             NativeError::Pool(error) => PyValueError::new_err(error.to_string()),
             NativeError::Ledger(error @ LedgerError::Full(_)) => limits::LedgerFull::new_err(error.to_string()),
             NativeError::Ledger(error) => limits::LedgerError::new_err(error.to_string()),
@@ -117,6 +136,7 @@ impl From<NativeError> for PyErr {
             NativeError::Answer(error) => PyValueError::new_err(error.to_string()),
             NativeError::Policy(error) => PyValueError::new_err(error.to_string()),
             NativeError::Event(error) => sse::EventTooLarge::new_err(error.to_string()),
+            NativeError::Row(error) => PyValueError::new_err(error.to_string()),
             NativeError::Frame(error) => eventstream::BadFrame::new_err(error.to_string()),
         }
     }

@@ -12,9 +12,12 @@ mod eventstream;
 mod guardrails;
 mod injection;
 mod keys;
+mod leases;
 mod limits;
 mod pii;
+mod purses;
 mod routing;
+mod rows;
 mod secrets;
 mod sse;
 mod tokens;
@@ -32,9 +35,12 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
         ("guardrails", guardrails::register),
         ("injection", injection::register),
         ("keys", keys::register),
+        ("leases", leases::register),
         ("limits", limits::register),
         ("pii", pii::register),
+        ("purses", purses::register),
         ("routing", routing::register),
+        ("rows", rows::register),
         ("secrets", secrets::register),
         ("sse", sse::register),
         ("tokens", tokens::register),

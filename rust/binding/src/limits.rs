@@ -6,6 +6,7 @@ use std::sync::Arc;
 use pyo3::create_exception;
 use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
+use tollway_core::leases::Ticket;
 use tollway_core::limits::{self as core, Demand, Kind, Level, Outcome, Rule};
 
 use crate::errors::NativeError;
@@ -30,16 +31,21 @@ struct LimitSet(Arc<core::LimitSet>);
 #[pymethods]
 impl LimitSet {
     #[new]
-    #[pyo3(signature = (rules, /))]
-    fn new(rules: Vec<(String, String, i64, i64)>) -> Result<Self, NativeError> {
+    #[pyo3(signature = (rules, /, *, shared=false))]
+    fn new(rules: Vec<(String, String, i64, i64)>, shared: bool) -> Result<Self, NativeError> {
         let rules = rules.into_iter().map(rule).collect::<Result<_, _>>()?;
-        Ok(Self(Arc::new(core::LimitSet::new(rules)?)))
+        let limits = core::LimitSet::new(rules)?;
+        Ok(Self(Arc::new(if shared { limits.shared() } else { limits })))
     }
 }
 
 fn rule((scope, kind, limit, window_ms): (String, String, i64, i64)) -> Result<Rule, NativeError> {
-    let kind = Kind::from_name(&kind)
-        .ok_or_else(|| NativeError::Argument(format!("unknown kind {kind:?}: use requests, tokens or concurrency")))?;
+    let kind = Kind::from_name(&kind).ok_or_else(|| {
+        NativeError::Argument(format!(
+            "unknown kind {kind:?}: use one of {}",
+            Kind::ALL.map(Kind::name).join(", ")
+        ))
+    })?;
     let count = |name: &str, value: i64| {
         u64::try_from(value).map_err(|_| NativeError::Argument(format!("{name} of {scope} is negative: {value}")))
     };
@@ -56,12 +62,20 @@ fn rule((scope, kind, limit, window_ms): (String, String, i64, i64)) -> Result<R
 #[pyclass(frozen, module = "tollway._native.limits")]
 pub(crate) struct Ledger(pub(crate) Arc<tollway_ledger::Ledger>);
 
+/// A kind and how a rule of it stands: limit, remaining, milliseconds until all is restored.
+type Told = (&'static str, u64, u64, u64);
+
+fn told(kind: Kind, level: Level) -> Told {
+    (kind.name(), level.limit, level.remaining, level.reset_ms)
+}
+
 /// What `Ledger.admit` answers.
 #[derive(IntoPyObject)]
 #[allow(clippy::large_enum_variant, reason = "it moves into a Python object at once")]
 enum Decision {
     Admitted(Admission),
     Refused(Refusal),
+    Short(Short),
 }
 
 #[pymethods]
@@ -77,29 +91,33 @@ impl Ledger {
         Ok(py.detach(|| self.0.join())?)
     }
 
-    fn admit(&self, limits: &LimitSet, tokens: u64, now_ms: u64) -> Result<Decision, NativeError> {
-        Ok(match self.0.admit(&limits.0, Demand { requests: 1, tokens }, now_ms)? {
+    #[pyo3(signature = (limits, input_tokens, output_tokens, now_ms, *, steady_ms=None))]
+    fn admit(
+        &self,
+        limits: &LimitSet,
+        input_tokens: u64,
+        output_tokens: u64,
+        now_ms: u64,
+        steady_ms: Option<u64>,
+    ) -> Result<Decision, NativeError> {
+        let demand = Demand {
+            requests: 1,
+            input_tokens,
+            output_tokens,
+        };
+        Ok(match self.0.admit(&limits.0, demand, now_ms, steady_ms)? {
             Outcome::Admitted(admission) => Decision::Admitted(Admission {
                 ledger: Arc::clone(&self.0),
                 admission,
             }),
             Outcome::Refused(refusal) => Decision::Refused(Refusal(refusal)),
+            Outcome::Short(ticket) => Decision::Short(Short(ticket)),
         })
     }
 
-    fn status(&self, limits: &LimitSet, now_ms: u64) -> Result<Vec<(&'static str, u64, u64, u64)>, NativeError> {
+    fn status(&self, limits: &LimitSet, now_ms: u64) -> Result<Vec<Told>, NativeError> {
         let rules = self.0.status(&limits.0, now_ms)?;
-        Ok(rules
-            .into_iter()
-            .map(|rule| {
-                (
-                    rule.kind.name(),
-                    rule.level.limit,
-                    rule.level.remaining,
-                    rule.level.reset_ms,
-                )
-            })
-            .collect())
+        Ok(rules.into_iter().map(|rule| told(rule.kind, rule.level)).collect())
     }
 
     fn sweep(&self, py: Python<'_>) -> Result<usize, NativeError> {
@@ -128,38 +146,18 @@ struct Admission {
 
 #[pymethods]
 impl Admission {
-    #[getter]
-    fn limit_requests(&self) -> Option<u64> {
-        self.admission.requests.map(|Level { limit, .. }| limit)
+    fn levels(&self) -> Vec<Told> {
+        self.admission.levels().map(|(kind, level)| told(kind, level)).collect()
     }
 
-    #[getter]
-    fn remaining_requests(&self) -> Option<u64> {
-        self.admission.requests.map(|Level { remaining, .. }| remaining)
+    fn settle(&mut self, input_tokens: u64, output_tokens: u64, now_ms: u64) -> Result<(), NativeError> {
+        Ok(self
+            .ledger
+            .settle(&mut self.admission, input_tokens, output_tokens, now_ms)?)
     }
 
-    #[getter]
-    fn reset_requests_ms(&self) -> Option<u64> {
-        self.admission.requests.map(|Level { reset_ms, .. }| reset_ms)
-    }
-
-    #[getter]
-    fn limit_tokens(&self) -> Option<u64> {
-        self.admission.tokens.map(|Level { limit, .. }| limit)
-    }
-
-    #[getter]
-    fn remaining_tokens(&self) -> Option<u64> {
-        self.admission.tokens.map(|Level { remaining, .. }| remaining)
-    }
-
-    #[getter]
-    fn reset_tokens_ms(&self) -> Option<u64> {
-        self.admission.tokens.map(|Level { reset_ms, .. }| reset_ms)
-    }
-
-    fn settle(&mut self, tokens: u64, now_ms: u64) -> Result<(), NativeError> {
-        Ok(self.ledger.settle(&mut self.admission, tokens, now_ms)?)
+    fn grow(&mut self, output_tokens: u64, now_ms: u64) -> Result<bool, NativeError> {
+        Ok(self.ledger.grow(&mut self.admission, output_tokens, now_ms)?)
     }
 
     fn release(&mut self) -> Result<(), NativeError> {
@@ -200,6 +198,11 @@ impl Refusal {
     }
 
     #[getter]
+    fn window_ms(&self) -> u64 {
+        self.0.rule().window_ms
+    }
+
+    #[getter]
     fn remaining(&self) -> u64 {
         self.0.remaining
     }
@@ -215,11 +218,16 @@ impl Refusal {
     }
 }
 
+/// A request that waits for a lease.
+#[pyclass(frozen, module = "tollway._native.limits")]
+pub(crate) struct Short(pub(crate) Ticket);
+
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<LimitSet>()?;
     module.add_class::<Ledger>()?;
     module.add_class::<Admission>()?;
     module.add_class::<Refusal>()?;
+    module.add_class::<Short>()?;
     module.add("LedgerError", module.py().get_type::<LedgerError>())?;
     module.add("LedgerFull", module.py().get_type::<LedgerFull>())
 }

@@ -160,6 +160,11 @@ impl Relay {
         }
     }
 
+    #[getter]
+    fn said_bytes(&self) -> usize {
+        self.inner.said_bytes()
+    }
+
     fn count_completion(&self, py: Python<'_>, encoding: &str) -> Result<usize, NativeError> {
         let encoding = encoding_named(encoding)?;
         Ok(py.detach(|| self.inner.count_completion(encoding)))

@@ -30,7 +30,7 @@ pub use fields::InvalidRequest;
 pub use operation::Operation;
 pub use request::ChatRequest;
 pub use traits::Need;
-pub use usage::Usage;
+pub use usage::{ServiceTier, Usage};
 
 pub(crate) use answer::{is_error, messages, responses, spoken, usage_within, words};
 pub(crate) use usage::MessageUsage;

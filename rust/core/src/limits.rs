@@ -28,6 +28,7 @@ mod journal;
 mod lanes;
 mod layout;
 mod rule;
+mod settling;
 mod slots;
 mod table;
 mod window;

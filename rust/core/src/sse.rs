@@ -309,6 +309,12 @@ impl Relay {
         })
     }
 
+    /// Bytes of all text that was said, escapes undone.
+    #[must_use]
+    pub fn said_bytes(&self) -> usize {
+        self.account.said_bytes()
+    }
+
     /// The tokens of what was said: exact for the text kept, a token for 4 bytes of what went beyond.
     #[must_use]
     pub fn count_completion(&self, encoding: Encoding) -> usize {

@@ -10,6 +10,7 @@ use tollway_core::limits::{
 
 use crate::error::LedgerError;
 use crate::file::Shared;
+use crate::leases::steady_ms;
 use crate::lock::Held;
 use crate::membership::Membership;
 use crate::process;
@@ -32,6 +33,15 @@ pub struct Ledger {
 pub(crate) struct Locked<'a> {
     pub(crate) table: Table<'a>,
     _held: Held<'a>,
+}
+
+impl<'a> Locked<'a> {
+    /// The table at that time, or at the clock's where leases need one.
+    #[inline]
+    fn timed(&mut self, steady: Option<u64>) -> &mut Table<'a> {
+        self.table.set_steady(|| steady.unwrap_or_else(steady_ms));
+        &mut self.table
+    }
 }
 
 impl Ledger {
@@ -95,34 +105,52 @@ impl Ledger {
 
     /// Charges `demand` to every rule of `limits`, or to none. `now_ms` is Unix time, from a clock that all workers share.
     ///
+    /// `steady_ms` is the time that leases go by; none: the host's own clock.
+    ///
     /// A refusal for concurrency looks for dead workers, at most once a second on the whole host, and asks again if it found
     /// any: so a killed worker's slots come back though nobody else cares for them.
-    pub fn admit(&self, limits: &Arc<LimitSet>, demand: Demand, now_ms: u64) -> Result<Outcome, LedgerError> {
-        let outcome = self.decide(limits, demand, now_ms)?;
+    pub fn admit(
+        &self,
+        limits: &Arc<LimitSet>,
+        demand: Demand,
+        now_ms: u64,
+        steady_ms: Option<u64>,
+    ) -> Result<Outcome, LedgerError> {
+        let outcome = self.decide(limits, demand, now_ms, steady_ms)?;
         let Outcome::Refused(refusal) = &outcome else {
             return Ok(outcome);
         };
         if refusal.rule().kind == Kind::Concurrency && !refusal.too_large {
             let due = self.lock()?.table.claim_sweep(now_ms);
             if due && self.bury_dead()? > 0 {
-                return self.decide(limits, demand, now_ms);
+                return self.decide(limits, demand, now_ms, steady_ms);
             }
         }
         Ok(outcome)
     }
 
     #[inline]
-    fn decide(&self, limits: &Arc<LimitSet>, demand: Demand, now_ms: u64) -> Result<Outcome, LedgerError> {
+    fn decide(
+        &self,
+        limits: &Arc<LimitSet>,
+        demand: Demand,
+        now_ms: u64,
+        steady_ms: Option<u64>,
+    ) -> Result<Outcome, LedgerError> {
         loop {
             let seat = self.seat()?;
-            let decided = self.lock()?.table.admit(seat, limits, demand, now_ms);
+            let decided = self.lock()?.timed(steady_ms).admit(seat, limits, demand, now_ms);
             match decided {
                 Ok(outcome) => return Ok(outcome),
-                Err(NotAdmitted::Full) => return Err(LedgerError::Full(self.path.clone())),
+                Err(NotAdmitted::Full) => return Err(self.full()),
                 // Another thread closed the ledger, or the file was damaged: sit down anew, or learn that it is closed.
                 Err(NotAdmitted::NotSeated) => self.membership.forget(seat),
             }
         }
+    }
+
+    pub(crate) fn full(&self) -> LedgerError {
+        LedgerError::Full(self.path.clone())
     }
 
     /// Whether the admission was given to this process, by a seat it still has.
@@ -131,11 +159,25 @@ impl Ledger {
     }
 
     /// Corrects an admission's reservation to the tokens used: see [`Table::settle`].
-    pub fn settle(&self, admission: &mut Admission, tokens: u64, now_ms: u64) -> Result<(), LedgerError> {
+    pub fn settle(
+        &self,
+        admission: &mut Admission,
+        input_tokens: u64,
+        output_tokens: u64,
+        now_ms: u64,
+    ) -> Result<(), LedgerError> {
         if self.is_own(admission) {
-            self.lock()?.table.settle(admission, tokens, now_ms);
+            self.lock()?
+                .table
+                .settle(admission, input_tokens, output_tokens, now_ms);
         }
         Ok(())
+    }
+
+    /// Reserves more for an admission's answer, if every rule lets it: see [`Table::grow`]. What is not this process's, or no
+    /// longer, is held back by nothing.
+    pub fn grow(&self, admission: &mut Admission, output_tokens: u64, now_ms: u64) -> Result<bool, LedgerError> {
+        Ok(!self.is_own(admission) || self.lock()?.timed(None).grow(admission, output_tokens, now_ms))
     }
 
     /// Gives an admission's slots back: see [`Table::release`].
@@ -156,7 +198,7 @@ impl Ledger {
 
     /// How each rule stands, in the set's order. Changes nothing.
     pub fn status(&self, limits: &LimitSet, now_ms: u64) -> Result<Vec<RuleStatus>, LedgerError> {
-        Ok(self.lock()?.table.status(limits, now_ms))
+        Ok(self.lock()?.timed(None).status(limits, now_ms))
     }
 
     /// Open admissions of all live workers of the host.
@@ -178,7 +220,7 @@ impl Ledger {
     }
 
     /// Asks `/proc` about every worker, outside the lock, and buries the dead.
-    fn bury_dead(&self) -> Result<usize, LedgerError> {
+    pub(crate) fn bury_dead(&self) -> Result<usize, LedgerError> {
         let mut seats: [Option<(Seat, Process)>; COLUMNS] = [None; COLUMNS];
         {
             let locked = self.lock()?;

@@ -15,10 +15,12 @@
 mod board;
 mod error;
 mod file;
+mod leases;
 mod ledger;
 mod lock;
 mod membership;
 mod process;
+mod purses;
 
 pub use error::LedgerError;
 pub use ledger::Ledger;

@@ -83,6 +83,9 @@ def usage(answer: Any) -> dict[str, int | None]:
         "reasoning_tokens": reasoning,
         "audio_prompt_tokens": prompt_details.get("audio_tokens", told.get("audio_prompt_tokens")),
         "audio_completion_tokens": completion_details.get("audio_tokens"),
+        "image_prompt_tokens": prompt_details.get("image_tokens"),
+        "image_completion_tokens": completion_details.get("image_tokens"),
+        "cached_audio_tokens": (prompt_details.get("cached_tokens_details") or {}).get("audio_tokens"),
     }
 
 

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use super::json::{self, Member, Span};
 use super::pieces::{Kind, Pieces};
 use super::places::Vocabulary;
-use super::{Operation, Usage};
+use super::{Operation, ServiceTier, Usage};
 use crate::tokens::Encoding;
 
 /// The body is not a JSON object. Says where, never what.
@@ -101,11 +101,12 @@ impl<B: AsRef<[u8]>> ChatAnswer<B> {
 
 impl Told {
     fn of_chat(text: &[u8]) -> Self {
-        let (mut told, mut groq) = (Self::default(), None);
+        let (mut told, mut groq, mut tier) = (Self::default(), None, None);
         for Member { key, value } in json::members(text, 0) {
             match &*key {
                 b"usage" => told.usage = Usage::read(text, value),
                 b"x_groq" => groq = usage_within(text, value),
+                b"service_tier" => tier = ServiceTier::read(text, value),
                 b"model" => told.model = words(text, value).map(Cow::into_owned),
                 b"choices" => {
                     for choice in json::elements(text, value.start) {
@@ -122,6 +123,7 @@ impl Told {
             usage.merge(told.usage);
             told.usage = usage;
         }
+        told.usage.service_tier = tier.or(told.usage.service_tier);
         told
     }
 }

@@ -5,6 +5,7 @@ pub(crate) mod broken;
 mod judged;
 mod places;
 mod traits;
+mod usage;
 
 use std::borrow::Cow;
 
@@ -397,44 +398,6 @@ fn an_answer_tells_usage_and_finish_reasons() {
         (Some(12), Some(4), Some(3))
     );
     assert_eq!(answer.count_completion(Encoding::O200k), 1);
-}
-
-#[test]
-fn reasoning_left_out_of_the_completion_is_billed() {
-    let billed = |usage: Value| {
-        *ChatAnswer::read(json!({"usage": usage}).to_string().as_bytes())
-            .unwrap()
-            .usage()
-    };
-    let xai = json!({"prompt_tokens": 140, "completion_tokens": 38, "total_tokens": 322,
-                     "completion_tokens_details": {"reasoning_tokens": 144}});
-    assert_eq!(billed(xai).billed_completion(), Some(182));
-    let openai = json!({"prompt_tokens": 50, "completion_tokens": 4170, "total_tokens": 4220,
-                        "completion_tokens_details": {"reasoning_tokens": 4032}});
-    assert_eq!(billed(openai).billed_completion(), Some(4170));
-    assert_eq!(
-        billed(json!({"prompt_tokens": 5, "total_tokens": 9})).billed_completion(),
-        Some(4)
-    );
-    assert_eq!(billed(json!({"completion_tokens": 7})).billed_completion(), Some(7));
-}
-
-#[test]
-fn garbage_numbers_are_absent_numbers() {
-    for garbage in [
-        json!(-1),
-        json!(1.5),
-        json!("12"),
-        json!(true),
-        json!(null),
-        json!([1]),
-        json!(1e300),
-        json!(1_u64 << 40),
-    ] {
-        let body = json!({"usage": {"prompt_tokens": garbage, "completion_tokens": 1}}).to_string();
-        let usage = *ChatAnswer::read(body.as_bytes()).unwrap().usage();
-        assert_eq!((usage.prompt, usage.completion), (None, Some(1)), "{garbage}");
-    }
 }
 
 #[test]

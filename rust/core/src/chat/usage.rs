@@ -27,8 +27,18 @@ pub struct Usage {
     pub reasoning: Option<u64>,
     /// Prompt tokens that are sound.
     pub audio_prompt: Option<u64>,
+    /// Those of them that were read from the provider's cache.
+    pub cached_audio: Option<u64>,
     /// Completion tokens that are sound.
     pub audio_completion: Option<u64>,
+    /// Prompt tokens that are images.
+    pub image_prompt: Option<u64>,
+    /// Completion tokens that are images.
+    pub image_completion: Option<u64>,
+    /// How long the sound is that was heard, in milliseconds, where it is billed by time.
+    pub audio_ms: Option<u64>,
+    /// How the provider says that it has served the call.
+    pub service_tier: Option<ServiceTier>,
     /// Whether the completion is known to hold the reasoning: see [`Usage::billed_completion`].
     pub reasoning_inside: bool,
 }
@@ -51,6 +61,9 @@ impl Usage {
                 // Grok on Azure.
                 b"reasoning_tokens" => usage.reasoning = usage.reasoning.or(count(value.of(text))),
                 b"audio_prompt_tokens" => usage.audio_prompt = usage.audio_prompt.or(count(value.of(text))),
+                // Mistral's transcriptions.
+                b"prompt_audio_seconds" => usage.audio_ms = milliseconds(value.of(text)),
+                b"service_tier" => usage.service_tier = ServiceTier::read(text, value),
                 _ => {}
             }
         }
@@ -72,6 +85,8 @@ impl Usage {
                 // Transcriptions have it in the singular.
                 b"input_tokens_details" | b"input_token_details" => usage.read_prompt_details(text, value),
                 b"output_tokens_details" | b"output_token_details" => usage.read_completion_details(text, value),
+                // Transcriptions of models that are billed by time.
+                b"seconds" => usage.audio_ms = milliseconds(value.of(text)),
                 _ => {}
             }
         }
@@ -85,6 +100,11 @@ impl Usage {
                 b"cache_write_tokens" => self.cache_write = count(value.of(text)),
                 b"cache_write_1h_tokens" => self.cache_write_1h = count(value.of(text)),
                 b"audio_tokens" => self.audio_prompt = count(value.of(text)).or(self.audio_prompt),
+                b"image_tokens" => self.image_prompt = count(value.of(text)),
+                b"cached_tokens_details" => {
+                    let sound = json::members(text, value.start).find(|member| &*member.key == b"audio_tokens");
+                    self.cached_audio = sound.and_then(|member| count(member.value.of(text)));
+                }
                 _ => {}
             }
         }
@@ -95,6 +115,7 @@ impl Usage {
             match &*key {
                 b"reasoning_tokens" => self.reasoning = count(value.of(text)).or(self.reasoning),
                 b"audio_tokens" => self.audio_completion = count(value.of(text)),
+                b"image_tokens" => self.image_completion = count(value.of(text)),
                 _ => {}
             }
         }
@@ -110,7 +131,12 @@ impl Usage {
         self.cache_write_1h = later.cache_write_1h.or(self.cache_write_1h);
         self.reasoning = later.reasoning.or(self.reasoning);
         self.audio_prompt = later.audio_prompt.or(self.audio_prompt);
+        self.cached_audio = later.cached_audio.or(self.cached_audio);
         self.audio_completion = later.audio_completion.or(self.audio_completion);
+        self.image_prompt = later.image_prompt.or(self.image_prompt);
+        self.image_completion = later.image_completion.or(self.image_completion);
+        self.audio_ms = later.audio_ms.or(self.audio_ms);
+        self.service_tier = later.service_tier.or(self.service_tier);
         self.reasoning_inside |= later.reasoning_inside;
     }
 
@@ -154,6 +180,7 @@ pub(crate) struct MessageUsage {
     cache_write_1h: Option<u64>,
     output: Option<u64>,
     reasoning: Option<u64>,
+    service_tier: Option<ServiceTier>,
 }
 
 impl MessageUsage {
@@ -171,6 +198,7 @@ impl MessageUsage {
                     let thinking = json::members(text, value.start).find(|member| &*member.key == b"thinking_tokens");
                     usage.reasoning = thinking.and_then(|member| count(member.value.of(text)));
                 }
+                b"service_tier" => usage.service_tier = ServiceTier::read(text, value),
                 _ => {}
             }
         }
@@ -196,6 +224,7 @@ impl MessageUsage {
         self.cache_write_1h = later.cache_write_1h.or(self.cache_write_1h);
         self.output = later.output.or(self.output);
         self.reasoning = later.reasoning.or(self.reasoning);
+        self.service_tier = later.service_tier.or(self.service_tier);
     }
 
     /// The same in the words of everyone else: a prompt that holds what was cached.
@@ -218,9 +247,67 @@ impl MessageUsage {
             cache_write_1h: self.cache_write_1h,
             reasoning: self.reasoning,
             reasoning_inside: true,
+            service_tier: self.service_tier,
             ..Usage::default()
         }
     }
+}
+
+/// A provider's word for how it has served a call, such as `priority`; in lower case, and short, since it comes from
+/// outside and is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ServiceTier {
+    letters: [u8; TIER_LETTERS],
+    count: usize,
+}
+
+const TIER_LETTERS: usize = 16;
+
+impl ServiceTier {
+    /// The string at `value`; nothing where it is none, empty, longer than any known word, or no plain word.
+    pub(crate) fn read(text: &[u8], value: Span) -> Option<Self> {
+        let said = json::string(text, value)?.of(text);
+        let plain = |letter: &u8| letter.is_ascii_alphanumeric() || matches!(letter, b'_' | b'-');
+        if said.is_empty() || said.len() > TIER_LETTERS || !said.iter().all(plain) {
+            return None;
+        }
+        let mut letters = [0; TIER_LETTERS];
+        for (letter, said) in letters.iter_mut().zip(said) {
+            *letter = said.to_ascii_lowercase();
+        }
+        Some(Self {
+            letters,
+            count: said.len(),
+        })
+    }
+
+    /// The word.
+    #[must_use]
+    pub fn word(&self) -> &str {
+        std::str::from_utf8(&self.letters[..self.count]).unwrap_or_default()
+    }
+}
+
+/// Seconds as whole milliseconds, a part of one being one: `12`, `8.47`, or such a number as a string. Anything else is
+/// no time.
+pub(crate) fn milliseconds(raw: &[u8]) -> Option<u64> {
+    let text = std::str::from_utf8(raw).ok()?;
+    let text = text
+        .strip_prefix('"')
+        .and_then(|rest| rest.strip_suffix('"'))
+        .unwrap_or(text);
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    if whole.is_empty()
+        || ![whole, fraction]
+            .iter()
+            .all(|part| part.bytes().all(|digit| digit.is_ascii_digit()))
+    {
+        return None;
+    }
+    let seconds: u64 = whole.parse().ok().filter(|&seconds| seconds <= TOKENS_MAX)?;
+    let kept: u64 = format!("{fraction:0<3}").get(..3)?.parse().ok()?;
+    let has_rest = fraction.bytes().skip(3).any(|digit| digit != b'0');
+    Some(seconds * 1_000 + kept + u64::from(has_rest))
 }
 
 /// A count: a non-negative integer, or a float that is one (`12.0`). Anything else is not a count.

@@ -1,28 +1,33 @@
-//! Admitting a request against a set of rules, and what may follow: settle, release, cancel.
+//! Admitting a request against a set of rules.
 
 use std::sync::Arc;
 
 use super::journal::Writes;
 use super::layout::worker;
-use super::rule::{Kind, LimitSet, MAX_RULES, Rule};
+use super::rule::{Identity, Kind, LimitSet, MAX_RULES, Rule};
 use super::table::{CONCURRENCY_RETRY_MS, Table};
 use super::window::Usage;
 use super::workers::{Seat, row};
+use crate::leases::{Claim, Leases, Reign, Ticket, Unit};
 
 /// What a request asks for. It takes one slot of every concurrency rule besides.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Demand {
     /// Charged to each requests rule; one for an ordinary call.
     pub requests: u64,
-    /// Reserved of each tokens rule: an estimate from above, corrected by [`Table::settle`].
-    pub tokens: u64,
+    /// Tokens of the prompt, reserved of each rule that counts them: an estimate from above, corrected by [`Table::settle`].
+    pub input_tokens: u64,
+    /// Tokens of the answer, likewise; [`Table::grow`] reserves more of them on the way.
+    pub output_tokens: u64,
 }
 
 impl Demand {
-    fn of(self, kind: Kind) -> u64 {
+    pub(super) fn of(self, kind: Kind) -> u64 {
         match kind {
             Kind::Requests => self.requests,
-            Kind::Tokens => self.tokens,
+            Kind::Tokens => self.input_tokens.saturating_add(self.output_tokens),
+            Kind::InputTokens => self.input_tokens,
+            Kind::OutputTokens => self.output_tokens,
             Kind::Concurrency => 1,
         }
     }
@@ -37,6 +42,12 @@ pub struct Level {
     pub remaining: u64,
     /// Until all that is counted now is forgotten; zero for concurrency.
     pub reset_ms: u64,
+}
+
+impl Level {
+    fn is_tighter(self, other: Self) -> bool {
+        (self.remaining, other.reset_ms) < (other.remaining, self.reset_ms)
+    }
 }
 
 /// How one rule stands.
@@ -59,6 +70,8 @@ pub enum Outcome {
     Admitted(Admission),
     /// No rule was charged.
     Refused(Refusal),
+    /// No rule was charged: this host has not leased enough of what hosts share, and will ask for it.
+    Short(Ticket),
 }
 
 /// Why a demand was not even decided. Nothing was charged.
@@ -75,16 +88,16 @@ pub enum NotAdmitted {
 /// A request that may pass, and what was charged for it.
 #[derive(Debug)]
 pub struct Admission {
-    limits: Arc<LimitSet>,
-    seat: Seat,
-    charged: Demand,
+    pub(super) limits: Arc<LimitSet>,
+    pub(super) seat: Seat,
+    pub(super) charged: Demand,
     /// Per rule, the bucket that was charged.
-    buckets: [u64; MAX_RULES],
-    open: bool,
-    /// The requests rule with the least left.
-    pub requests: Option<Level>,
-    /// The tokens rule with the least left.
-    pub tokens: Option<Level>,
+    pub(super) buckets: [u64; MAX_RULES],
+    /// Per rule, the bucket of the lease that was charged, if hosts share them.
+    pub(super) leased: Option<[u64; MAX_RULES]>,
+    pub(super) open: bool,
+    /// Per kind that is counted in windows, the rule with the least left.
+    levels: [Option<Level>; Kind::WINDOWED],
 }
 
 impl Admission {
@@ -92,6 +105,18 @@ impl Admission {
     #[must_use]
     pub fn seat(&self) -> Seat {
         self.seat
+    }
+
+    /// What it is charged with.
+    #[must_use]
+    pub fn charged(&self) -> Demand {
+        self.charged
+    }
+
+    /// How the rule of each kind with the least left stood when all was charged.
+    pub fn levels(&self) -> impl Iterator<Item = (Kind, Level)> {
+        let levels = Kind::ALL.into_iter().zip(self.levels);
+        levels.filter_map(|(kind, level)| Some((kind, level?)))
     }
 
     /// Whether it still holds its concurrency slots.
@@ -125,7 +150,25 @@ impl Refusal {
 
 type Places = [Option<usize>; MAX_RULES];
 
-impl Table<'_> {
+/// How limits that hosts share are held now, and the time that leases go by.
+pub(super) struct Terms<'a> {
+    pub(super) leases: Leases<'a>,
+    pub(super) reign: Reign,
+    pub(super) steady_ms: u64,
+}
+
+impl<'a> Table<'a> {
+    /// The terms of limits that hosts share; none where this host holds them alone.
+    #[inline]
+    pub(super) fn terms(&self, limits: &LimitSet) -> Option<Terms<'a>> {
+        let leases = limits.is_shared().then(|| self.leases()).filter(Leases::is_on)?;
+        Some(Terms {
+            reign: leases.reign(self.steady_ms),
+            leases,
+            steady_ms: self.steady_ms,
+        })
+    }
+
     /// Charges `demand` to every rule, or to none.
     pub fn admit(
         &mut self,
@@ -144,6 +187,7 @@ impl Table<'_> {
                 self.window_at(place, now_ms).follow_back();
             }
         }
+        let terms = self.terms(limits);
         if let Some(refusal) = self.refusal(seat, limits, &places, demand, now_ms) {
             return Ok(Outcome::Refused(refusal));
         }
@@ -151,18 +195,42 @@ impl Table<'_> {
             self.count_full_refusal();
             return Err(NotAdmitted::Full);
         };
-        self.charge(seat, limits, &places, demand, now_ms);
-        let [requests, tokens] =
-            [Kind::Requests, Kind::Tokens].map(|kind| self.tightest(kind, limits, &places, now_ms));
+        let leased = match terms
+            .as_ref()
+            .map(|terms| self.claim_units(limits, &places, demand, terms, now_ms))
+        {
+            None => None,
+            Some(Claim::Granted(buckets)) => Some(buckets),
+            Some(Claim::Short(ticket)) => return Ok(Outcome::Short(ticket)),
+            Some(Claim::Closed {
+                rule,
+                remaining,
+                retry_after_ms,
+            }) => {
+                return Ok(Outcome::Refused(Refusal {
+                    limits: Arc::clone(limits),
+                    rule,
+                    remaining,
+                    retry_after_ms,
+                    too_large: false,
+                }));
+            }
+            Some(Claim::Full) => {
+                self.count_full_refusal();
+                return Err(NotAdmitted::Full);
+            }
+        };
+        self.charge(seat, limits, &places, demand, leased.as_ref(), now_ms);
+        let levels = self.tightest(limits, &places, terms.as_ref(), now_ms);
         let limits = Arc::clone(limits);
         Ok(Outcome::Admitted(Admission {
             limits,
             seat,
             charged: demand,
             buckets,
+            leased,
             open: true,
-            requests,
-            tokens,
+            levels,
         }))
     }
 
@@ -249,8 +317,34 @@ impl Table<'_> {
         0
     }
 
-    fn charge(&mut self, seat: Seat, limits: &LimitSet, places: &Places, demand: Demand, now_ms: u64) {
+    fn claim_units(&self, limits: &LimitSet, places: &Places, demand: Demand, terms: &Terms<'_>, now_ms: u64) -> Claim {
+        let wanted = limits.entries().zip(places).map(|((rule, identity), place)| {
+            let held = match (rule.kind, place) {
+                (Kind::Concurrency, Some(place)) => self.used(rule, *place, now_ms),
+                _ => 0,
+            };
+            let amount = demand.of(rule.kind);
+            (rule, identity, Unit { amount, held })
+        });
+        terms.leases.claim(wanted, terms.reign, terms.steady_ms)
+    }
+
+    fn charge(
+        &mut self,
+        seat: Seat,
+        limits: &LimitSet,
+        places: &Places,
+        demand: Demand,
+        leased: Option<&[u64; MAX_RULES]>,
+        now_ms: u64,
+    ) {
         let mut writes = Writes::new();
+        if let Some(buckets) = leased {
+            let region = self.leases();
+            for ((rule, identity), bucket) in limits.entries().zip(buckets) {
+                region.charge(identity, *bucket, demand.of(rule.kind), &mut writes);
+            }
+        }
         for (rule, place) in limits.rules().iter().zip(places.iter().flatten()) {
             let write = match rule.kind {
                 Kind::Concurrency => self.slots_at(*place).and_then(|slots| slots.lanes().taken(seat.column)),
@@ -268,14 +362,34 @@ impl Table<'_> {
         writes.commit(self.words);
     }
 
-    fn tightest(&self, kind: Kind, limits: &LimitSet, places: &Places, now_ms: u64) -> Option<Level> {
-        let rules = limits.rules().iter().zip(places).filter(|(rule, _)| rule.kind == kind);
-        rules
-            .map(|(rule, place)| self.level(rule, *place, now_ms))
-            .min_by_key(|level| level.remaining)
+    /// By kind, the rule with the least left; of equal ones that which is restored last.
+    fn tightest(
+        &self,
+        limits: &LimitSet,
+        places: &Places,
+        terms: Option<&Terms<'_>>,
+        now_ms: u64,
+    ) -> [Option<Level>; Kind::WINDOWED] {
+        let mut tightest: [Option<Level>; Kind::WINDOWED] = [None; Kind::WINDOWED];
+        for ((rule, identity), place) in limits.entries().zip(places) {
+            if let Some(known) = tightest.get_mut(rule.kind as usize) {
+                let level = self.level(rule, identity, *place, terms, now_ms);
+                if known.is_none_or(|known| level.is_tighter(known)) {
+                    *known = Some(level);
+                }
+            }
+        }
+        tightest
     }
 
-    fn level(&self, rule: &Rule, place: Option<usize>, now_ms: u64) -> Level {
+    fn level(
+        &self,
+        rule: &Rule,
+        identity: Identity,
+        place: Option<usize>,
+        terms: Option<&Terms<'_>>,
+        now_ms: u64,
+    ) -> Level {
         let usage = match place {
             None => Usage::default(),
             Some(place) if rule.kind == Kind::Concurrency => Usage {
@@ -284,9 +398,24 @@ impl Table<'_> {
             },
             Some(place) => self.window_at(place, now_ms).usage(),
         };
+        let remaining = match terms {
+            None => rule.limit.saturating_sub(usage.used),
+            Some(terms) => {
+                let limit = match terms.reign {
+                    Reign::Shared => terms.leases.share_of(rule.limit),
+                    _ => rule.limit,
+                };
+                let own = limit.saturating_sub(usage.used);
+                let held = if rule.kind == Kind::Concurrency { usage.used } else { 0 };
+                let everywhere = terms.leases.remaining_of(identity, held, terms.steady_ms);
+                everywhere
+                    .filter(|_| terms.reign != Reign::Shared)
+                    .map_or(own, |left| left.min(own))
+            }
+        };
         Level {
             limit: rule.limit,
-            remaining: rule.limit.saturating_sub(usage.used),
+            remaining,
             reset_ms: usage.reset_ms,
         }
     }
@@ -294,80 +423,13 @@ impl Table<'_> {
     /// How each rule stands, in the set's order. Changes nothing.
     #[must_use]
     pub fn status(&self, limits: &LimitSet, now_ms: u64) -> Vec<RuleStatus> {
+        let terms = self.terms(limits);
         limits
             .entries()
             .map(|(rule, identity)| RuleStatus {
                 kind: rule.kind,
-                level: self.level(rule, self.find(identity), now_ms),
+                level: self.level(rule, identity, self.find(identity), terms.as_ref(), now_ms),
             })
             .collect()
-    }
-
-    /// Corrects what was reserved to the tokens truly used, in the bucket where they were reserved: up, even above the
-    /// limit, or down. A bucket that has left its window is left alone. The last call holds.
-    pub fn settle(&mut self, admission: &mut Admission, tokens: u64, now_ms: u64) {
-        let settled = Demand {
-            tokens,
-            ..admission.charged
-        };
-        let mut writes = Writes::new();
-        self.recharge(admission, settled, now_ms, &mut writes);
-        writes.commit(self.words);
-        admission.charged = settled;
-    }
-
-    /// Gives the concurrency slots back. A second call does nothing.
-    pub fn release(&mut self, admission: &mut Admission) {
-        let mut writes = Writes::new();
-        self.give_back_slots(admission, &mut writes);
-        writes.commit(self.words);
-        admission.open = false;
-    }
-
-    /// Takes all charges back, requests too: for a call that never reached a provider. A second call does nothing.
-    pub fn cancel(&mut self, admission: &mut Admission, now_ms: u64) {
-        let nothing = Demand { requests: 0, tokens: 0 };
-        let mut writes = Writes::new();
-        self.recharge(admission, nothing, now_ms, &mut writes);
-        self.give_back_slots(admission, &mut writes);
-        writes.commit(self.words);
-        admission.charged = nothing;
-        admission.open = false;
-    }
-
-    fn recharge(&self, admission: &Admission, wanted: Demand, now_ms: u64, writes: &mut Writes) {
-        for ((rule, identity), bucket) in admission.limits.entries().zip(admission.buckets) {
-            let (charged, wanted) = (admission.charged.of(rule.kind), wanted.of(rule.kind));
-            if charged == wanted {
-                continue;
-            }
-            let cell = self
-                .find(identity)
-                .and_then(|place| self.window_at(place, now_ms).cell_of(bucket));
-            if let Some(cell) = cell {
-                let others = self.words.get(cell).saturating_sub(charged);
-                writes.push(cell, others.saturating_add(wanted));
-            }
-        }
-    }
-
-    fn give_back_slots(&self, admission: &Admission, writes: &mut Writes) {
-        let seat = admission.seat;
-        if !admission.open || !self.is_seated(seat) {
-            return;
-        }
-        for (rule, identity) in admission
-            .limits
-            .entries()
-            .filter(|(rule, _)| rule.kind == Kind::Concurrency)
-        {
-            debug_assert_eq!(rule.window_ms, 0);
-            let slots = self.find(identity).and_then(|place| self.slots_at(place));
-            if let Some((at, value)) = slots.and_then(|slots| slots.lanes().returned(seat.column)) {
-                writes.push(at, value);
-            }
-        }
-        let gauge = row(seat.column) + worker::OPEN;
-        writes.push(gauge, self.words.get(gauge).saturating_sub(1));
     }
 }

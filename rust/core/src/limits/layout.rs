@@ -3,15 +3,19 @@
 //! ```text
 //! header     16 words   magic, layout version, capacity, host, masks and gauges
 //! workers   256 words   64 columns × (pid, start time, generation, open admissions)
-//! journal    48 words   length, then (address, old value) pairs
+//! journal   136 words   length, then (address, old value) pairs
 //! tags       capacity   one word per counter: half of its identity, 0 when the way is empty
 //! counters   capacity × 40 words: rest of the identity, window, newest bucket, 33 cells
 //! board      8,192 tags as above, then as many entries of 96 words (crate::routing)
+//! leases     a header, marks and tags, then 16,384 entries of 64 words (crate::leases)
+//! purses     16 words, 8,192 tags as above, then as many purses of 80 words (crate::purses)
 //! ```
 
 use std::sync::atomic::{AtomicU64, Ordering, compiler_fence};
 
 use super::rule::MAX_RULES;
+use crate::leases;
+use crate::purses::{self, MAX_PURSES, PURSES};
 use crate::routing::entry;
 
 /// How many workers may sit at one ledger at a time: one bit each of a mask word.
@@ -20,7 +24,7 @@ pub const COLUMNS: usize = 64;
 /// `"tollway\0"`, read little-endian.
 pub(super) const MAGIC: u64 = u64::from_le_bytes(*b"tollway\0");
 /// Raised whenever the meaning of a word changes; a ledger of another version is made anew once nobody uses it.
-pub(super) const LAYOUT_VERSION: u64 = 2;
+pub(super) const LAYOUT_VERSION: u64 = 4;
 
 /// Header words.
 pub(super) mod header {
@@ -71,9 +75,9 @@ pub(super) mod counter {
 
 pub(super) const WORKERS: usize = header::WORDS;
 pub(super) const JOURNAL: usize = WORKERS + COLUMNS * worker::WORDS;
-/// One charge per rule, and the worker's gauge.
-pub(super) const JOURNAL_ENTRIES: usize = MAX_RULES + 1;
-const JOURNAL_WORDS: usize = 48;
+/// Two charges per rule, its counter's and its lease's, and the worker's gauge; or two words of each purse.
+pub(super) const JOURNAL_ENTRIES: usize = larger(2 * MAX_RULES + 1, 2 * MAX_PURSES);
+const JOURNAL_WORDS: usize = 136;
 const _: () = assert!(2 * JOURNAL_ENTRIES < JOURNAL_WORDS);
 pub(super) const TAGS: usize = JOURNAL + JOURNAL_WORDS;
 
@@ -82,8 +86,11 @@ pub(super) const WAYS: usize = 16;
 
 /// Targets, keys and routes that the board has room for. The core's own tests fill their memory word by word, unoptimised.
 pub(crate) const ENTRIES: usize = if cfg!(test) { 64 } else { 8_192 };
-const _: () = assert!(ENTRIES % WAYS == 0);
+const _: () = assert!(ENTRIES % WAYS == 0 && PURSES % WAYS == 0);
 pub(super) const BOARD_WORDS: usize = ENTRIES * (1 + entry::WORDS);
+
+/// The board, the leases and the purses.
+pub(super) const BEHIND_COUNTERS: usize = BOARD_WORDS + leases::REGION_WORDS + purses::REGION_WORDS;
 
 /// The capacity that is made when this one is asked for: whole groups, at least one.
 pub(super) fn rounded(capacity: usize) -> usize {
@@ -93,12 +100,26 @@ pub(super) fn rounded(capacity: usize) -> usize {
 /// How many words a ledger of at least `capacity` counters needs.
 #[must_use]
 pub fn words_for(capacity: usize) -> usize {
-    board_at(rounded(capacity)) + BOARD_WORDS
+    board_at(rounded(capacity)) + BEHIND_COUNTERS
 }
 
 /// Where the board begins behind `capacity` counters.
 pub(super) fn board_at(capacity: usize) -> usize {
     TAGS + capacity * (1 + counter::WORDS)
+}
+
+/// Where the leases begin behind the board.
+pub(super) fn leases_at(capacity: usize) -> usize {
+    board_at(capacity) + BOARD_WORDS
+}
+
+/// Where the purses begin behind the leases.
+pub(super) fn purses_at(capacity: usize) -> usize {
+    leases_at(capacity) + leases::REGION_WORDS
+}
+
+const fn larger(one: usize, other: usize) -> usize {
+    if one > other { one } else { other }
 }
 
 /// Whose process numbers the worker table holds: they mean nothing after a reboot or in another PID namespace.

@@ -2,27 +2,46 @@
 
 use sha2::{Digest, Sha256};
 
-/// The most rules one set may hold: four scopes (tenant, user, key, model) of four rules each. It bounds the undo log.
-pub const MAX_RULES: usize = 16;
+/// The most rules one set may hold: a tenant's, a key's, and those of the pairs that a call belongs to. It bounds the undo
+/// log.
+pub const MAX_RULES: usize = 32;
 
 /// What a rule counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// Calls admitted within the window.
     Requests,
-    /// Tokens reserved within the window, corrected when the call is settled.
+    /// Tokens reserved within the window, those of the prompt and those of the answer, corrected when the call is settled.
     Tokens,
+    /// Those of the prompt alone.
+    InputTokens,
+    /// Those of the answer alone.
+    OutputTokens,
     /// Calls open at this moment.
     Concurrency,
 }
 
 impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::Requests,
+        Self::Tokens,
+        Self::InputTokens,
+        Self::OutputTokens,
+        Self::Concurrency,
+    ];
+
+    /// How many kinds are counted in windows: the first ones of [`Kind::ALL`].
+    pub(super) const WINDOWED: usize = 4;
+
     /// The name used in configuration, headers and errors.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Requests => "requests",
             Self::Tokens => "tokens",
+            Self::InputTokens => "input_tokens",
+            Self::OutputTokens => "output_tokens",
             Self::Concurrency => "concurrency",
         }
     }
@@ -30,9 +49,7 @@ impl Kind {
     /// The kind of that name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Requests, Self::Tokens, Self::Concurrency]
-            .into_iter()
-            .find(|kind| kind.name() == name)
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
 }
 
@@ -121,6 +138,7 @@ impl Identity {
 pub struct LimitSet {
     rules: Vec<Rule>,
     identities: Vec<Identity>,
+    is_shared: bool,
 }
 
 impl LimitSet {
@@ -150,7 +168,24 @@ impl LimitSet {
                 });
             }
         }
-        Ok(Self { rules, identities })
+        Ok(Self {
+            rules,
+            identities,
+            is_shared: false,
+        })
+    }
+
+    /// The same rules, held together with other hosts where there are any (`crate::leases`).
+    #[must_use]
+    pub fn shared(self) -> Self {
+        Self {
+            is_shared: true,
+            ..self
+        }
+    }
+
+    pub(super) fn is_shared(&self) -> bool {
+        self.is_shared
     }
 
     /// The rules, in the order given.

@@ -5,11 +5,14 @@ use std::sync::atomic::AtomicU64;
 use super::index::Index;
 use super::journal::roll_back;
 use super::layout::{
-    BOARD_WORDS, ENTRIES, Fault, Host, LAYOUT_VERSION, MAGIC, TAGS, Words, barrier, board_at, counter, header, rounded,
+    BEHIND_COUNTERS, ENTRIES, Fault, Host, LAYOUT_VERSION, MAGIC, TAGS, Words, barrier, board_at, counter, header,
+    leases_at, purses_at, rounded,
 };
 use super::rule::{Identity, Rule};
 use super::slots::Slots;
 use super::window::{Window, width_ms};
+use crate::leases::Leases;
+use crate::purses::{PURSE_HEAD_WORDS, PURSE_WORDS, PURSES, Purses};
 use crate::routing::{Board, entry};
 
 /// What a refusal for concurrency says: nobody knows when a slot comes free.
@@ -22,6 +25,8 @@ pub const SWEEP_EVERY_MS: u64 = 1_000;
 pub struct Table<'a> {
     pub(super) words: Words<'a>,
     pub(super) capacity: usize,
+    /// A time that only rises, of whoever holds the lock; see [`Table::set_steady`].
+    pub(super) steady_ms: u64,
 }
 
 impl<'a> Table<'a> {
@@ -73,10 +78,11 @@ impl<'a> Table<'a> {
     }
 
     fn over(words: &'a [AtomicU64]) -> Self {
-        let capacity = (words.len() - TAGS - BOARD_WORDS) / (1 + counter::WORDS);
+        let capacity = (words.len() - TAGS - BEHIND_COUNTERS) / (1 + counter::WORDS);
         Self {
             words: Words::new(words),
             capacity,
+            steady_ms: 0,
         }
     }
 
@@ -102,9 +108,12 @@ impl<'a> Table<'a> {
         self.words.set(header::HOST + 2, host.pid_namespace);
     }
 
-    /// Starts over on `host` with nobody seated: what the windows counted stays, every slot is free. For the first
-    /// process to open a ledger that nobody uses.
+    /// Starts over on `host` with nobody seated: what the windows counted stays, every slot is free, nothing is held of
+    /// any purse. For the first process to open a ledger that nobody uses.
     pub fn vacate(&mut self, host: Host) {
+        if self.host().boot_id != host.boot_id {
+            self.purses().lapse_all();
+        }
         let seats: Vec<_> = self.seats().map(|(seat, _)| seat).collect();
         for seat in seats {
             self.bury(seat);
@@ -112,6 +121,7 @@ impl<'a> Table<'a> {
         let waiting = self.to_clean();
         self.clean(waiting, 0, self.cleanable());
         self.free(waiting);
+        self.leases().clear();
         self.set_host(host);
     }
 
@@ -135,16 +145,60 @@ impl<'a> Table<'a> {
             .set(header::FULL_REFUSALS, self.full_refusals().saturating_add(1));
     }
 
-    /// Where to cut a walk of [`Table::clean`] that covers everything: all counters, then the board's entries.
+    /// Where to cut a walk of [`Table::clean`] that covers everything: all counters, then the board's entries, then the purses.
     #[must_use]
     pub fn cleanable(&self) -> usize {
-        self.capacity + ENTRIES
+        self.capacity + ENTRIES + PURSES
     }
 
     /// The part of the memory where routing keeps what it knows.
     #[inline]
     pub fn board(&mut self) -> Board<'_> {
         Board::new(self.board_index(), self.live())
+    }
+
+    /// The part of the memory where it stands what may still be spent.
+    #[inline]
+    pub fn purses(&mut self) -> Purses<'a> {
+        Purses::new(Table { ..*self }, self.purse_index(), purses_at(self.capacity))
+    }
+
+    pub(super) fn purse_index(&self) -> Index<'a> {
+        Index {
+            words: self.words,
+            tags: purses_at(self.capacity) + PURSE_HEAD_WORDS,
+            count: PURSES,
+            size: PURSE_WORDS,
+        }
+    }
+
+    /// The part of the memory where the leases of shared limits lie.
+    #[inline]
+    #[must_use]
+    pub fn leases(&self) -> Leases<'a> {
+        let again = Table { ..*self };
+        Leases::new(again, self.words, leases_at(self.capacity))
+    }
+
+    /// Sets the time by which leases hold: milliseconds of a clock that only rises and that all processes of the host share.
+    /// Where there are no leases nobody asks for it.
+    #[inline]
+    pub fn set_steady(&mut self, steady_ms: impl FnOnce() -> u64) {
+        if self.leases().is_on() {
+            self.steady_ms = steady_ms();
+        }
+    }
+
+    /// The columns of those who sit here.
+    #[inline]
+    pub(crate) fn workers(&self) -> u64 {
+        self.live()
+    }
+
+    /// The slots of a concurrency counter that live workers hold.
+    pub(crate) fn held_slots(&self, identity: Identity) -> u64 {
+        let slots = self.find(identity).and_then(|place| self.slots_at(place));
+        slots.map_or(0, |slots| slots.lanes().held(self.live()))
     }
 
     pub(super) fn board_index(&self) -> Index<'a> {

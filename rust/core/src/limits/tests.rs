@@ -10,6 +10,8 @@ use super::crash;
 use super::window::{BUCKETS, width_ms};
 use super::*;
 
+mod kinds;
+
 const MINUTE: u64 = 60_000;
 const NOON: u64 = 1_800_000_000_000;
 
@@ -45,14 +47,39 @@ fn four_rules(scope: &str) -> Arc<LimitSet> {
     ])
 }
 
+/// A call whose prompt has `tokens`.
 fn call(tokens: u64) -> Demand {
-    Demand { requests: 1, tokens }
+    Demand {
+        requests: 1,
+        input_tokens: tokens,
+        output_tokens: 0,
+    }
+}
+
+/// A call whose prompt has some tokens, and whose answer may have others.
+fn exchange(input_tokens: u64, output_tokens: u64) -> Demand {
+    Demand {
+        requests: 1,
+        input_tokens,
+        output_tokens,
+    }
 }
 
 fn ask(words: &[AtomicU64], seat: Seat, limits: &Arc<LimitSet>, tokens: u64, now: u64) -> Result<Admission, Refusal> {
-    match Table::resume(words).admit(seat, limits, call(tokens), now).unwrap() {
+    demand(words, seat, limits, call(tokens), now)
+}
+
+fn demand(
+    words: &[AtomicU64],
+    seat: Seat,
+    limits: &Arc<LimitSet>,
+    demand: Demand,
+    now: u64,
+) -> Result<Admission, Refusal> {
+    match Table::resume(words).admit(seat, limits, demand, now).unwrap() {
         Outcome::Admitted(admission) => Ok(admission),
         Outcome::Refused(refusal) => Err(refusal),
+        Outcome::Short(_) => panic!("nothing is shared"),
     }
 }
 
@@ -84,21 +111,19 @@ fn what_is_charged_shows_in_the_levels_of_the_tightest_rules() {
     let seat = seat(&words);
     let limits = four_rules("tenant");
     let admission = ask(&words, seat, &limits, 100, NOON).unwrap();
+    let requests = Level {
+        limit: 4,
+        remaining: 3,
+        reset_ms: 33 * width_ms(1_000),
+    };
+    let tokens = Level {
+        limit: 1_000,
+        remaining: 900,
+        reset_ms: 33 * 1_875,
+    };
     assert_eq!(
-        admission.requests,
-        Some(Level {
-            limit: 4,
-            remaining: 3,
-            reset_ms: 33 * width_ms(1_000)
-        })
-    );
-    assert_eq!(
-        admission.tokens,
-        Some(Level {
-            limit: 1_000,
-            remaining: 900,
-            reset_ms: 33 * 1_875
-        })
+        admission.levels().collect::<Vec<_>>(),
+        [(Kind::Requests, requests), (Kind::Tokens, tokens)]
     );
     assert_eq!(remaining(&words, &limits, NOON), [4, 900, 2, 3]);
     assert_eq!(Table::resume(&words).in_flight(), 1);
@@ -137,14 +162,14 @@ fn settling_goes_up_and_down_and_the_last_word_holds() {
     let limits = set(&[rule("t", Kind::Tokens, 100, MINUTE)]);
     let mut admission = ask(&words, seat, &limits, 60, NOON).unwrap();
     for (tokens, left) in [(10, 90), (10, 90), (150, 0), (30, 70)] {
-        Table::resume(&words).settle(&mut admission, tokens, NOON + 1);
+        Table::resume(&words).settle(&mut admission, tokens, 0, NOON + 1);
         assert_eq!(remaining(&words, &limits, NOON + 1), [left]);
     }
-    Table::resume(&words).settle(&mut admission, 150, NOON + 1);
+    Table::resume(&words).settle(&mut admission, 50, 100, NOON + 1);
     let refusal = ask(&words, seat, &limits, 0, NOON + 2).unwrap_err();
     assert_eq!((refusal.remaining, refusal.too_large), (0, false));
     // Its bucket is gone: what is said now is about another window.
-    Table::resume(&words).settle(&mut admission, 99, NOON + 2 * MINUTE);
+    Table::resume(&words).settle(&mut admission, 99, 0, NOON + 2 * MINUTE);
     assert_eq!(remaining(&words, &limits, NOON + 2 * MINUTE), [100]);
 }
 
@@ -158,7 +183,7 @@ fn release_and_cancel_are_idempotent_and_cancel_returns_everything() {
     for _ in 0..2 {
         Table::resume(&words).cancel(&mut cancelled, NOON);
         assert_eq!(remaining(&words, &limits, NOON), [4, 990, 2, 3]);
-        Table::resume(&words).settle(&mut kept, 10, NOON);
+        Table::resume(&words).settle(&mut kept, 10, 0, NOON);
     }
     for _ in 0..2 {
         Table::resume(&words).release(&mut kept);
@@ -342,7 +367,7 @@ fn memory_that_is_not_this_ledger_is_told_apart() {
 
 #[test]
 fn a_worker_killed_at_any_store_leaves_all_or_nothing() {
-    for operation in ["admit", "move on", "settle", "release", "cancel"] {
+    for operation in ["admit", "move on", "settle", "grow", "release", "cancel"] {
         let mut stores = 0;
         while !survives_a_kill(operation, stores) {
             stores += 1;
@@ -362,7 +387,8 @@ fn survives_a_kill(operation: &str, stores: u32) -> bool {
     let run = |admission: &mut Admission| {
         let mut table = Table::resume(&words);
         match operation {
-            "settle" => table.settle(admission, 50, now),
+            "settle" => table.settle(admission, 30, 20, now),
+            "grow" => drop(table.grow(admission, 100, now)),
             "release" => table.release(admission),
             "cancel" => table.cancel(admission, now),
             _ => drop(table.admit(victim, &limits, call(10), now)),
@@ -374,6 +400,7 @@ fn survives_a_kill(operation: &str, stores: u32) -> bool {
     let found = remaining(&words, &limits, now);
     let after = match operation {
         "settle" => [4, 950, 2, 3],
+        "grow" => [4, 800, 2, 3],
         "release" => [4, 900, 3, 3],
         "cancel" => [5, 1_000, 3, 4],
         _ => [3, 890, 1, 2],
@@ -425,22 +452,43 @@ fn a_worker_killed_while_claiming_a_counter_leaves_an_empty_way() {
 
 /// The naive ledger: every charge with its bucket, summed anew for every question.
 #[derive(Default)]
-struct Log(Vec<(u64, u64)>);
+struct Log(Vec<(u64, Demand)>);
+
+/// What a demand takes of requests, of all tokens, of prompts' and of answers'.
+fn amounts(demand: Demand) -> [u64; 4] {
+    let Demand {
+        requests,
+        input_tokens,
+        output_tokens,
+    } = demand;
+    [requests, input_tokens + output_tokens, input_tokens, output_tokens]
+}
 
 impl Log {
-    fn used(&self, bucket: u64) -> u64 {
-        self.0
-            .iter()
-            .filter(|(at, _)| *at + BUCKETS >= bucket)
-            .map(|(_, amount)| amount)
-            .sum()
+    fn used(&self, bucket: u64) -> [u64; 4] {
+        let counted = self.0.iter().filter(|(at, _)| *at + BUCKETS >= bucket);
+        counted.fold([0; 4], |sum, (_, demand)| {
+            let more = amounts(*demand);
+            std::array::from_fn(|kind| sum[kind] + more[kind])
+        })
+    }
+
+    fn counts(&self, index: usize, bucket: u64) -> bool {
+        self.0[index].0 + BUCKETS >= bucket
+    }
+
+    fn change(&mut self, index: usize, bucket: u64, demand: Demand) {
+        if self.counts(index, bucket) {
+            self.0[index].1 = demand;
+        }
     }
 }
 
 #[derive(Clone, Debug)]
 enum Step {
-    Admit { tokens: u64, wait_ms: u64 },
-    Settle { which: usize, tokens: u64 },
+    Admit { input: u64, output: u64, wait_ms: u64 },
+    Settle { which: usize, input: u64, output: u64 },
+    Grow { which: usize, output: u64 },
     Cancel { which: usize },
     Release { which: usize },
 }
@@ -448,8 +496,10 @@ enum Step {
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let wait_ms = prop_oneof![4 => 0..200_u64, 1 => 0..5_000_u64];
     let step = prop_oneof![
-        6 => (0..120_u64, wait_ms).prop_map(|(tokens, wait_ms)| Step::Admit { tokens, wait_ms }),
-        2 => (any::<usize>(), 0..200_u64).prop_map(|(which, tokens)| Step::Settle { which, tokens }),
+        6 => (0..60_u64, 0..60_u64, wait_ms).prop_map(|(input, output, wait_ms)| Step::Admit { input, output, wait_ms }),
+        2 => (any::<usize>(), 0..100_u64, 0..100_u64)
+            .prop_map(|(which, input, output)| Step::Settle { which, input, output }),
+        2 => (any::<usize>(), 0..200_u64).prop_map(|(which, output)| Step::Grow { which, output }),
         1 => any::<usize>().prop_map(|which| Step::Cancel { which }),
         2 => any::<usize>().prop_map(|which| Step::Release { which }),
     ];
@@ -463,63 +513,72 @@ proptest! {
         window_ms in prop_oneof![Just(1_000_u64), Just(3_200), 1..5_000_u64],
         start in 0..u64::from(u32::MAX),
     ) {
-        let (requests, tokens, slots) = (8, 300, 5);
-        let limits = set(&[
-            rule("t", Kind::Requests, requests, window_ms),
-            rule("t", Kind::Tokens, tokens, window_ms),
-            rule("t", Kind::Concurrency, slots, 0),
-        ]);
+        // Requests, all tokens, those of prompts, those of answers.
+        let most = [8, 300, 200, 180];
+        let slots = 5;
+        let mut rules: Vec<_> = Kind::ALL.into_iter().zip(most).map(|(kind, most)| rule("t", kind, most, window_ms)).collect();
+        rules.push(rule("t", Kind::Concurrency, slots, 0));
+        let limits = set(&rules);
         let words = memory(16);
         let seat = seat(&words);
         let width = width_ms(window_ms);
         let mut now = start;
-        let mut logs = [Log::default(), Log::default()];
+        let mut log = Log::default();
         let mut held: Vec<(Admission, usize)> = Vec::new();
         for step in steps {
             let bucket = now / width;
-            let is_counted = |log: &Log, index: usize| log.0[index].0 + BUCKETS >= bucket;
+            let fits = |log: &Log, bucket, more: Demand| {
+                log.used(bucket).into_iter().zip(amounts(more)).zip(most).all(|((used, more), most)| used + more <= most)
+            };
             match step {
-                Step::Admit { tokens: asked, wait_ms } => {
+                Step::Admit { input, output, wait_ms } => {
                     now += wait_ms;
                     let bucket = now / width;
                     let open = held.iter().filter(|(admission, _)| admission.is_open()).count() as u64;
-                    let fits = |bucket| {
-                        logs[0].used(bucket) < requests && logs[1].used(bucket) + asked <= tokens
-                    };
-                    match ask(&words, seat, &limits, asked, now) {
+                    let asked = exchange(input, output);
+                    match demand(&words, seat, &limits, asked, now) {
                         Ok(admission) => {
-                            prop_assert!(fits(bucket) && open < slots);
-                            held.push((admission, logs[0].0.len()));
-                            logs[0].0.push((bucket, 1));
-                            logs[1].0.push((bucket, asked));
-                            prop_assert_eq!(held.last().unwrap().0.tokens.unwrap().remaining, tokens - logs[1].used(bucket));
+                            prop_assert!(fits(&log, bucket, asked) && open < slots);
+                            held.push((admission, log.0.len()));
+                            log.0.push((bucket, asked));
+                            let left: Vec<_> = held.last().unwrap().0.levels().map(|(_, level)| level.remaining).collect();
+                            let expected: Vec<_> = most.iter().zip(log.used(bucket)).map(|(most, used)| most - used).collect();
+                            prop_assert_eq!(left, expected);
                         }
                         Err(refusal) if refusal.rule().kind == Kind::Concurrency => prop_assert_eq!(open, slots),
                         Err(refusal) => {
                             prop_assert!(!refusal.too_large);
-                            prop_assert!(fits((now + refusal.retry_after_ms) / width));
-                            prop_assert!(!fits((now + refusal.retry_after_ms - 1) / width));
+                            prop_assert!(fits(&log, (now + refusal.retry_after_ms) / width, asked));
+                            prop_assert!(!fits(&log, (now + refusal.retry_after_ms - 1) / width, asked));
                         }
                     }
                 }
                 _ if held.is_empty() => {}
-                Step::Settle { which, tokens } => {
+                Step::Settle { which, input, output } => {
                     let length = held.len();
                     let (admission, index) = &mut held[which % length];
-                    Table::resume(&words).settle(admission, tokens, now);
-                    if is_counted(&logs[1], *index) {
-                        logs[1].0[*index].1 = tokens;
+                    Table::resume(&words).settle(admission, input, output, now);
+                    log.change(*index, bucket, Demand { input_tokens: input, output_tokens: output, ..log.0[*index].1 });
+                }
+                Step::Grow { which, output } => {
+                    let length = held.len();
+                    let (admission, index) = &mut held[which % length];
+                    let (is_open, charged) = (admission.is_open(), admission.charged());
+                    let grown = Table::resume(&words).grow(admission, output, now);
+                    let more = output.saturating_sub(charged.output_tokens);
+                    let is_idle = !is_open || more == 0 || !log.counts(*index, bucket);
+                    // Of a rule that is above its limit already, no more is had; that of requests and of prompts is not asked.
+                    let used = log.used(bucket);
+                    prop_assert_eq!(grown, is_idle || (used[1] + more <= most[1] && used[3] + more <= most[3]));
+                    if grown && !is_idle {
+                        log.0[*index].1.output_tokens = output;
                     }
                 }
                 Step::Cancel { which } => {
                     let length = held.len();
                     let (mut admission, index) = held.swap_remove(which % length);
                     Table::resume(&words).cancel(&mut admission, now);
-                    for log in &mut logs {
-                        if is_counted(log, index) {
-                            log.0[index].1 = 0;
-                        }
-                    }
+                    log.change(index, bucket, Demand::default());
                 }
                 Step::Release { which } => {
                     let length = held.len();
@@ -568,7 +627,8 @@ proptest! {
         let mut table = Table::resume(&words);
         let _ = table.status(&limits, now);
         if let Ok(Outcome::Admitted(mut admission)) = table.admit(worker, &limits, call(5), now) {
-            table.settle(&mut admission, 3, now);
+            table.settle(&mut admission, 3, 2, now);
+            let _ = table.grow(&mut admission, 7, now);
             table.release(&mut admission);
             table.cancel(&mut admission, now);
         }

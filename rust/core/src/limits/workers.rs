@@ -3,9 +3,10 @@
 //! A column is free, live or dirty. Burying a worker clears one bit, and with it every slot the worker held; zeroing the
 //! cells takes a walk over all counters, which is done in batches, off the request path, before the column is given away.
 
-use super::layout::{COLUMNS, WORKERS, barrier, header, worker};
+use super::layout::{COLUMNS, ENTRIES, WORKERS, barrier, header, worker};
 use super::slots::Slots;
 use super::table::Table;
+use crate::purses;
 use crate::routing::entry;
 
 /// A process, told apart from a later one of the same number by when it started (clock ticks since boot).
@@ -38,7 +39,7 @@ fn columns(mask: u64) -> impl Iterator<Item = usize> {
 }
 
 impl Table<'_> {
-    pub(super) fn live(&self) -> u64 {
+    pub(crate) fn live(&self) -> u64 {
         self.words.get(header::LIVE)
     }
 
@@ -114,13 +115,17 @@ impl Table<'_> {
     }
 
     /// Zeroes the cells that those of `columns` which still wait have in `from..until` of the counters and, behind them,
-    /// of the board's entries.
+    /// of the board's entries and the purses.
     pub fn clean(&mut self, columns: u64, from: usize, until: usize) {
         let dead = columns & self.to_clean();
         if dead == 0 {
             return;
         }
         for index in from..until.min(self.cleanable()) {
+            if let Some(index) = index.checked_sub(self.capacity + ENTRIES) {
+                purses::columns(self.purse_index(), index).clear(dead);
+                continue;
+            }
             let lanes = match index.checked_sub(self.capacity) {
                 Some(index) => Some(entry::lanes(self.board_index(), index)),
                 None => self.slots_at(index).map(Slots::lanes),

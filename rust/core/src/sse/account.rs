@@ -236,6 +236,10 @@ impl Account {
         }
     }
 
+    pub(super) fn said_bytes(&self) -> usize {
+        self.kept_bytes + self.unkept_bytes
+    }
+
     pub(super) fn count_completion(&self, encoding: Encoding) -> usize {
         let kept: usize = self.choices.iter().map(|choice| encoding.count(&choice.text)).sum();
         kept + self.unkept_bytes.div_ceil(BYTES_PER_TOKEN)

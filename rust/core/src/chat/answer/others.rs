@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use super::{Told, is_error, words};
 use crate::chat::Usage;
 use crate::chat::json::{self, Member, Span};
+use crate::chat::usage::milliseconds;
 
 /// What the answer tells. The images, results or verdicts are its choices.
 pub(super) fn told(text: &[u8]) -> Told {
@@ -19,6 +20,8 @@ pub(super) fn told(text: &[u8]) -> Told {
                 }
             }
             b"model" => told.model = words(text, value).map(Cow::into_owned),
+            // Of a transcription that is told at length; what its usage says goes before.
+            b"duration" => told.usage.audio_ms = told.usage.audio_ms.or(milliseconds(value.of(text))),
             b"data" | b"results" => told.choices = json::elements(text, value.start).count(),
             b"text" => told.choices = usize::from(json::string(text, value).is_some()),
             _ => told.error |= is_error(&key, value.of(text)),

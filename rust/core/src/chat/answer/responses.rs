@@ -5,12 +5,14 @@ use std::borrow::Cow;
 use super::{Told, words};
 use crate::chat::Usage;
 use crate::chat::json::{self, Member, Span};
+use crate::chat::usage::ServiceTier;
 
 /// What a response tells: one choice, which ends with its status or, if incomplete, with the reason for that.
 pub(super) fn told(text: &[u8]) -> Told {
     let mut told = Told::default();
     let response = Response::read(text, json::skip_space(text, 0));
     told.usage = response.usage.unwrap_or_default();
+    told.usage.service_tier = response.service_tier;
     told.model = response.model.and_then(|value| words(text, value)).map(Cow::into_owned);
     told.choices = usize::from(response.output.is_some());
     told.finish_reasons.extend(response.finish_reason(text));
@@ -27,6 +29,7 @@ pub(super) fn said(text: &[u8], say: impl FnMut(&[u8])) {
 #[derive(Default)]
 pub(crate) struct Response {
     pub(crate) usage: Option<Usage>,
+    pub(crate) service_tier: Option<ServiceTier>,
     model: Option<Span>,
     status: Option<Span>,
     incomplete: Option<Span>,
@@ -43,6 +46,7 @@ impl Response {
                 b"usage" if text.get(value.start) == Some(&b'{') => {
                     response.usage = Some(Usage::read_newer(text, value));
                 }
+                b"service_tier" => response.service_tier = ServiceTier::read(text, value),
                 b"model" => response.model = Some(value),
                 b"status" => response.status = Some(value),
                 b"incomplete_details" => response.incomplete = Some(value),

@@ -182,9 +182,9 @@ proptest! {
         for index in 0..3 {
             host.call(seat, &pool, index, 1_000, NOON);
         }
-        let board = host.0.len() - 64 * (1 + entry::WORDS);
+        let board = host.0.len() - crate::purses::REGION_WORDS - crate::leases::REGION_WORDS - 64 * (1 + entry::WORDS);
         // Half of it where something lies.
-        let used: Vec<usize> = (board..host.0.len()).filter(|at| host.0[*at].load(Ordering::Relaxed) != 0).collect();
+        let used: Vec<usize> = (board..board + 64 * (1 + entry::WORDS)).filter(|at| host.0[*at].load(Ordering::Relaxed) != 0).collect();
         for (turn, (at, value)) in damage.into_iter().enumerate() {
             let at = if turn % 2 == 0 { board + at } else { used[at % used.len()] };
             host.0[at].store(value, Ordering::Relaxed);

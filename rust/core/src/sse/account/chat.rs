@@ -2,7 +2,7 @@
 
 use super::{Account, Verdict, choice_index};
 use crate::chat::json::{self, Edit, Member, Span};
-use crate::chat::{Usage, is_error, spoken, usage_within, words};
+use crate::chat::{ServiceTier, Usage, is_error, spoken, usage_within, words};
 
 impl Account {
     /// Enters a chunk.
@@ -19,6 +19,7 @@ impl Account {
                 self.usage.merge(usage);
             }
         }
+        self.usage.service_tier = chunk.service_tier.or(self.usage.service_tier);
         if !was_open {
             return Verdict::Withhold;
         }
@@ -74,6 +75,7 @@ impl Account {
 struct Chunk {
     choices: Option<Span>,
     usage: Option<Span>,
+    service_tier: Option<ServiceTier>,
     error: bool,
 }
 
@@ -83,6 +85,7 @@ impl Chunk {
         for Member { key, value } in json::members(payload, 0) {
             match &*key {
                 b"choices" => chunk.choices = Some(value),
+                b"service_tier" => chunk.service_tier = ServiceTier::read(payload, value),
                 b"usage" => chunk.usage = usage_object(payload, value).or(chunk.usage),
                 b"x_groq" => {
                     let usage = usage_within(payload, value).and_then(|value| usage_object(payload, value));

@@ -49,6 +49,7 @@ impl Account {
         if let Some(usage) = response.usage.filter(|usage| !(failed && usage.is_zero())) {
             self.usage.merge(usage);
         }
+        self.usage.service_tier = response.service_tier.or(self.usage.service_tier);
         if let Some(reason) = response.finish_reason(payload) {
             self.finish_reason = Some(reason);
         }
