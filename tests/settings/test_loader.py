@@ -13,6 +13,7 @@ from tests.settings import marked
 
 from tollway.settings import (
     BadConfiguration,
+    BudgetSettings,
     LimitSettings,
     Secret,
     ServerSettings,
@@ -178,17 +179,58 @@ def test_what_is_no_address_of_a_redis_is_told_without_showing_it(address: str, 
     assert "canary" not in found
 
 
-def test_a_budget_of_nothing_is_understood_and_no_other() -> None:
+def test_a_tenants_budget_is_any_amount_of_dollars_or_nothing() -> None:
     tenants = read(
-        "version: 1\ntenants: {a: {monthly_budget_usd: 0}, b: {monthly_budget_usd: null}, c: {}}", {}
+        "version: 1\ntenants: {a: {monthly_budget_usd: 0}, b: {monthly_budget_usd: 99.95}, c: {monthly_budget_usd: ~}}",
+        {},
     ).tenants
-    assert [tenant.monthly_budget_picousd for tenant in tenants.values()] == [0, None, None]
-    for budget in ("100", "0.01", "0.000000000001"):
-        assert marked.only_fault(f"version: 1\ntenants: {{a: {{monthly_budget_usd: §{budget}}}}}") == (
-            "tenants.a.monthly_budget_usd",
-            "a budget above 0 is not part of this version; remove it",
-        )
-    assert "US dollars" in marked.only_fault("version: 1\ntenants: {a: {monthly_budget_usd: §none}}")[1]
+    assert [tenant.monthly_budget_picousd for tenant in tenants.values()] == [0, 99_950_000_000_000, None]
+    for wrong in ("none", "-1", "1e3", "9000000.01"):
+        path, message = marked.only_fault(f"version: 1\ntenants: {{a: {{monthly_budget_usd: §{wrong}}}}}")
+        assert path == "tenants.a.monthly_budget_usd"
+        assert "dollars" in message
+
+
+def test_budgets_are_a_list() -> None:
+    loaded = read(
+        BASE
+        + """
+models: {m: {targets: [{provider: openai, model: gpt-4o}]}}
+budgets:
+  - {name: all, amount_usd: 1000, period: month, warn_at: [50, 80]}
+  - {name: each, amount_usd: "0.000000000001", period: day, rolling: true, tenant: t, key: t/ci, user: a b, model: m,
+     tag: team=red, per: [user, model]}
+""",
+        {},
+    )
+    everything, each = loaded.budgets
+    assert everything == BudgetSettings(name="all", amount_picousd=10**15, period="month", warn_at=(50, 80))
+    assert (each.amount_picousd, each.key, each.user, each.per) == (1, "t/ci", "a b", ("user", "model"))
+
+
+@pytest.mark.parametrize(
+    ("budgets", "path", "message"),
+    [
+        ("[{name: §-a, amount_usd: 1, period: day}]", "budgets[0].name", ""),
+        ("[{name: a, amount_usd: §0, period: day}]", "budgets[0].amount_usd", "dollar"),
+        ("[{name: a, amount_usd: §9000001, period: day}]", "budgets[0].amount_usd", "dollar"),
+        ("[{name: a, amount_usd: 1, period: §year}]", "budgets[0].period", "month"),
+        ("[§{name: a, amount_usd: 1}]", "budgets[0]", "period"),
+        ("[{name: a, amount_usd: 1, period: total, rolling: §true}]", "budgets[0].rolling", "never ends"),
+        ("[{name: a, amount_usd: 1, period: day, warn_at: [§0]}]", "budgets[0].warn_at[0]", ""),
+        ("[{name: a, amount_usd: 1, period: day, model: §gone}]", "budgets[0].model", "gone"),
+        ("[{name: a, amount_usd: 1, period: day, tag: §red}]", "budgets[0].tag", "name=value"),
+        ("[{name: a, amount_usd: 1, period: day, per: [§tag]}]", "budgets[0].per[0]", "user"),
+        (
+            "[{name: a, amount_usd: 1, period: day}, {name: §a, amount_usd: 2, period: day}]",
+            "budgets[1].name",
+            "is the name of budgets[0] already",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_budget_is_told_at_its_place(budgets: str, path: str, message: str) -> None:
+    found, said = marked.only_fault(f"version: 1\nbudgets: {budgets}")
+    assert (found, message in said) == (path, True), said
 
 
 def test_everything_secret_is_known_to_those_who_keep_logs_clean() -> None:
@@ -546,6 +588,7 @@ _KEYS = sorted(
         *("name", "api_key", "breaker", "probe", "cooldown", "max_cooldown", "every", "timeout", "redis", "postgres"),
         *("strategy", "sticky_by", "rules", "when", "to", "share", "tags", "header", "metadata", "retries", "backoff"),
         *("fallbacks", "error", "hedge", "after", "shadow", "timeouts", "keep_alive", "monthly_budget_usd", "weight"),
+        *("amount_usd", "period", "rolling", "warn_at", "per", "user", "tag"),
         *("guardrails", "output", "check", "action", "actions", "entities", "threshold", "restore", "sample", "mode"),
         *("url", "secret", "deny", "patterns", "json_schema", "categories", "on_error", "languages", "max_characters"),
     }

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from msgspec import inspect
 
-from tollway.settings import Secret, Settings, read, schema, schema_text
+from tollway.settings import LimitSettings, Secret, Settings, read, schema, schema_text
 
 CONFIG = Path(__file__).parents[2] / "config"
 SHIPPED = (CONFIG / "tollway.yaml").read_text()
@@ -154,7 +154,11 @@ def test_the_annotated_file_names_its_schema() -> None:
         "version: 1\nproviders: {p: {kind: nobody}}",
         "version: 1\nmodels: {m: {targets: []}}",
         "version: 1\ntenants: {a/b: {}}",
-        "version: 1\ntenants: {a: {monthly_budget_usd: 100}}",
+        "version: 1\ntenants: {a: {monthly_budget_usd: -1}}",
+        "version: 1\nbudgets: {all: {amount_usd: 1, period: day}}",
+        "version: 1\nbudgets: [{name: a, period: day}]",
+        "version: 1\nbudgets: [{name: a, amount_usd: 1, period: year}]",
+        "version: 1\nbudgets: [{name: a, amount_usd: 1, period: day, warn_at: [101]}]",
         MODEL + "strategy: fastest",
         MODEL + "retries: {budget: 0.2}",
         MODEL + "retries: {attempts: 0}",
@@ -182,7 +186,8 @@ def test_the_schema_refuses_what_the_loader_refuses(text: str) -> None:
         "version: 1\nserver: {port: '${PORT:-1}', workers: auto, max_body: 4096, trusted_proxies: []}",
         "version: 1\nstorage: {redis: null, postgres: '${PG:-embedded}'}",
         "version: 1\nstorage: {redis: '${REDIS:-}'}",
-        "version: 1\ntenants: {a: {monthly_budget_usd: 0}, b: {monthly_budget_usd: null}}",
+        "version: 1\ntenants: {a: {monthly_budget_usd: 0}, b: {monthly_budget_usd: null}, c: {monthly_budget_usd: 9}}",
+        "version: 1\nbudgets: [{name: a, amount_usd: '${A:-5}', period: day, rolling: true, user: u, per: [model]}]",
         MODEL + "fallbacks: [m]\n    hedge: {after: 2s, budget: 0.5%, max_cost_usd: 0.01}",
         MODEL + "fallbacks: {error: [m], rate_limit: []}\n    hedge: {after: p95}",
         MODEL + "timeouts: {keep_alive: 'off'}\n    hedge: null\n    retries: {budget: '${B:-5%}'}",
@@ -236,7 +241,7 @@ def test_the_annotated_file_shows_every_key_there_is() -> None:
     used = set(_used(yaml.safe_load(in_use(SHIPPED)), info))
     # The limits of a tenant and of a key have the same keys as those under limits, where they are shown in full; and
     # a shadow takes what a target takes.
-    limits = {path for path in _keys(info) if "limits" in path[1:] and path[-1] in ("rpm", "tpm", "concurrency")}
+    limits = {path for path in _keys(info) if "limits" in path[1:] and path[-1] in LimitSettings.__struct_fields__}
     repeated = limits | {path for path in _keys(info) if path[:3] == ("models", "shadow", "takes")}
     # Of checks, input and output have the same keys: each need be shown in one of them.
     repeated |= {
@@ -245,4 +250,8 @@ def test_the_annotated_file_shows_every_key_there_is() -> None:
         for path in used
         if path[0] == "guardrails"
     }
+    # Whatever has rates has the same ones, which a model's price shows in full, and a tenant's price is like that.
+    price, below = ("models", "price"), {"tiers", "service_tiers", "versions"}
+    repeated |= {path for path in _keys(info) if path[:2] == price and path[2:3] and below & set(path[2:-1])}
+    repeated |= {path for path in _keys(info) if path[:2] == ("tenants", "prices") and len(path) > 2}
     assert set(_keys(info)) - used - repeated == set()

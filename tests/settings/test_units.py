@@ -131,3 +131,17 @@ def test_confidence_is_a_plain_number(text: str, sure: float) -> None:
 def test_what_is_no_confidence_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="a number from 0 to 1"):
         units.confidence(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "millionths"), [("1", 1_000_000), ("1.15", 1_150_000), ("0.000001", 1), ("1000", 10**9), ("0", 0)]
+)
+def test_a_factor_is_read_in_whole_millionths(text: str, millionths: int) -> None:
+    assert units.millionths(text) == millionths
+    assert units.millionths(units.factor(millionths)) == millionths
+
+
+@pytest.mark.parametrize("text", ["", "-1", "1.0000001", "1e3", "15%", "1,5", "99999"])
+def test_what_is_no_factor_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="at most six decimals"):
+        units.millionths(text)

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from tollway.contract.prices import TenantPrices
 from tollway.contract.routing import Need
 from tollway.contract.snapshot import Operation
 
@@ -11,7 +12,8 @@ class Described(msgspec.Struct, frozen=True, kw_only=True):
 
     ``tenant`` is an id or a name, ``tenant_name`` the name where the first is an id. Names of ``headers`` are in lower
     case. ``prompt_tokens`` stands for what is known of a prompt without counting, a bound from above; ``output_tokens``
-    is the bound that the request sets (``None``: none). ``allowed_models`` and ``may_spend`` are those of the key.
+    is the bound that the request sets (``None``: none). ``allowed_models``, ``may_spend`` and ``prices`` are the
+    key's.
     """
 
     model: str
@@ -27,3 +29,4 @@ class Described(msgspec.Struct, frozen=True, kw_only=True):
     operation: Operation = "chat"
     allowed_models: frozenset[str] | None = None
     may_spend: bool = True
+    prices: TenantPrices | None = None

@@ -4,7 +4,9 @@ from typing import Protocol
 
 import msgspec
 
+from tollway.contract.budgets import Budget
 from tollway.contract.limits import LimitValues
+from tollway.contract.prices import TenantPrices
 
 GATEWAY_USE = "gateway:use"
 """The scope a key needs to call models."""
@@ -15,7 +17,8 @@ class KeyRecord(msgspec.Struct, frozen=True):
 
     ``limits`` of tenant and key both hold. ``allowed_models`` is ``None`` for all, else the aliases that
     both tenant and key allow. ``expires_at_ms`` is Unix time in milliseconds. Who ``may_spend`` nothing is served by
-    models whose price is zero alone.
+    models whose price is zero alone. ``budgets`` are those of the database that its tenant has, at most 64; ``prices``
+    the tenant's own, ``None`` for the listed ones.
     """
 
     key_id: str
@@ -32,6 +35,8 @@ class KeyRecord(msgspec.Struct, frozen=True):
     allowed_models: frozenset[str] | None = None
     policy: str | None = None
     may_spend: bool = True
+    budgets: tuple[Budget, ...] = ()
+    prices: TenantPrices | None = None
 
 
 class KeySource(Protocol):

@@ -9,9 +9,11 @@ from typing import Literal
 
 import msgspec
 
+from tollway.contract.budgets import Budget
 from tollway.contract.guardrails import Policy
 from tollway.contract.keys import KeyRecord
-from tollway.contract.limits import LimitValues
+from tollway.contract.limits import LimitRule, LimitValues, Queueing
+from tollway.contract.prices import Price as Price
 from tollway.contract.routing import Breaker, FallbackCause, Hedge, Probe, Retries, Rule, Strategy
 
 ProviderKind = Literal[
@@ -179,23 +181,6 @@ class Timeouts(msgspec.Struct, frozen=True):
     keep_alive_s: float | None = 5.0
 
 
-class Price(msgspec.Struct, frozen=True):
-    """Prices in whole pico-dollars (10⁻¹² USD) per token: exact for every published price.
-
-    One US dollar per million tokens is 1,000,000 pico-dollars per token. ``cached_input``, ``cache_write`` and
-    ``reasoning`` are ``None`` where the provider names no price of their own (then input's and output's price holds);
-    ``cache_write_1h`` is what is kept for an hour (else ``cache_write``'s).
-    """
-
-    version: str
-    input: int
-    output: int
-    cached_input: int | None = None
-    cache_write: int | None = None
-    reasoning: int | None = None
-    cache_write_1h: int | None = None
-
-
 class Overrule(msgspec.Struct, frozen=True, kw_only=True):
     """What the operator says that a target takes, against what is known of its model; ``None`` is nothing said."""
 
@@ -279,7 +264,8 @@ class Snapshot(msgspec.Struct, frozen=True):
     ``policies`` are guardrail policies by name, the file's and those made through the API. A name in ``unreadable`` is
     one whose policy this version can't understand: whoever it is for is refused. ``is_partial``: what is stored is not
     known yet, and any other name may have a policy, ``default`` too. ``guardrail_secret`` keys digests and
-    placeholders; it is the same on every host once the database has told it.
+    placeholders; it is the same on every host once the database has told it. ``budgets`` are the file's.
+    ``refuses_unpriced``: a model without a price does not answer.
     """
 
     version: int
@@ -290,6 +276,10 @@ class Snapshot(msgspec.Struct, frozen=True):
     unreadable: frozenset[str] = frozenset()
     is_partial: bool = False
     guardrail_secret: bytes = b""
+    budgets: tuple[Budget, ...] = ()
+    refuses_unpriced: bool = False
+    limit_rules: tuple[LimitRule, ...] = ()
+    queueing: Queueing | None = None
 
     def __repr__(self) -> str:
         """Without the secret."""

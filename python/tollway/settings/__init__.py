@@ -8,6 +8,7 @@ reads the process environment; nothing here opens a socket or a database.
     settings = load("config/tollway.yaml", environment())
 """
 
+from tollway.settings.budgets import BudgetSettings
 from tollway.settings.environment import environment
 from tollway.settings.faults import BadConfiguration, Fault
 from tollway.settings.guardrails import (
@@ -21,7 +22,16 @@ from tollway.settings.guardrails import (
     SecretsCheckSettings,
     WebhookCheckSettings,
 )
-from tollway.settings.loader import load, load_struct, read, read_policy
+from tollway.settings.limit_rules import LimitRuleSettings, QueueSettings
+from tollway.settings.loader import load, load_struct, read, read_policy, read_tenant_prices
+from tollway.settings.prices import (
+    DatedSettings,
+    LaterSettings,
+    PriceSettings,
+    RateSettings,
+    TariffSettings,
+    TierSettings,
+)
 from tollway.settings.providers import (
     BreakerSettings,
     EntraSettings,
@@ -34,7 +44,6 @@ from tollway.settings.routing import (
     FallbackSettings,
     HedgeSettings,
     ModelSettings,
-    PriceSettings,
     RetriesSettings,
     RuleSettings,
     ShadowSettings,
@@ -46,12 +55,16 @@ from tollway.settings.routing import (
 from tollway.settings.schema import schema, schema_text
 from tollway.settings.service_account import ServiceAccount, read_account
 from tollway.settings.structs import (
+    BillingSettings,
+    JournalSettings,
     KeySettings,
     LogSettings,
+    RetentionSettings,
     ServerSettings,
     Settings,
     StorageSettings,
     TelemetrySettings,
+    TenantPriceSettings,
     TenantSettings,
     decode,
     encode,
@@ -60,9 +73,12 @@ from tollway.settings.values import Entity, LimitSettings, Secret
 
 __all__ = [
     "BadConfiguration",
+    "BillingSettings",
     "BreakerSettings",
+    "BudgetSettings",
     "CheckSettings",
     "ContentCheckSettings",
+    "DatedSettings",
     "Entity",
     "EntraSettings",
     "FallbackSettings",
@@ -70,7 +86,10 @@ __all__ = [
     "GuardrailSettings",
     "HedgeSettings",
     "InjectionCheckSettings",
+    "JournalSettings",
     "KeySettings",
+    "LaterSettings",
+    "LimitRuleSettings",
     "LimitSettings",
     "LogSettings",
     "ModelSettings",
@@ -82,6 +101,9 @@ __all__ = [
     "ProviderKeySettings",
     "ProviderKind",
     "ProviderSettings",
+    "QueueSettings",
+    "RateSettings",
+    "RetentionSettings",
     "RetriesSettings",
     "RuleSettings",
     "Secret",
@@ -93,8 +115,11 @@ __all__ = [
     "StorageSettings",
     "TakesSettings",
     "TargetSettings",
+    "TariffSettings",
     "TelemetrySettings",
+    "TenantPriceSettings",
     "TenantSettings",
+    "TierSettings",
     "TimeoutSettings",
     "WebhookCheckSettings",
     "WhenSettings",
@@ -106,6 +131,7 @@ __all__ = [
     "read",
     "read_account",
     "read_policy",
+    "read_tenant_prices",
     "schema",
     "schema_text",
 ]

@@ -6,12 +6,13 @@ take that for a second fault.
 
 from collections.abc import Iterable, Iterator
 
-from tollway.settings import absent
 from tollway.settings.addresses import KEY_LENGTH_MIN, bad_address, bad_redis, bad_secret
 from tollway.settings.document import Document, Path, dotted
 from tollway.settings.faults import Fault
 from tollway.settings.guardrail_checks import check_guardrails
+from tollway.settings.limit_checks import check_limits
 from tollway.settings.model_checks import Finding, check_models, not_in_order
+from tollway.settings.price_checks import check_prices
 from tollway.settings.providers import ProviderSettings
 from tollway.settings.service_account import read_account
 from tollway.settings.structs import Settings
@@ -36,11 +37,11 @@ def _findings(settings: Settings, document: Document) -> Iterator[Finding]:
     for name, provider in settings.providers.items():
         yield from _provider(("providers", name), provider, document)
     yield from check_models(settings, document)
+    yield from check_prices(settings)
     yield from check_guardrails(settings, document)
+    yield from check_limits(settings, document)
     yield from _secrets(settings)
-    for name, tenant in settings.tenants.items():
-        if tenant.monthly_budget_picousd:
-            yield ("tenants", name, "monthly_budget_usd"), absent.sentence("a budget above 0")
+    yield from _budgets(settings, document)
 
 
 def _storage(settings: Settings) -> Iterator[Finding]:
@@ -50,6 +51,22 @@ def _storage(settings: Settings) -> Iterator[Finding]:
     redis = settings.storage.redis
     if redis and (why := bad_redis(redis.reveal())):
         yield ("storage", "redis"), why
+
+
+def _budgets(settings: Settings, document: Document) -> Iterator[Finding]:
+    if document.is_written(("budgets", len(settings.budgets))):
+        return  # one of them is missing, and the places of those after it are others
+    names: dict[str, Path] = {}
+    for at, budget in enumerate(settings.budgets):
+        path: Path = ("budgets", at)
+        if (other := names.setdefault(budget.name, path)) != path:
+            yield (*path, "name"), f"is the name of {dotted(other)} already"
+        if not budget.amount_picousd:
+            yield (*path, "amount_usd"), "should be more than 0 US dollars; a tenant's monthly_budget_usd may be 0"
+        if budget.rolling and budget.period == "total":
+            yield (*path, "rolling"), "a total never ends, so nothing of it can fall out"
+        if budget.tag is not None and not all(budget.tag.partition("=")):
+            yield (*path, "tag"), "should be name=value"
 
 
 def _provider(path: Path, provider: ProviderSettings, document: Document) -> Iterator[Finding]:

@@ -30,6 +30,7 @@ READERS: Final[Mapping[str, tuple[_Reader, Callable[[float], str]]]] = {
     "confidence": (units.confidence, "{:g}".format),
     "picousd": (units.picousd, units.usd),
     "picousd_per_token": (units.picousd_per_token, "{:,}".format),
+    "millionths": (units.millionths, units.factor),
     "instant_ms": (units.instant_ms, "{:,}".format),
 }
 """Who reads what is written with a unit, and how its bounds are shown."""

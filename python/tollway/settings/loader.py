@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from tollway.settings import checks, document, guardrail_checks, json_document
+from tollway.settings import checks, document, guardrail_checks, json_document, price_checks
 from tollway.settings.conversion import Struct, convert
 from tollway.settings.faults import BadConfiguration, Fault
 from tollway.settings.guardrails import GuardrailSettings
-from tollway.settings.structs import Settings
+from tollway.settings.structs import Settings, TenantPriceSettings
 
 Check = Callable[[Struct, document.Document], list[Fault]]
 """What looks for faults between fields, once each of them has been read; the document has the faults of that."""
@@ -53,6 +53,20 @@ def read_policy(data: bytes, settings: Settings) -> GuardrailSettings:
         return [Fault(document.dotted(path), 1, 1, message) for path, message in found]
 
     return _convert(json_document.read_json(data), "policy", GuardrailSettings, check)
+
+
+def read_tenant_prices(data: bytes, settings: Settings) -> TenantPriceSettings:
+    """A tenant's own prices as JSON, by the rules of the file; their models are those that ``settings`` have.
+
+    Raises:
+        BadConfiguration: they have faults.
+    """
+
+    def check(prices: TenantPriceSettings, parsed: document.Document) -> list[Fault]:
+        found = price_checks.check_tenant_prices((), prices, settings)
+        return [Fault(document.dotted(path), 1, 1, message) for path, message in found]
+
+    return _convert(json_document.read_json(data), "prices", TenantPriceSettings, check)
 
 
 def _parse(

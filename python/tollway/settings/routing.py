@@ -5,11 +5,11 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, field
 
+from tollway.settings.prices import PriceSettings
 from tollway.settings.values import (
     AliasName,
     GuardrailName,
     PicoUsd,
-    PicoUsdPerToken,
     PlainName,
     ProviderName,
     Seconds,
@@ -101,25 +101,6 @@ class TimeoutSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
         Annotated[Seconds, Meta(ge=0.01, le=3600)] | Literal["off"],
         Meta(description="A stream that was silent for so long is sent a comment; off is never."),
     ] = field(default=5.0, name="keep_alive")
-
-
-class PriceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Prices, written in US dollars per million tokens, kept in whole pico-dollars per token."""
-
-    input: Annotated[PicoUsdPerToken, Meta(description="Prompt tokens.")] = field(name="input_per_1m")
-    output: Annotated[PicoUsdPerToken, Meta(description="Completion tokens.")] = field(name="output_per_1m")
-    cached_input: Annotated[
-        PicoUsdPerToken | None, Meta(description="Prompt tokens read from the provider's cache; else input's.")
-    ] = field(default=None, name="cached_input_per_1m")
-    cache_write: Annotated[
-        PicoUsdPerToken | None, Meta(description="Prompt tokens written to the provider's cache; else input's.")
-    ] = field(default=None, name="cache_write_per_1m")
-    cache_write_1h: Annotated[
-        PicoUsdPerToken | None, Meta(description="Of these, what is kept for an hour; else cache_write's.")
-    ] = field(default=None, name="cache_write_1h_per_1m")
-    reasoning: Annotated[PicoUsdPerToken | None, Meta(description="Reasoning tokens; else output's.")] = field(
-        default=None, name="reasoning_per_1m"
-    )
 
 
 class WhenSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -13,7 +13,14 @@ from msgspec import NODEFAULT, inspect
 
 from tollway.settings import absent
 from tollway.settings.structs import Settings
-from tollway.settings.units import DURATION_PATTERN, MONEY_PATTERN, PRICE_PATTERN, SHARE_PATTERN, SIZE_PATTERN
+from tollway.settings.units import (
+    DURATION_PATTERN,
+    FACTOR_PATTERN,
+    MONEY_PATTERN,
+    PRICE_PATTERN,
+    SHARE_PATTERN,
+    SIZE_PATTERN,
+)
 from tollway.settings.values import Secret
 
 Schema = dict[str, Any]
@@ -26,6 +33,7 @@ _WRITTEN: Final[Mapping[str, Schema]] = {
     "share": {"type": "string", "pattern": SHARE_PATTERN, "examples": ["5%", "0.5%"]},
     "picousd": {"type": ["number", "string"], "pattern": MONEY_PATTERN, "minimum": 0, "examples": [0.01]},
     "picousd_per_token": {"type": ["number", "string"], "pattern": PRICE_PATTERN, "minimum": 0, "examples": [0.15]},
+    "millionths": {"type": ["number", "string"], "pattern": FACTOR_PATTERN, "minimum": 0, "examples": [1.15]},
     "instant_ms": {"type": "string", "examples": ["2027-01-31", "2027-01-31T12:00:00Z"]},
 }
 

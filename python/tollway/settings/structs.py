@@ -5,29 +5,37 @@ The structs know no place, no YAML and no environment; ``schema`` and ``conversi
 """
 
 import os
+from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import unquote, urlsplit
 
 import msgspec
 from msgspec import Meta, field
 
+from tollway.settings.budgets import BudgetSettings
 from tollway.settings.guardrails import GuardrailSettings, WebhookCheckSettings
+from tollway.settings.limit_rules import LimitRuleSettings, QueueSettings
+from tollway.settings.prices import PriceSettings
 from tollway.settings.providers import ProviderSettings
 from tollway.settings.routing import ModelSettings, TargetSettings
 from tollway.settings.values import (
+    BudgetPicoUsd,
     GuardrailName,
     HostPort,
     InstantMs,
     LimitSettings,
     LimitsName,
+    Millionths,
     ModelName,
     Name,
-    PicoUsd,
+    ObjectsAddress,
     PlainName,
     Seconds,
     Secret,
     SizeBytes,
 )
+
+_Kept = Annotated[Seconds, Meta(ge=86_400)]
 
 
 class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -57,6 +65,37 @@ class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
         return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+class JournalSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The usage journal of a host: rows that PostgreSQL does not have yet, on its disk."""
+
+    max_bytes: Annotated[SizeBytes, Meta(ge=64 * 2**20, le=2**40, description="What of the disk it may take.")] = field(
+        default=2**30, name="max_size"
+    )
+    sync_s: Annotated[
+        Seconds,
+        Meta(
+            ge=0,
+            le=60,
+            description="A row is in PostgreSQL or on the disk after so long at most: what a power cut may lose. "
+            "0s leaves it to the system.",
+        ),
+    ] = field(default=1.0, name="sync")
+    when_full: Annotated[
+        Literal["refuse", "drop"],
+        Meta(description="refuse: no call is taken. drop: calls are served, and their rows are lost and counted."),
+    ] = "refuse"
+
+
+class RetentionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How long usage is kept; what is not named is kept for ever."""
+
+    usage_s: Annotated[_Kept | None, Meta(description="Rows, by the day.")] = field(default=None, name="usage")
+    hourly_s: Annotated[_Kept | None, Meta(description="Sums by hour, also by tag; by the month.")] = field(
+        default=None, name="hourly"
+    )
+    daily_s: Annotated[_Kept | None, Meta(description="Sums by day; by the month.")] = field(default=None, name="daily")
+
+
 class StorageSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Where the truth is kept, and what hosts share."""
 
@@ -64,9 +103,20 @@ class StorageSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     redis: Annotated[
         Secret | None, Meta(description="A redis:// or rediss:// address that hosts share; empty or null is none.")
     ] = None
+    objects: Annotated[
+        ObjectsAddress | None,
+        Meta(description="Where exports go: file://DIR, s3://bucket/prefix, gs://… or az://…; else data_dir/objects."),
+    ] = None
     data_dir: Annotated[
         str, Meta(min_length=1, description="Journal, ledger and embedded database; relative to the working directory.")
     ] = "./data"
+    journal: JournalSettings = JournalSettings()
+    retention: RetentionSettings = RetentionSettings()
+
+    @property
+    def objects_address(self) -> str:
+        """Where exports go."""
+        return self.objects or f"file://{Path(self.data_dir).absolute()}/objects"
 
     @property
     def is_embedded(self) -> bool:
@@ -104,6 +154,15 @@ class TelemetrySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
     logs: LogSettings = LogSettings()
 
 
+class BillingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What calls cost."""
+
+    unpriced: Annotated[
+        Literal["flag", "refuse"],
+        Meta(description="A model without a price answers, and its calls are flagged; or it does not answer."),
+    ] = "flag"
+
+
 class KeySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """An API key of a tenant."""
 
@@ -118,7 +177,19 @@ class KeySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     )
 
 
-class TenantSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class TenantPriceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What a tenant pays otherwise than listed."""
+
+    prices: Annotated[
+        dict[Name, PriceSettings],
+        Meta(max_length=1000, description="By names under models: what this tenant pays instead of the listed price."),
+    ] = field(default_factory=dict)
+    price_factor_millionths: Annotated[
+        Millionths, Meta(description="What listed prices are multiplied by; not those under prices.")
+    ] = field(default=1_000_000, name="price_factor")
+
+
+class TenantSettings(TenantPriceSettings, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A tenant and its keys."""
 
     limits: Annotated[
@@ -129,10 +200,9 @@ class TenantSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
         GuardrailName | None, Meta(description="A name under guardrails; else guardrails.default.")
     ] = None
     monthly_budget_picousd: Annotated[
-        PicoUsd | None,
+        BudgetPicoUsd | None,
         Meta(
-            description="0: only models without a price answer. No other is understood yet.",
-            extra_json_schema={"maximum": 0},
+            description="US dollars that its calls may cost in a month (UTC). 0: only models that cost nothing answer."
         ),
     ] = field(default=None, name="monthly_budget_usd")
     keys: dict[PlainName, KeySettings] = field(default_factory=dict)
@@ -148,9 +218,13 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     models: dict[Name, ModelSettings] = field(default_factory=dict)
     guardrails: dict[Name, GuardrailSettings] = field(default_factory=dict)
     limits: dict[Name, LimitSettings] = field(default_factory=dict)
+    limit_rules: Annotated[tuple[LimitRuleSettings, ...], Meta(max_length=64)] = ()
+    queue: QueueSettings | None = None
     media: MediaSettings = MediaSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
+    billing: BillingSettings = BillingSettings()
     tenants: dict[PlainName, TenantSettings] = field(default_factory=dict)
+    budgets: Annotated[tuple[BudgetSettings, ...], Meta(max_length=64)] = ()
 
     def answering(self, targets: tuple[TargetSettings, ...]) -> tuple[TargetSettings, ...]:
         """The targets that can answer: those with a configured provider; simulators only where there is no other.

@@ -12,6 +12,7 @@ SIZE_PATTERN = r"^[0-9]{1,12}(\.[0-9]{1,6})?(B|KB|MB|GB|KiB|MiB|GiB)?$"
 DURATION_PATTERN = r"^[0-9]{1,9}(\.[0-9]{1,6})?(ms|s|m|h|d)$"
 PRICE_PATTERN = r"^[0-9]{1,9}(\.[0-9]{1,12})?$"
 MONEY_PATTERN = r"^[0-9]{1,9}(\.[0-9]{1,12})?$"
+FACTOR_PATTERN = r"^[0-9]{1,4}(\.[0-9]{1,6})?$"
 CONFIDENCE_PATTERN = r"^[0-9]{1,3}(\.[0-9]{1,6})?$"
 SHARE_PATTERN = r"^[0-9]{1,3}(\.[0-9]{1,6})?%$"
 
@@ -65,6 +66,18 @@ def confidence(text: str) -> float:
     if not re.fullmatch(CONFIDENCE_PATTERN, text):
         raise ValueError("should be a number from 0 to 1, such as 0.5")
     return float(Decimal(text))
+
+
+def millionths(text: str) -> int:
+    """A factor such as ``1.15`` as whole millionths; the pattern lets through nothing finer."""
+    if not re.fullmatch(FACTOR_PATTERN, text):
+        raise ValueError("should be a factor with at most six decimals, such as 1.15")
+    return int(Decimal(text) * 1_000_000)
+
+
+def factor(parts: float) -> str:
+    """Millionths as :func:`millionths` reads them."""
+    return f"{Decimal(parts) / 1_000_000:.6f}".rstrip("0").rstrip(".")
 
 
 def picousd(text: str) -> int:

@@ -25,10 +25,14 @@ HostPort = Annotated[str, Meta(pattern=r"^(\[[0-9a-f:.]+\]|[a-z0-9._-]{1,253}):[
 
 HttpAddress = Annotated[str, Meta(pattern=r"^https?://[!-~]+$", max_length=2048)]
 
+ObjectsAddress = Annotated[str, Meta(pattern=r"^(file://[^\s]|(s3|gs|az)://[A-Za-z0-9._-])[!-~]*$", max_length=1024)]
+
 Confidence = Annotated[float, Meta(extra={"reads": "confidence"}, ge=0, le=1)]
 Share = Annotated[float, Meta(extra={"reads": "share"}, ge=0.0001, le=1)]
 PicoUsd = Annotated[int, Meta(extra={"reads": "picousd"}, ge=0, le=10**18)]
+BudgetPicoUsd = Annotated[int, Meta(extra={"reads": "picousd"}, ge=0, le=9 * 10**18)]
 PicoUsdPerToken = Annotated[int, Meta(extra={"reads": "picousd_per_token"})]
+Millionths = Annotated[int, Meta(extra={"reads": "millionths"}, ge=1, le=1_000_000_000)]
 InstantMs = Annotated[int, Meta(extra={"reads": "instant_ms"})]
 """Quantities: written as ``units`` reads them (``reads`` names its function), kept as plain numbers."""
 
@@ -149,9 +153,26 @@ class Secret(msgspec.Struct, frozen=True):
     __str__ = __repr__
 
 
+DailyCount = Annotated[int, Meta(ge=1, le=1_000_000_000_000)]
+
+
 class LimitSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Limits; one that is left out does not limit."""
+    """Limits, eight at most; one that is left out does not limit."""
 
     rpm: Annotated[Count | None, Meta(description="Requests in any 60 seconds.")] = None
     tpm: Annotated[Count | None, Meta(description="Tokens, prompt and completion, in any 60 seconds.")] = None
     concurrency: Annotated[Count | None, Meta(description="Calls under way at once.")] = None
+    rps: Annotated[Count | None, Meta(description="Requests in any second.")] = None
+    rph: Annotated[Count | None, Meta(description="Requests in any hour.")] = None
+    rpd: Annotated[Count | None, Meta(description="Requests in any 24 hours.")] = None
+    tps: Annotated[Count | None, Meta(description="Tokens in any second.")] = None
+    tph: Annotated[DailyCount | None, Meta(description="Tokens in any hour.")] = None
+    tpd: Annotated[DailyCount | None, Meta(description="Tokens in any 24 hours.")] = None
+    input_tps: Annotated[Count | None, Meta(description="Tokens of prompts in any second.")] = None
+    input_tpm: Annotated[Count | None, Meta(description="Tokens of prompts in any 60 seconds.")] = None
+    input_tph: Annotated[DailyCount | None, Meta(description="Tokens of prompts in any hour.")] = None
+    input_tpd: Annotated[DailyCount | None, Meta(description="Tokens of prompts in any 24 hours.")] = None
+    output_tps: Annotated[Count | None, Meta(description="Tokens of answers in any second.")] = None
+    output_tpm: Annotated[Count | None, Meta(description="Tokens of answers in any 60 seconds.")] = None
+    output_tph: Annotated[DailyCount | None, Meta(description="Tokens of answers in any hour.")] = None
+    output_tpd: Annotated[DailyCount | None, Meta(description="Tokens of answers in any 24 hours.")] = None
