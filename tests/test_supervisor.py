@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -20,17 +21,23 @@ from tests.fakes.gateway import Gateway, config, free_port
 from tests.fakes.telemetry import Recording
 from tests.proxy.usage.test_journal import row
 
+from tollway._native.limits import Ledger
+from tollway._native.purses import Purses
 from tollway.charge import Places
+from tollway.contract.budgets import Ask, Budget, Purse
 from tollway.control.billing.prices import PACKAGED, load_prices
 from tollway.control.publish import publish
 from tollway.proxy.usage.journal import Journal
-from tollway.settings import read
+from tollway.settings import JournalSettings, read
 from tollway.storage import postmaster
+from tollway.storage.budgets import PostgresBank
 from tollway.storage.embedded import EmbeddedPostgres
 from tollway.storage.segments import segments
+from tollway.storage.usage import insert_usage
 from tollway.supervisor import CannotStart, Shipping, Supervisor, hold
 from tollway.telemetry.metrics import Metrics, prepare
 
+DAY_US = 86_400_000_000
 NOWHERE = "postgresql://nobody@127.0.0.1:9/nothing"
 
 
@@ -40,9 +47,12 @@ def recording(tmp_path: Path) -> Iterator[Recording]:
         yield made
 
 
-def supervisor(recording: Recording, data_dir: Path, dsn: str = NOWHERE, **server: Any) -> Supervisor:
+def supervisor(
+    recording: Recording, data_dir: Path, dsn: str = NOWHERE, *, retention: dict[str, str] | None = None, **server: Any
+) -> Supervisor:
     written = config(dsn)
     written["storage"]["data_dir"] = str(data_dir)
+    written["storage"]["retention"] = retention or {}
     written["server"].update(server)
     settings = read(msgspec.json.encode(written).decode(), {})
 
@@ -141,11 +151,18 @@ def metrics(tmp_path: Path) -> Iterator[Metrics]:
         yield made
 
 
+def made_places(data_dir: Path) -> Places:
+    places = Places(data_dir)
+    places.make()
+    return places
+
+
 async def test_rows_are_shipped_on_a_thread_and_those_that_are_left_at_its_end(
     recording: Recording, metrics: Metrics, tmp_path: Path, pool: asyncpg.Pool, postgres_dsn: str
 ) -> None:
-    journal = Journal(tmp_path)
-    shipping = Shipping(tmp_path, postgres_dsn, recording.log, metrics)
+    places = made_places(tmp_path)
+    journal = Journal(places.journal)
+    shipping = Shipping(places, postgres_dsn, JournalSettings(), recording.log, metrics)
     thread = threading.Thread(target=shipping.run)
     thread.start()
     try:
@@ -162,7 +179,58 @@ async def test_rows_are_shipped_on_a_thread_and_those_that_are_left_at_its_end(
         shipping.end()
         await asyncio.to_thread(thread.join)
     assert await stored(pool) == 499
-    assert segments(tmp_path) == []
+    assert segments(places.journal) == []
+
+
+async def test_what_is_shipped_is_no_more_of_what_this_hosts_ledger_holds(
+    recording: Recording, metrics: Metrics, tmp_path: Path, pool: asyncpg.Pool, postgres_dsn: str
+) -> None:
+    places = made_places(tmp_path)
+    ledger = Ledger(places.ledger)
+    purse = Purse(Budget(id="file:b", name="b", amount_picousd=1_000, period="total"))
+    bank = PostgresBank(pool, recording.log, metrics, patience_s=30.0)
+    await bank.renew(Purses(ledger).host_id, [Ask(purse, 0, 0, 100, 1)])
+    ledger.close()
+    journal = Journal(places.journal)
+    journal.append(row(1, cost_picousd=30, charged=(purse.name,)))
+    journal.close()
+    shipping = Shipping(places, postgres_dsn, JournalSettings(), recording.log, metrics)
+    thread = threading.Thread(target=shipping.run)
+    thread.start()
+    shipping.end()
+    await asyncio.to_thread(thread.join)
+    assert await pool.fetchval("select shipped from budget_leases") == 30
+    assert await pool.fetchval("select spent from budget_purses") == 30
+
+
+async def test_what_is_over_is_dropped_and_what_was_never_summed_is_summed(
+    recording: Recording, tmp_path: Path, pool: asyncpg.Pool, postgres_dsn: str
+) -> None:
+    now = time.time_ns() // 1_000
+    rows = [row(number, at_us=now - days * DAY_US) for number, days in enumerate((40, 5, 0))]
+    async with pool.acquire() as connection:
+        await insert_usage(connection, rows)
+        await connection.execute("""
+            truncate usage_daily;
+            insert into usage_unsummed select distinct (created_at at time zone 'UTC')::date from usage_logs
+        """)
+    retention = {"usage": "30d", "hourly": "400d"}
+    keeping = asyncio.create_task(
+        supervisor(recording, tmp_path, postgres_dsn, retention=retention)._keep_schema(postgres_dsn, migrated=True)
+    )
+    for _ in range(1_500):
+        if await pool.fetchval("select count(*) from usage_unsummed") == 0:
+            break
+        await asyncio.sleep(0.02)
+    keeping.cancel()
+    await asyncio.gather(keeping, return_exceptions=True)
+    kept = await pool.fetch("select id from usage_logs order by id")
+    assert [record["id"] for record in kept] == [each.id for each in rows[1:]]
+    assert await pool.fetchval("select sum(calls) from usage_daily") == 2
+    assert await pool.fetchval("select sum(calls) from usage_hourly") == 3
+    events = recording.events()
+    assert events.count("usage_summed") == 2
+    assert events.count("usage_dropped") == 1
 
 
 async def stored(pool: asyncpg.Pool) -> int:
@@ -173,15 +241,16 @@ async def stored(pool: asyncpg.Pool) -> int:
 async def test_without_a_database_shipping_ends_and_leaves_the_rows_to_the_next_start(
     recording: Recording, metrics: Metrics, tmp_path: Path
 ) -> None:
-    journal = Journal(tmp_path)
+    places = made_places(tmp_path)
+    journal = Journal(places.journal)
     journal.append(row(1))
     journal.close()
-    shipping = Shipping(tmp_path, NOWHERE, recording.log, metrics)
+    shipping = Shipping(places, NOWHERE, JournalSettings(), recording.log, metrics)
     thread = threading.Thread(target=shipping.run)
     thread.start()
     shipping.end()
     await asyncio.to_thread(thread.join)
-    assert len(segments(tmp_path)) == 1
+    assert len(segments(places.journal)) == 1
     assert "usage_waits" in recording.events()
 
 
@@ -189,7 +258,7 @@ async def test_without_a_database_shipping_ends_and_leaves_the_rows_to_the_next_
 async def test_the_thread_that_ships_gives_way_to_calls_and_no_other_does(
     recording: Recording, metrics: Metrics, tmp_path: Path
 ) -> None:
-    shipping = Shipping(tmp_path, NOWHERE, recording.log, metrics)
+    shipping = Shipping(made_places(tmp_path), NOWHERE, JournalSettings(), recording.log, metrics)
     thread = threading.Thread(target=shipping.run)
     thread.start()
     try:

@@ -16,17 +16,20 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Coroutine
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO, Any
 
 import asyncpg
 
+from tollway._native.limits import Ledger, LedgerError
+from tollway._native.purses import Purses
 from tollway.charge import Charge, Places, encode_charge
 from tollway.contract.snapshot import Snapshot
-from tollway.settings import Settings
-from tollway.storage import partitions
+from tollway.settings import JournalSettings, Settings
+from tollway.storage import partitions, rollups
 from tollway.storage.embedded import EmbeddedPostgres, give_way
+from tollway.storage.known_spend import sweep
 from tollway.storage.migrate import MigrationRefused, migrate
 from tollway.storage.pool import OUT_OF_REACH, connect
 from tollway.storage.shipper import Shipper
@@ -107,7 +110,7 @@ class Supervisor:
 
     async def _serve(self, dsn: str, metrics: Metrics, embedded: EmbeddedPostgres | None) -> None:
         migrated = await self._try_to_migrate(dsn)
-        shipping = Shipping(self._places.journal, dsn, self._log, metrics)
+        shipping = Shipping(self._places, dsn, self._settings.storage.journal, self._log, metrics)
         count = self._settings.server.worker_count
         tasks = [asyncio.create_task(self._keep_worker(index, dsn, metrics)) for index in range(count)]
         side = [
@@ -149,7 +152,7 @@ class Supervisor:
         return True
 
     async def _keep_schema(self, dsn: str, *, migrated: bool) -> None:
-        """Migrates as soon as the database can be reached; then keeps partitions ready ahead of time."""
+        """Migrates as soon as the database can be reached; then keeps partitions ready ahead of time, and sweeps."""
         while not migrated:
             await asyncio.sleep(1.0)
             migrated = await self._try_to_migrate(dsn)
@@ -158,6 +161,12 @@ class Supervisor:
                 connection = await asyncpg.connect(dsn, timeout=5.0)
                 try:
                     await partitions.ensure(connection, datetime.now(UTC))
+                    dropped = await partitions.drop(connection, datetime.now(UTC), self._kept())
+                    if dropped:
+                        self._log.info("usage_dropped", partitions=dropped)
+                    while (day := await rollups.catch_up(connection)) is not None:
+                        self._log.info("usage_summed", day=day.isoformat())
+                    await sweep(connection)
                 finally:
                     await connection.close(timeout=2.0)
             except _REFUSED as error:  # rows go to the default partition meanwhile
@@ -165,6 +174,17 @@ class Supervisor:
                 await asyncio.sleep(PARTITIONS_RETRY_S)
                 continue
             await asyncio.sleep(PARTITIONS_EVERY_S)
+
+    def _kept(self) -> dict[str, timedelta]:
+        """How long the partitions of each table are kept; what is not named is kept for ever."""
+        retention = self._settings.storage.retention
+        kept = {
+            "usage_logs": retention.usage_s,
+            "usage_hourly": retention.hourly_s,
+            "usage_tags_hourly": retention.hourly_s,
+            "usage_daily": retention.daily_s,
+        }
+        return {table: timedelta(seconds=seconds) for table, seconds in kept.items() if seconds is not None}
 
     async def _keep_postgres(self, embedded: EmbeddedPostgres) -> None:
         """Starts our PostgreSQL again when it died; its address stays the same, so everyone finds it again.
@@ -272,9 +292,10 @@ class Supervisor:
 class Shipping:
     """The shipper on a thread of its own, which gives way to the workers wherever the system can be told so."""
 
-    def __init__(self, directory: Path, dsn: str, log: Log, metrics: Metrics) -> None:
-        self._directory = directory
+    def __init__(self, places: Places, dsn: str, keeping: JournalSettings, log: Log, metrics: Metrics) -> None:
+        self._places = places
         self._dsn = dsn
+        self._keeping = keeping
         self._log = log
         self._metrics = metrics
         self._loop = asyncio.new_event_loop()
@@ -293,7 +314,15 @@ class Shipping:
 
     async def _ship(self) -> None:
         pool = await connect(self._dsn, application_name="tollway shipper", max_size=2, statement_timeout_s=60.0)
-        shipper = Shipper(self._directory, pool, self._log, self._metrics)
+        shipper = Shipper(
+            self._places.journal,
+            pool,
+            self._log,
+            self._metrics,
+            max_bytes=self._keeping.max_bytes,
+            sync_s=self._keeping.sync_s,
+            host=self._host(),
+        )
         working = asyncio.create_task(shipper.run())
         ending = asyncio.create_task(self._ending.wait())
         await asyncio.wait({working, ending}, return_when=asyncio.FIRST_COMPLETED)
@@ -307,6 +336,18 @@ class Shipping:
         except OUT_OF_REACH as error:  # TimeoutError is one, as an OSError
             self._log.warning("usage_waits", cause=type(error).__name__, until="the next start")
         pool.terminate()
+
+    def _host(self) -> str:
+        """What the bank of budgets knows this host by: workers ask it by the same ledger."""
+        try:
+            ledger = Ledger(self._places.ledger)
+            try:
+                return Purses(ledger).host_id
+            finally:
+                ledger.close()
+        except (LedgerError, OSError) as error:  # no worker can serve without it either
+            self._log.error("ledger_unusable", error=error)
+            return ""
 
 
 def hold(path: Path) -> IO[str]:

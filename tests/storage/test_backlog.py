@@ -77,19 +77,6 @@ def test_a_mark_that_somebody_else_has_moved_is_counted_from(writer: SegmentWrit
     assert backlog.count(segment) == 10
 
 
-def test_only_what_is_new_must_be_synced(writer: SegmentWriter, segment: Counting) -> None:
-    backlog = Backlog()
-    assert not backlog.must_sync(segment)
-    append(writer, 3)
-    assert backlog.must_sync(segment)
-    backlog.synced(segment, backlog.end(segment))
-    assert not backlog.must_sync(segment)
-    append(writer, 1)
-    assert backlog.must_sync(segment)
-    ship(backlog, segment, 4)
-    assert not backlog.must_sync(segment), "it is in PostgreSQL"
-
-
 def test_a_segment_that_is_gone_is_forgotten(writer: SegmentWriter, segment: Counting) -> None:
     backlog = Backlog()
     append(writer, 3)

@@ -4,13 +4,16 @@ import hashlib
 from datetime import UTC, datetime
 
 import asyncpg
+import msgspec
 import pytest
 
+from tollway.contract.budgets import MOST_PICOUSD, Budget
 from tollway.contract.keys import GATEWAY_USE, KeyRecord
 from tollway.contract.limits import LimitValues
+from tollway.contract.prices import Price, TenantPrices
 from tollway.errors import DependencyUnavailable
 from tollway.storage.embedded import EmbeddedPostgres
-from tollway.storage.keys import PostgresKeySource
+from tollway.storage.keys import MOST_BUDGETS, PostgresKeySource
 from tollway.storage.migrate import migrate
 from tollway.storage.pool import connect
 
@@ -149,3 +152,57 @@ async def test_a_database_without_tables_is_out_of_reach_not_empty(empty_dsn: st
     with pytest.raises(DependencyUnavailable):
         await PostgresKeySource(pool).find(DIGEST)
     await pool.close()
+
+
+async def test_a_key_comes_with_its_tenants_budgets(pool: asyncpg.Pool) -> None:
+    await _store(pool)
+    assert ((await _found(pool)).budgets, (await _found(pool)).may_spend) == ((), True)
+    await pool.execute("update tenants set monthly_budget = 12.5")
+    await pool.execute(
+        "insert into budgets (id, tenant_id, name, amount, period, rolling, warn_at, key_id, user_id, model, tag, per)"
+        " values ('b-1', 't-1', 'b', 9000000000000000000, 'week', true, '{50,80}', 'k', 'u', 'm', 'a=b', '{user,key}')"
+    )
+    monthly, made = (await _found(pool)).budgets
+    assert monthly == Budget(
+        id="tenant:t-1", name="acme", amount_picousd=12_500_000_000_000, period="month", tenant_id="t-1"
+    )
+    assert made == Budget(
+        id="b-1",
+        name="b",
+        amount_picousd=9 * 10**18,
+        period="week",
+        rolling=True,
+        warn_at=(50, 80),
+        tenant_id="t-1",
+        key_id="k",
+        user="u",
+        model="m",
+        tag="a=b",
+        per=("user", "key"),
+    )
+
+
+async def test_who_has_a_budget_of_nothing_may_spend_nothing(pool: asyncpg.Pool) -> None:
+    await _store(pool)
+    await pool.execute("update tenants set monthly_budget = 0")
+    assert ((await _found(pool)).budgets, (await _found(pool)).may_spend) == ((), False)
+
+
+async def test_a_key_comes_with_no_more_budgets_than_a_call_can_be_under(pool: asyncpg.Pool) -> None:
+    await _store(pool)
+    await pool.execute("update tenants set monthly_budget = 99999999")
+    await pool.execute(
+        "insert into budgets (tenant_id, name, amount, period) "
+        "select 't-1', number::text, 1, 'day' from generate_series(1, 100) as number"
+    )
+    budgets = (await _found(pool)).budgets
+    assert len(budgets) == MOST_BUDGETS + 1 == 64
+    assert budgets[0].amount_picousd == MOST_PICOUSD
+
+
+async def test_a_tenants_own_prices_come_with_its_keys(pool: asyncpg.Pool) -> None:
+    await _store(pool)
+    assert (await _found(pool)).prices is None
+    prices = TenantPrices({"m": Price("acme/m", input=1, output=2, from_ms=3)}, 1_150_000)
+    await pool.execute("update tenants set prices = $1::jsonb", msgspec.json.encode(prices).decode())
+    assert (await _found(pool)).prices == prices

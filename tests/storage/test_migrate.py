@@ -75,6 +75,8 @@ async def test_an_empty_database_becomes_current_once(
         ("audit_logs", "id"),
         ("sso_configs", "id"),
         ("provider_configs", "id"),
+        ("budgets", "tenant_id name amount period rolling warn_at key_id user_id model tag per created_at updated_at"),
+        ("budget_leases", "purse host granted spent shipped expires_at"),
         ("router_overrides", "alias target weight drained updated_at updated_by"),
     ],
 )  # fmt: skip

@@ -210,3 +210,27 @@ def test_a_record_that_never_became_whole_is_damage_once_its_writer_is_gone(tmp_
     assert reader.pending()
     assert [payload for _, payload in reader.records(SECOND)] == [None, b"third"]
     reader.close()
+
+
+def test_its_end_is_behind_the_last_record_wherever_one_begins_to_look(tmp_path: Path) -> None:
+    writer = SegmentWriter(tmp_path / "a.journal", 16 * 1024)
+    reader = SegmentReader(tmp_path / "a.journal")
+    assert reader.end(HEADER_BYTES) == HEADER_BYTES
+    for payload in (b"one", b"two", b"three"):
+        writer.append(payload)
+    ends = [end for end, _ in reader.records(HEADER_BYTES)]
+    assert {reader.end(offset) for offset in (HEADER_BYTES, *ends)} == {ends[-1]}
+    writer.close()
+    reader.close()
+
+
+def test_the_end_of_a_segment_with_a_length_that_lies_is_its_size(tmp_path: Path) -> None:
+    writer = SegmentWriter(tmp_path / "a.journal", 16 * 1024)
+    writer.append(b"one")
+    writer.close()
+    with (tmp_path / "a.journal").open("r+b") as file:
+        file.seek(HEADER_BYTES)
+        file.write((2**31).to_bytes(4, "little"))
+    reader = SegmentReader(tmp_path / "a.journal")
+    assert reader.end(HEADER_BYTES) == 16 * 1024
+    reader.close()

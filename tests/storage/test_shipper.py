@@ -2,9 +2,12 @@
 
 import asyncio
 import json
+import os
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +23,7 @@ from tollway.storage.embedded import EmbeddedPostgres
 from tollway.storage.migrate import migrate
 from tollway.storage.pool import OUT_OF_REACH, connect
 from tollway.storage.segments import HEADER_BYTES, SegmentReader, SegmentWriter, segments
+from tollway.storage.segments import SEGMENT_BYTES as JOURNALS_SEGMENT_BYTES
 from tollway.storage.shipper import BATCH_ROWS, REJECTED, Shipper
 from tollway.telemetry.metrics import Metrics, prepare
 
@@ -113,7 +117,10 @@ async def test_a_segment_that_is_being_written_is_shipped_as_it_grows_and_stays(
 
 async def test_many_rows_are_shipped_in_batches(shipper: Shipper, journal: Path, pool: asyncpg.Pool) -> None:
     count = 2 * BATCH_ROWS + 7
-    written(journal / "1-1-0.journal", *rows(count)).close()
+    writer = SegmentWriter(journal / "1-1-0.journal", 16 * SEGMENT_BYTES)
+    for row in rows(count):
+        writer.append(msgspec.msgpack.encode(row))
+    writer.close()
     assert await shipper.ship() == count
     assert await pool.fetchval("select count(*) from usage_logs") == count
     assert segments(journal) == []
@@ -237,6 +244,34 @@ async def test_rows_wait_while_the_database_is_down_and_arrive_once_it_is_back(
     await pool.close()
 
 
+def _shipped(metrics: Metrics, least: int) -> bool:
+    return sum(counted(metrics, "tollway_usage_shipped_total").values()) >= least
+
+
+async def test_a_postgresql_that_is_killed_while_it_stores_rows_neither_loses_nor_doubles_one(
+    own_postgres: EmbeddedPostgres, journal: Path, recording: Recording, metrics: Metrics
+) -> None:
+    dsn = await asyncio.to_thread(own_postgres.start)
+    await migrate(dsn)
+    pool = await connect(dsn, connect_timeout_s=1.0)
+    for number in range(20):
+        written(journal / f"{number:02}-1-0.journal", *rows(1_000, 1_000 * number)).close()
+    running = asyncio.create_task(Shipper(journal, pool, recording.log, metrics).run())
+    for kills in range(1, 4):
+        await until(partial(_shipped, metrics, 5_000 * kills))
+        assert own_postgres.pid is not None
+        os.kill(own_postgres.pid, signal.SIGKILL)
+        await until(lambda: not own_postgres.is_alive)
+        await asyncio.to_thread(own_postgres.start)
+    await until(lambda: not segments(journal))
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert await pool.fetchval("select count(*) from usage_logs") == 20_000
+    assert await pool.fetchval("select sum(calls) from usage_hourly") == 20_000
+    assert await pool.fetchval("select sum(cost) from usage_daily") == 20_000 * Decimal("0.00000585")
+    await pool.close()
+
+
 async def test_what_waits_is_measured(shipper: Shipper, journal: Path, metrics: Metrics) -> None:
     writer = written(journal / "1-1-0.journal", *rows(2))
     running = asyncio.create_task(shipper.run())
@@ -282,4 +317,35 @@ async def test_in_an_outage_the_rows_that_wait_are_counted_over_all_segments(
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     writer.close()
+    pool.terminate()
+
+
+async def test_rows_that_wait_for_postgresql_are_brought_to_the_disk(
+    journal: Path, recording: Recording, metrics: Metrics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[Path] = []
+    monkeypatch.setattr(SegmentReader, "sync", lambda segment: synced.append(segment.path))
+    pool = await connect("postgresql://nobody@127.0.0.1:9/nothing", connect_timeout_s=1.0)
+    writer = written(journal / "1-1-0.journal", *rows(3))
+    running = asyncio.create_task(Shipper(journal, pool, recording.log, metrics, sync_s=0.05).run())
+    await until(lambda: synced)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert set(synced) == {writer.path}
+    writer.close()
+    pool.terminate()
+
+
+async def test_a_journal_that_fills_is_told_once_for_each_bound(
+    journal: Path, recording: Recording, metrics: Metrics
+) -> None:
+    pool = await connect("postgresql://nobody@127.0.0.1:9/nothing", connect_timeout_s=1.0)
+    shipper = Shipper(journal, pool, recording.log, metrics, max_bytes=10 * JOURNALS_SEGMENT_BYTES)
+    for number in range(10):
+        written(journal / f"{number}-1-0.journal", *rows(1, number)).close()
+        await shipper._look_after()
+        await shipper._look_after()
+    told = [(line["level"], line["pending_rows"]) for line in recording.lines() if line["event"] == "journal_fills"]
+    assert told == [("warning", 6), ("error", 9)]
+    assert counted(metrics, "tollway_journal_limit_bytes") == {(): float(10 * JOURNALS_SEGMENT_BYTES)}
     pool.terminate()

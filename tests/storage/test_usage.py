@@ -6,11 +6,9 @@ from decimal import Decimal
 import asyncpg
 import msgspec
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from tollway.contract.guardrails import Found
-from tollway.contract.usage import UsageRow
+from tollway.contract.usage import Costs, Try, UsageRow
 from tollway.storage import usage
 from tollway.storage.usage import insert_usage
 
@@ -39,6 +37,13 @@ ROW = UsageRow(
     first_token_ms=45,
     attempts=2,
     findings=(Found("input", "pii", "email", "redact", 3),),
+    costs=Costs(input=2_000_000, output=3_850_000),
+    audio_input_tokens=4,
+    image_output_tokens=5,
+    tags=("project=x", "team=y"),
+    service_tier="flex",
+    tried=(Try("openai/gpt-4o-mini", 503, "overloaded", 12), Try("openai/gpt-4o-mini", 200, "ok", 300)),
+    charged=("file:all||",),
 )
 
 
@@ -63,10 +68,16 @@ async def test_a_row_arrives_field_by_field(pool: asyncpg.Pool) -> None:
     assert stored["created_at"].isoformat() == "2026-02-28T00:00:00.123456+00:00"
     assert stored["cost"] == Decimal("0.00000585")
     assert stored["status"] == "ok"
-    same = set(usage.COLUMNS) - {"created_at", "cost", "status", "findings"}
+    same = set(usage.COLUMNS) - {"created_at", "cost", "status", "findings", "tried", "tags", "charged", *usage.COSTS}
     assert {name: stored[name] for name in same} == {name: getattr(ROW, name) for name in same}
     shown = {"direction": "input", "check": "pii", "kind": "email", "action": "redact", "count": 3}
     assert msgspec.json.decode(stored["findings"]) == [shown]
+    assert (tuple(stored["tags"]), tuple(stored["charged"])) == (ROW.tags, ROW.charged)
+    paid = {name: stored[name] for name in usage.COSTS if stored[name] is not None}
+    assert paid == {"cost_input": Decimal("0.000002"), "cost_output": Decimal("0.00000385")}
+    tried = msgspec.json.decode(stored["tried"])
+    assert tried[0] == {"target": "openai/gpt-4o-mini", "status": 503, "result": "overloaded", "took_ms": 12}
+    assert len(tried) == 2
 
 
 async def test_a_row_without_findings_has_none(pool: asyncpg.Pool) -> None:
@@ -81,7 +92,8 @@ async def test_a_kind_that_postgresql_can_not_hold_is_no_reason_to_lose_a_row(po
 
 def test_the_columns_stand_in_the_order_of_the_fields() -> None:
     renamed = {"at_us": "created_at", "cost_picousd": "cost", "outcome": "status"}
-    assert usage.COLUMNS == tuple(renamed.get(field, field) for field in UsageRow.__struct_fields__)
+    columns = [[renamed.get(field, field)] if field != "costs" else usage.COSTS for field in UsageRow.__struct_fields__]
+    assert usage.COLUMNS == tuple(name for names in columns for name in names)
 
 
 async def test_nothing_to_store_stores_nothing(pool: asyncpg.Pool) -> None:
@@ -173,11 +185,3 @@ async def test_the_temporary_table_is_made_once_for_a_connection(pool: asyncpg.P
         for number in range(3):
             await insert_usage(connection, [msgspec.structs.replace(ROW, id=str(number))])
         assert await connection.fetchval("select count(*) from usage_arriving") == 0
-
-
-@given(st.integers(min_value=0, max_value=2**63 - 1))
-@settings(max_examples=200)
-def test_pico_dollars_become_dollars_without_rounding(picousd: int) -> None:
-    cost = usage._record(msgspec.structs.replace(ROW, cost_picousd=picousd))[usage.COLUMNS.index("cost")]
-    assert isinstance(cost, Decimal)
-    assert int(cost.scaleb(12)) == picousd

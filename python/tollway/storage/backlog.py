@@ -1,7 +1,7 @@
 """What waits in the journal, counted as it grows: each record is looked at once, however long an outage lasts.
 
-In: segments as the shipper opens them, and how far it has shipped them. Out: how many rows wait, and which segments
-hold something that was not synced to the disk yet. Bounded by the number of segments.
+In: segments as the shipper opens them, and how far it has shipped them. Out: how many rows wait. Bounded by the number
+of segments.
 """
 
 from collections.abc import Iterable
@@ -13,12 +13,11 @@ from tollway.storage.segments import SegmentReader
 
 
 class _Counted(msgspec.Struct):
-    """``rows`` lie between ``shipped`` and ``end``; everything before ``synced`` is on the disk."""
+    """``rows`` lie between ``shipped`` and ``end``."""
 
     shipped: int
     end: int
     rows: int = 0
-    synced: int = 0
 
 
 class Backlog:
@@ -43,18 +42,6 @@ class Backlog:
         else:
             counted.rows -= rows
         counted.shipped = offset
-
-    def must_sync(self, segment: SegmentReader) -> bool:
-        """Whether rows wait in ``segment`` that came after its last :meth:`synced`."""
-        return self.count(segment) > 0 and self._of(segment).synced < self._of(segment).end
-
-    def synced(self, segment: SegmentReader, end: int) -> None:
-        """Everything before ``end`` is on the disk."""
-        self._of(segment).synced = end
-
-    def end(self, segment: SegmentReader) -> int:
-        """The offset up to which ``segment`` has been counted."""
-        return self._of(segment).end
 
     def keep(self, paths: Iterable[Path]) -> None:
         """Forgets the segments that are there no more."""

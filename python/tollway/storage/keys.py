@@ -6,8 +6,10 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 import msgspec
 
+from tollway.contract.budgets import MOST_PICOUSD, Budget
 from tollway.contract.keys import KeyRecord
 from tollway.contract.limits import LimitValues
+from tollway.contract.prices import TenantPrices
 from tollway.errors import DependencyUnavailable
 from tollway.storage.pool import FAILED
 
@@ -16,14 +18,26 @@ PATIENCE_S = 2.0
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-_FIND = """
+MOST_BUDGETS = 63
+"""So many budgets of the database a tenant may have, beside its own for the month."""
+
+_FIND = f"""
     select k.id, k.name, k.tenant_id, k.user_id, k.scopes, k.environment, k.expires_at,
            k.rate_limit_override, k.allowed_models_override,
            k.is_active and coalesce(t.is_active, true) as is_active,
-           t.name as tenant_name, t.rate_limit, t.allowed_models, coalesce(k.guardrails, t.guardrails) as guardrails
+           t.name as tenant_name, t.rate_limit, t.allowed_models, t.prices,
+           coalesce(k.guardrails, t.guardrails) as guardrails,
+           t.monthly_budget,
+           (
+               select json_agg(to_json(budget)) from (
+                   select id, name, amount as amount_picousd, period, rolling, warn_at, tenant_id, key_id,
+                          user_id as "user", model, tag, per
+                   from budgets where tenant_id = k.tenant_id order by created_at, id limit {MOST_BUDGETS}
+               ) as budget
+           ) as budgets
     from api_keys k left join tenants t on t.id = k.tenant_id
     where k.key_hash = $1
-"""
+"""  # noqa: S608 -- a number of ours
 
 
 class PostgresKeySource:
@@ -67,7 +81,29 @@ def _record(row: asyncpg.Record) -> KeyRecord:
         key_limits=_limits(row["rate_limit_override"]),
         allowed_models=_both(row["allowed_models"], row["allowed_models_override"]),
         policy=row["guardrails"],
+        may_spend=row["monthly_budget"] != 0,
+        budgets=_budgets(row),
+        prices=_prices(row["prices"]),
     )
+
+
+def _prices(stored: str | None) -> TenantPrices | None:
+    return None if stored is None else msgspec.json.decode(stored, type=TenantPrices)
+
+
+def _budgets(row: asyncpg.Record) -> tuple[Budget, ...]:
+    """The tenant's own budget for the month, unless it is nothing, and those that were made for it."""
+    made = () if row["budgets"] is None else msgspec.json.decode(row["budgets"], type=tuple[Budget, ...])
+    if not row["monthly_budget"]:
+        return made
+    monthly = Budget(
+        id=f"tenant:{row['tenant_id']}",
+        name=row["tenant_name"],
+        amount_picousd=min(int(row["monthly_budget"].scaleb(12)), MOST_PICOUSD),
+        period="month",
+        tenant_id=row["tenant_id"],
+    )
+    return (monthly, *made)
 
 
 def _limits(stored: str | None) -> LimitValues | None:

@@ -28,8 +28,12 @@ from tollway.telemetry.metrics import Metrics
 PATIENCE_S = 1.0
 """An answer that takes longer is none."""
 
-PULSE_S = 0.25
-"""How often Redis is asked for a sign of life."""
+PULSE_S = 0.5
+"""How often Redis is asked for a sign of life. Each worker of each host does so, which is most of what an idle Redis
+hears: hence no oftener."""
+
+WRITTEN_EVERY = 4
+"""Of so many signs of life one is asked to write."""
 
 SILENCE_S = 1.25
 """Without one for so long, Redis counts as lost. Shorter outages are nobody's business."""
@@ -85,6 +89,7 @@ class RedisLink:
         self._ahead_s = 0.0
         self._memory = b""
         self._connections = 0
+        self._pulses = 0
 
     @property
     def connected(self) -> bool:
@@ -154,6 +159,7 @@ class RedisLink:
         try:
             async with asyncio.timeout(PATIENCE_S):
                 await listening.subscribe(self._channel)
+            self._pulses = 0
             await self._pulse()
             self._connections += 1
             self._is_open = True
@@ -186,18 +192,25 @@ class RedisLink:
                 continue
 
     async def _pulse(self) -> None:
-        """A sign of life, which also sets the clock, asks for the memory's name, and fails where nothing can be
-        written: a Redis that only reads is no help."""
+        """A sign of life, which also sets the clock, asks for the memory's name, and before long fails where nothing
+        can be written: a Redis that only reads is no help."""
         asked_at = time.monotonic()
-        told, _, memory = await self._asked((("TIME",), ("SET", MEMORY, uuid.uuid4().hex, "NX"), ("GET", MEMORY)))
+        told, memory = await self._asked((("TIME",), ("GET", MEMORY)), as_one=False)
+        answered_at = time.monotonic()
+        if memory is None or self._pulses % WRITTEN_EVERY == 0:
+            named = (("SET", MEMORY, uuid.uuid4().hex, "NX"), ("GET", MEMORY))
+            _, memory = await self._asked(named, as_one=False)
         if not isinstance(told, tuple) or not isinstance(memory, bytes):
             raise ValueError("not the answers of a Redis")
+        self._pulses += 1
         seconds, microseconds = told
-        self._ahead_s = seconds + microseconds / 1_000_000 - (asked_at + time.monotonic()) / 2
+        self._ahead_s = seconds + microseconds / 1_000_000 - (asked_at + answered_at) / 2
         self._memory = memory
 
-    async def _asked(self, commands: Sequence[Command]) -> Sequence[object]:
-        async with self._turn, asyncio.timeout(PATIENCE_S), self._client.pipeline(transaction=True) as pipeline:
+    async def _asked(self, commands: Sequence[Command], *, as_one: bool = True) -> Sequence[object]:
+        """One command is a transaction by itself."""
+        transaction = as_one and len(commands) > 1
+        async with self._turn, asyncio.timeout(PATIENCE_S), self._client.pipeline(transaction=transaction) as pipeline:
             for command in commands:
                 pipeline.execute_command(*command)
             answers: Sequence[object] = await pipeline.execute()

@@ -5,7 +5,7 @@ A record counts once its length is there, which is written last: a process kille
 records only. Another process may see those writes in another order (on machines that order memory weakly, and where a
 length lies across two pages or cache lines): while its writer lives, a record that does not fit its checksum is one
 that is not whole yet, and a damaged one only once the writer is gone. What is in a mapped page survives the death of
-its process (not of the machine: for that the shipper syncs segments, see ``SYNC_EVERY_S``).
+its process (not of the machine: for that segments are synced, see ``syncing.py``).
 
 Header: ``magic 8 bytes, shipped u64``; ``shipped`` is the offset up to which PostgreSQL has everything, moved only by
 the shipper. A segment whose writer holds no lock on it any more takes no further records.
@@ -135,6 +135,16 @@ class SegmentReader:
             return len(mapped), None
         payload = mapped[offset + _RECORD.size : end]
         return end, (payload if zlib.crc32(payload) == checksum else None)
+
+    def end(self, offset: int) -> int:
+        """The offset behind the last record, looked for from the record at ``offset`` on. Nothing is checked."""
+        size = 0 if self._map is None else len(self._map)
+        while self._map is not None and offset + _RECORD.size <= size:
+            length = _RECORD.unpack_from(self._map, offset)[0]
+            if length == 0:
+                break
+            offset = min(size, offset + _RECORD.size + length)
+        return offset
 
     def pending(self) -> bool:
         """Whether there is a record that PostgreSQL does not have yet."""

@@ -13,41 +13,62 @@ from pathlib import Path
 import asyncpg
 import msgspec
 
+from tollway._native.rows import Batch
 from tollway.contract.usage import UsageRow
 from tollway.storage.backlog import Backlog
 from tollway.storage.pool import OUT_OF_REACH
 from tollway.storage.segments import SEGMENT_BYTES, SegmentReader, segments
-from tollway.storage.usage import insert_usage
+from tollway.storage.syncing import Syncing
+from tollway.storage.usage import insert_batch
 from tollway.telemetry.logs import Log
 from tollway.telemetry.metrics import Metrics
 
-BATCH_ROWS = 2_000
+BATCH_ROWS = 10_000
 EVERY_S = 0.5
-SYNC_EVERY_S = 1.0
-"""While the database is out of reach, segments are synced to the disk this often: what a power cut may lose then.
-
-While rows are shipped this is not done: a row is in PostgreSQL within a second or two, and syncing a segment makes its
-writer stumble over every page it had written.
-"""
+FILLING = (0.5, 0.8)
+"""When this much of the journal is taken it is told in the log: a warning, then an error."""
 
 REJECTED = "rejected.jsonl"
 _BACKOFF_CAP_S = 5.0
 
 
 class Shipper:
-    """Ships one directory of segments."""
+    """Ships one directory of segments, which may take ``max_bytes`` of the disk.
 
-    def __init__(self, directory: Path, pool: asyncpg.Pool, log: Log, metrics: Metrics) -> None:
+    A row is in PostgreSQL or on the disk within ``sync_s`` seconds, if the disk bears it; with 0 the system decides.
+    ``host`` is what the bank of budgets knows this host by (``Purses.host_id``).
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        pool: asyncpg.Pool,
+        log: Log,
+        metrics: Metrics,
+        *,
+        max_bytes: int = 2**30,
+        sync_s: float = 1.0,
+        host: str = "",
+    ) -> None:
         self._directory = directory
+        self._host = host
+        self._max_bytes = max_bytes
+        self._sync_s = sync_s
+        self._filled = 0
         self._pool = pool
         self._log = log
         self._metrics = metrics
         self._decoder = msgspec.msgpack.Decoder(UsageRow)
         self._backlog = Backlog()
-        self._synced_at = 0.0
 
     async def run(self) -> None:
-        """Ships for as long as the host serves."""
+        """Ships, and keeps safe what waits, for as long as the host serves."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._ship_on())
+            if self._sync_s > 0:
+                tasks.create_task(self._keep_safe())
+
+    async def _ship_on(self) -> None:
         failures = 0
         while True:
             try:
@@ -60,7 +81,7 @@ class Shipper:
             except asyncpg.PostgresError as error:  # a right taken away, a table altered: rows wait until it is mended
                 failures += 1
                 self._log.error("usage_refused", error=error)
-            await self._look_after(unsafe=failures > 0)
+            await self._look_after()
             await asyncio.sleep(min(_BACKOFF_CAP_S, EVERY_S * 2 ** min(failures, 6)))
 
     async def ship(self) -> int:
@@ -86,9 +107,18 @@ class Shipper:
                 segment.close()
         return total
 
-    async def _look_after(self, *, unsafe: bool) -> None:
-        """Counts what waits; with ``unsafe``, and not too often, brings to the disk what came since the last time."""
-        unsafe = unsafe and time.monotonic() - self._synced_at >= SYNC_EVERY_S
+    async def _keep_safe(self) -> None:
+        syncing = Syncing(self._directory, lambda error: self._log.error("usage_not_synced", error=error))
+        while True:
+            began = time.monotonic()
+            try:
+                await asyncio.to_thread(syncing.look)
+            except OSError as error:
+                self._log.error("usage_not_synced", error=error)
+            await asyncio.sleep(max(0.0, self._sync_s / 2 - (time.monotonic() - began)))
+
+    async def _look_after(self) -> None:
+        """Counts what waits, and tells when there is little room left."""
         try:
             paths = await asyncio.to_thread(segments, self._directory)
         except OSError:  # `ship` has told
@@ -101,66 +131,73 @@ class Shipper:
                 continue
             try:
                 pending += self._backlog.count(segment)
-                if unsafe and self._backlog.must_sync(segment):
-                    end = self._backlog.end(segment)
-                    await asyncio.to_thread(segment.sync)
-                    self._backlog.synced(segment, end)
-            except OSError as error:
-                self._log.error("usage_not_synced", error=error)
             finally:
                 segment.close()
-        if unsafe:
-            self._synced_at = time.monotonic()
         self._backlog.keep(paths)
-        self._metrics.journal(len(paths) * SEGMENT_BYTES, pending)
+        taken = len(paths) * SEGMENT_BYTES
+        self._metrics.journal(taken, pending, self._max_bytes)
+        self._tell_filling(taken, pending)
+
+    def _tell_filling(self, taken: int, pending: int) -> None:
+        filled = sum(taken > share * self._max_bytes for share in FILLING)
+        if filled > self._filled:
+            tell = self._log.warning if filled == 1 else self._log.error
+            tell("journal_fills", size_bytes=taken, max_bytes=self._max_bytes, pending_rows=pending)
+        self._filled = filled
 
     async def _ship_segment(self, segment: SegmentReader) -> int:
         total = 0
         while True:
-            batch: list[UsageRow] = []
+            batch, payloads = Batch(), list[bytes]()
             offset, records = segment.shipped, 0
             for end, payload in segment.records(offset):
                 offset, records = end, records + 1
-                row = self._decode(payload)
-                if row is not None:
-                    batch.append(row)
-                if len(batch) == BATCH_ROWS:
+                if self._add(batch, payload):
+                    payloads.append(payload or b"")
+                if len(payloads) == BATCH_ROWS:
                     break
             if offset == segment.shipped:
                 return total
-            total += await self._store(batch)
+            total += await self._store(batch, payloads)
             self._backlog.shipped(segment, offset, records)
             segment.mark_shipped(offset)
 
-    def _decode(self, payload: bytes | None) -> UsageRow | None:
+    def _add(self, batch: Batch, payload: bytes | None) -> bool:
         try:
-            return self._decoder.decode(payload or b"")
-        except msgspec.DecodeError as error:
-            self._reject({"bytes": None if payload is None else payload.hex()}, error)
-            return None
+            batch.add(payload or b"")
+        except ValueError as error:
+            self._reject(payload, error)
+            return False
+        return True
 
-    async def _store(self, batch: Sequence[UsageRow]) -> int:
-        if not batch:
+    async def _store(self, batch: Batch, payloads: Sequence[bytes]) -> int:
+        if not payloads:
             return 0
         async with self._pool.acquire() as connection:
             try:
-                inserted = await insert_usage(connection, batch)
+                inserted = await insert_batch(connection, batch.copy(), self._host)
             except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError):
-                inserted = await self._store_singly(connection, batch)
+                inserted = await self._store_singly(connection, batch, payloads)
         self._metrics.shipped(inserted)
         return inserted
 
-    async def _store_singly(self, connection: asyncpg.pool.PoolConnectionProxy, batch: Sequence[UsageRow]) -> int:
+    async def _store_singly(
+        self, connection: asyncpg.pool.PoolConnectionProxy, batch: Batch, payloads: Sequence[bytes]
+    ) -> int:
         """One row that PostgreSQL will never take must not hold up the others for ever: it is set aside, loudly."""
         inserted = 0
-        for row in batch:
+        for index, payload in enumerate(payloads):
             try:
-                inserted += await insert_usage(connection, [row])
+                inserted += await insert_batch(connection, batch.copy_of(index), self._host)
             except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError) as error:
-                self._reject(msgspec.to_builtins(row), error)
+                self._reject(payload, error)
         return inserted
 
-    def _reject(self, what: object, error: Exception) -> None:
+    def _reject(self, payload: bytes | None, error: Exception) -> None:
+        try:
+            what: object = msgspec.to_builtins(self._decoder.decode(payload or b""))
+        except msgspec.DecodeError:
+            what = {"bytes": None if payload is None else payload.hex()}
         with (self._directory / REJECTED).open("ab") as file:
             file.write(msgspec.json.encode(what) + b"\n")
         self._log.error("usage_row_rejected", error=error, kept_in=REJECTED)

@@ -1,15 +1,17 @@
 """Usage rows into PostgreSQL: a batch from the journal becomes rows and spend, exactly once, in one transaction."""
 
-from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from collections.abc import AsyncIterator, Sequence
 
 import asyncpg
 import msgspec
 
-from tollway.contract.guardrails import Found
-from tollway.contract.usage import UsageRow
+from tollway._native.rows import Batch
+from tollway.contract.usage import Costs, UsageRow
+from tollway.storage.budgets import shipped_by
 from tollway.storage.pool import Connection
+
+COSTS = tuple(f"cost_{kind}" for kind in Costs.__struct_fields__)
+"""The columns of :class:`Costs`, in its order."""
 
 COLUMNS = (
     "id",
@@ -38,14 +40,25 @@ COLUMNS = (
     "cache_write_1h_tokens",
     "role",
     "findings",
+    *COSTS,
+    "audio_input_tokens",
+    "audio_output_tokens",
+    "image_input_tokens",
+    "image_output_tokens",
+    "tags",
+    "service_tier",
+    "tried",
+    "cache",
+    "charged",
 )
 """The columns in the order of :class:`UsageRow`'s fields."""
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_LONGEST = 2**63 - 1
+PIECE_BYTES = 256 * 1024
 
 # A temporary table lives as long as its session: made once for each connection, it costs the catalogue nothing later.
+# And the journal forgets what was committed, so that has to be on the disk, also where the database is told otherwise.
 _ARRIVING = """
+    select set_config('synchronous_commit', 'on', true) where current_setting('synchronous_commit') = 'off';
     create temporary table if not exists usage_arriving
         (like usage_logs including defaults) on commit delete rows
 """
@@ -72,75 +85,43 @@ _INSERT = f"""
 """  # noqa: S608 -- the columns are named above
 
 
-async def insert_usage(connection: Connection, rows: Sequence[UsageRow]) -> int:
-    """Store ``rows`` that are not stored yet; returns how many these were.
+async def insert_usage(connection: Connection, rows: Sequence[UsageRow], host: str = "") -> int:
+    """Store ``rows`` that are not stored yet, as :func:`insert_batch` does; returns how many these were.
+
+    Raises:
+        asyncpg.DataError: a row can't ever be stored, and nothing of them is; the others can, without it.
+        asyncpg.PostgresError, OSError: nothing of them is stored; send them again.
+    """
+    batch = Batch()
+    for row in rows:
+        try:
+            batch.add(msgspec.msgpack.encode(row))
+        except (OverflowError, ValueError) as error:
+            raise asyncpg.DataError(f"a usage row can't be encoded: {type(error).__name__}") from error
+    return await insert_batch(connection, batch.copy(), host) if rows else 0
+
+
+async def insert_batch(connection: Connection, copied: bytes, host: str = "") -> int:
+    """Store the rows that :class:`tollway._native.rows.Batch` has made ``copied`` of and that are not stored yet;
+    returns how many these were.
 
     The spend of their tenants grows in the same transaction by exactly the rows that are new, so it is always the
-    sum of the rows, but for shadows: nobody asked for them but the operator. A batch sent again, whole or in part,
-    adds nothing.
+    sum of the rows, but for shadows: nobody asked for them but the operator. So does what is spent of budgets, and
+    ``host``, whose rows these are, holds so much less of them. A batch sent again, whole or in part, adds nothing.
 
     Raises:
         asyncpg.DataError: a row can't ever be stored, and nothing of the batch is; the others can, without it.
         asyncpg.PostgresError, OSError: nothing of the batch is stored; send it again.
     """
-    if not rows:
-        return 0
     async with connection.transaction():
         await connection.execute(_ARRIVING)
-        try:
-            await connection.copy_records_to_table("usage_arriving", records=map(_record, rows), columns=COLUMNS)
-        except (ArithmeticError, TypeError, ValueError) as error:  # asyncpg makes this a DataError except in COPY
-            raise asyncpg.DataError(f"a usage row can't be encoded: {type(error).__name__}") from error
+        await shipped_by(connection, host)
+        await connection.copy_to_table("usage_arriving", source=_pieces(copied), columns=COLUMNS, format="binary")
         await connection.execute(_LOCK_TENANTS)
         inserted: int = await connection.fetchval(_INSERT)
         return inserted
 
 
-def _record(row: UsageRow) -> tuple[object, ...]:
-    return (
-        _text(row.id),
-        _text(row.request_id),
-        _EPOCH + timedelta(microseconds=row.at_us),
-        _text(row.tenant_id),
-        _text(row.api_key_id),
-        None if row.user_id is None else _text(row.user_id),
-        _text(row.model),
-        _text(row.provider),
-        _text(row.provider_model),
-        _whole(row.prompt_tokens),
-        _whole(row.completion_tokens),
-        _whole(row.cached_tokens),
-        _whole(row.cache_write_tokens),
-        _whole(row.reasoning_tokens),
-        None if row.cost_picousd is None else Decimal(row.cost_picousd).scaleb(-12),
-        row.price_version,
-        row.usage_source,
-        row.outcome,
-        row.http_status,
-        row.stream,
-        _whole(row.latency_ms),
-        None if row.first_token_ms is None else _whole(row.first_token_ms),
-        row.attempts,
-        _whole(row.cache_write_1h_tokens),
-        row.role,
-        _said(row.findings) if row.findings else None,
-    )
-
-
-def _said(findings: Sequence[Found]) -> str:
-    """Findings as JSON objects, by the names that SQL can ask for."""
-    said = [
-        msgspec.structs.asdict(msgspec.structs.replace(found, check=_text(found.check), kind=_text(found.kind)))
-        for found in findings
-    ]
-    return msgspec.json.encode(said).decode()
-
-
-def _text(value: str) -> str:
-    """Without NUL, which PostgreSQL's text can't hold: one odd name must not hold up a batch for ever."""
-    return value.replace("\x00", "\ufffd")
-
-
-def _whole(value: int) -> int:
-    """At most what ``bigint`` holds: a provider may tell any number."""
-    return min(value, _LONGEST)
+async def _pieces(copied: bytes) -> AsyncIterator[bytes]:
+    for at in range(0, len(copied), PIECE_BYTES):
+        yield copied[at : at + PIECE_BYTES]
