@@ -5,16 +5,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from tests.fakes.telemetry import counted
-from tests.proxy.edge import Client, arrive, ask, record
+from tests.proxy.edge import Client, arrive, ask, record, snapshot
 
 from tollway._native import tokens
 from tollway._native.limits import Ledger
-from tollway.contract.limits import LimitValues
+from tollway.contract.limits import LimitRule, LimitValues
 from tollway.errors import DependencyUnavailable, GatewayError, RateLimited, RequestTooLargeForLimit
 from tollway.proxy.exchange import Admitted, Principal, Received
-from tollway.proxy.limits.admit import INLINE_COUNT_BYTES, MOST_TOKENS, Admitter, compile_principal
+from tollway.proxy.limits.admit import INLINE_COUNT_BYTES, Admitter
+from tollway.proxy.limits.book import LimitBook, compile_principal
+from tollway.proxy.limits.expected import FIRST_TOKENS, MOST_TOKENS, Expectations
 from tollway.proxy.vocabularies import Vocabularies
 from tollway.telemetry.metrics import Metrics
 
@@ -30,7 +33,13 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 
 @pytest.fixture
 def admitter(ledger: Ledger, metrics: Metrics) -> Admitter:
-    return Admitter(ledger, Vocabularies(), metrics)
+    return opened(ledger, metrics)
+
+
+def opened(ledger: Ledger, metrics: Metrics, *rules: LimitRule) -> Admitter:
+    """One that knows these rules, and the model ``m``."""
+    known = msgspec.structs.replace(snapshot(), limit_rules=rules)
+    return Admitter(ledger, LimitBook(known), Expectations(known, lambda target: None), Vocabularies(), metrics)
 
 
 def caller(**limits: int) -> Principal:
@@ -132,6 +141,43 @@ async def test_the_headers_are_openais_for_the_kinds_it_knows(ledger: Ledger, ad
         assert 0 < float(reset.removesuffix(b"s")) <= 62
 
 
+async def test_tokens_of_prompts_and_answers_have_headers_of_their_own(admitter: Admitter) -> None:
+    limited = caller(input_tpm=1000, output_tpd=5000, output_tps=600, rpd=9)
+    admitted = await admit(admitter, limited, max_tokens=100)
+    headers = dict(admitted.arrival.connection.answer_headers)
+    assert headers[b"x-ratelimit-remaining-input-tokens"] == str(1000 - ask().prompt_upper_bound()).encode()
+    assert headers[b"x-ratelimit-limit-output-tokens"] == b"600"
+    assert headers[b"x-ratelimit-remaining-output-tokens"] == b"500"
+    assert headers[b"x-ratelimit-remaining-requests"] == b"8"
+    assert b"x-ratelimit-limit-tokens" not in headers
+
+
+@pytest.mark.parametrize(
+    ("limits", "fields", "words"),
+    [
+        ({"rps": 1}, {}, "1 requests per second"),
+        ({"rpd": 1}, {}, "1 requests per day"),
+        ({"output_tph": 100}, {"max_tokens": 60}, "100 completion tokens per hour"),
+        ({"tpd": 200}, {"max_tokens": 101}, "200 tokens per day"),
+    ],
+)
+async def test_a_refusal_says_what_is_limited_in_which_time(
+    admitter: Admitter, limits: dict[str, int], fields: dict[str, int], words: str
+) -> None:
+    limited = caller(**limits)
+    await admit(admitter, limited, **fields)
+    error, _ = await refused(admitter, limited, **fields)
+    assert type(error) is RateLimited
+    assert f"this tenant may use {words}." in error.outside
+
+
+async def test_a_prompt_is_held_by_the_limit_of_prompts_alone(admitter: Admitter, metrics: Metrics) -> None:
+    limited = caller(input_tpm=3)
+    error, _ = await refused(admitter, limited)
+    assert type(error) is RequestTooLargeForLimit
+    assert counted(metrics, "tollway_limited_total") == {("input_tokens",): 1.0}
+
+
 async def test_of_two_rules_of_a_kind_the_headers_tell_the_tighter(admitter: Admitter) -> None:
     both = compile_principal(record(tenant_limits=LimitValues(rpm=100), key_limits=LimitValues(rpm=3)), UNLIMITED)
     admitted = await admit(admitter, both)
@@ -161,6 +207,20 @@ async def test_a_refusal_names_whose_limit_it_is(admitter: Admitter) -> None:
     await admit(admitter, own)
     error, _ = await refused(admitter, own)
     assert "this key may use 1 requests per minute" in error.outside
+
+
+async def test_a_rules_refusal_tells_its_name_and_what_it_tells_apart_but_not_who(
+    ledger: Ledger, metrics: Metrics
+) -> None:
+    rule = LimitRule("fair", LimitValues(rpm=1), ("user", "model"))
+    admitter = opened(ledger, metrics, rule)
+    anyone = compile_principal(record(), UNLIMITED)
+    await admit(admitter, anyone, user="alice")
+    error, headers = await refused(admitter, anyone, user="alice")
+    assert "this user and model (rule fair) may use 1 requests per minute" in error.outside
+    assert "alice" not in error.outside
+    assert headers[b"x-ratelimit-remaining-requests"] == b"0"
+    await admit(admitter, anyone, user="bob")
 
 
 async def test_the_calls_at_once_are_told_without_headers_and_a_slot_comes_back(
@@ -197,6 +257,40 @@ async def test_a_huge_cap_on_the_answer_is_reserved_as_the_most_that_any_model_w
     assert limit - left == 2 * MOST_TOKENS + ask(n=2).prompt_upper_bound()
 
 
+async def test_an_answer_without_a_bound_is_reserved_by_what_answers_have_had(
+    ledger: Ledger, admitter: Admitter
+) -> None:
+    wide = caller(output_tpm=10_000)
+    admitted = await admit(admitter, wide, n=2)
+    assert standing(ledger, wide) == [("output_tokens", 10_000, 10_000 - 2 * FIRST_TOKENS)]
+    assert admitted.output_tokens == 2 * FIRST_TOKENS
+
+
+async def test_a_guess_that_no_limit_could_hold_refuses_nobody_but_a_bound_of_the_clients_does(
+    ledger: Ledger, admitter: Admitter
+) -> None:
+    narrow = caller(tpm=FIRST_TOKENS, output_tpm=9)
+    await admit(admitter, narrow)
+    assert standing(ledger, narrow)[1] == ("output_tokens", 9, 9)
+    error, _ = await refused(admitter, narrow, max_tokens=10)
+    assert type(error) is RequestTooLargeForLimit
+
+
+async def test_a_guess_waits_where_a_limit_holds_others_now(admitter: Admitter) -> None:
+    shared = caller(output_tpm=2 * FIRST_TOKENS)
+    for _ in range(2):
+        await admit(admitter, shared)
+    error, _ = await refused(admitter, shared)
+    assert type(error) is RateLimited
+
+
+async def test_what_a_caller_without_limits_is_taken_to_use_is_known_too(admitter: Admitter) -> None:
+    admitted = await admit(admitter, compile_principal(record(), UNLIMITED))
+    assert (admitted.output_tokens, admitted.growth) == (FIRST_TOKENS, None)
+    assert (await admit(admitter, caller(tpm=900))).growth is None
+    assert (await admit(admitter, caller(tpm=900), stream=True)).growth is not None
+
+
 async def test_the_largest_numbers_that_a_request_may_hold_do_not_overflow(admitter: Admitter) -> None:
     error, _ = await refused(admitter, caller(tpm=1_000_000_000), max_tokens=2**31 - 1, n=128)
     assert type(error) is RequestTooLargeForLimit
@@ -230,7 +324,7 @@ async def test_a_ledger_without_room_for_another_caller_refuses_it_as_our_own_fa
     tmp_path: Path, metrics: Metrics
 ) -> None:
     ledger = Ledger(tmp_path / "small", 16)
-    admitter = Admitter(ledger, Vocabularies(), metrics)
+    admitter = opened(ledger, metrics)
     held: list[Admitted] = []
 
     async def fill() -> None:

@@ -1,117 +1,126 @@
 """Station 2, admit: requests, tokens and a concurrency slot are reserved, all or nothing, or the call is refused.
 
 In: a request of a known caller. Out: the same with its reservation, in the ledger that all workers of this host
-share. A refused call consumes nothing. It never talks to a database.
+share. A refused call consumes nothing. It never talks to a database, and waits for a Redis only where this host has
+used up its slice of a limit that hosts share (``sharing.py``).
 """
 
 import asyncio
 import time
 
 from tollway._native import tokens
-from tollway._native.limits import Admission, Ledger, LedgerError, LimitSet, Refusal
-from tollway.contract.keys import KeyRecord
-from tollway.contract.limits import LimitValues
-from tollway.errors import DependencyUnavailable, GatewayError, RateLimited, RequestTooLargeForLimit
-from tollway.proxy.exchange import Admitted, Principal, Received
+from tollway._native.limits import Admission, Ledger, LedgerError, LimitSet, Refusal, Short
+from tollway.errors import DependencyUnavailable, RateLimited
+from tollway.proxy.exchange import Admitted, Received
+from tollway.proxy.limits.book import Held, LimitBook
+from tollway.proxy.limits.expected import Expectations, Expected
+from tollway.proxy.limits.growth import Growth
+from tollway.proxy.limits.queue import Queue
+from tollway.proxy.limits.sharing import Lessee, Sole
+from tollway.proxy.limits.standing import refused, tightest, told
 from tollway.proxy.vocabularies import Vocabularies
 from tollway.telemetry.metrics import Metrics
-
-WINDOW_MS = 60_000
-MOST_TOKENS = 1_000_000_000
-"""A ``max_tokens`` beyond this is reserved as this: no model writes more, and sums stay far from any overflow."""
 
 INLINE_COUNT_BYTES = 16 * 1024
 """An exact count of more text than this (about 80 µs per KB) is made off the event loop."""
 
-_KINDS = (("rpm", "requests", WINDOW_MS), ("tpm", "tokens", WINDOW_MS), ("concurrency", "concurrency", 0))
-_NAMES = {
-    kind: (
-        f"x-ratelimit-limit-{kind}".encode(),
-        f"x-ratelimit-remaining-{kind}".encode(),
-        f"x-ratelimit-reset-{kind}".encode(),
-    )
-    for kind in ("requests", "tokens")
-}
-"""OpenAI's headers, of the kinds that they know: the limit, what is left of it, and when all of it is again."""
+_INPUT_KINDS = ("tokens", "input_tokens")
+"""What a prompt is held by."""
 
-_WORDS = {"requests": "requests per minute", "tokens": "tokens per minute", "concurrency": "calls at once"}
-
-
-def compile_principal(record: KeyRecord, default: LimitValues) -> Principal:
-    """A key's record with its limits made ready for the ledger.
-
-    The tenant's limits are its own, else the ``default``; a key's own limits hold beside them.
-    """
-    scopes = [(f"tenant:{record.tenant_id}", record.tenant_limits or default)]
-    if record.key_limits is not None:
-        scopes.append((f"key:{record.key_id}", record.key_limits))
-    return Principal(record, compile_limits(*scopes))
-
-
-def compile_limits(*scopes: tuple[str, LimitValues]) -> LimitSet | None:
-    """Limits made ready for the ledger, each under the name that it is counted by; ``None`` when there are none."""
-    rules = [rule for scope, values in scopes for rule in _rules(scope, values)]
-    return LimitSet(rules) if rules else None
-
-
-def _rules(scope: str, values: LimitValues) -> list[tuple[str, str, int, int]]:
-    found = ((kind, getattr(values, field), window_ms) for field, kind, window_ms in _KINDS)
-    return [(scope, kind, limit, window_ms) for kind, limit, window_ms in found if limit is not None]
+_OUTPUT_KINDS = ("tokens", "output_tokens")
+"""What an answer is held by."""
 
 
 class Admitter:
     """Reserves in one host's ledger."""
 
-    def __init__(self, ledger: Ledger, vocabularies: Vocabularies, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        book: LimitBook,
+        expectations: Expectations,
+        vocabularies: Vocabularies,
+        metrics: Metrics,
+        queue: Queue | None = None,
+        lessee: Lessee | None = None,
+    ) -> None:
         self._ledger = ledger
+        self._book = book
+        self._expectations = expectations
         self._vocabularies = vocabularies
         self._metrics = metrics
+        self._queue = queue
+        self._lessee = lessee or Sole()
 
     async def admit(self, received: Received) -> Admitted:
         """Lets the call pass, or not.
 
         The prompt is reserved by a cheap bound from above; only where that bound alone would refuse are its tokens
-        counted. Completion tokens are reserved where the request caps them, and made true when it ends.
+        counted. The answer is reserved as the request bounds it, else by a guess; it grows while it flows, and is made
+        true when it ends.
 
         Raises:
             RateLimited: a limit is used up; ``retry_after_s`` says until when.
             RequestTooLargeForLimit: the request alone is larger than its limit.
             DependencyUnavailable: the ledger has no room for another scope.
         """
-        limits = received.principal.limits
+        arrival, request = received.arrival, received.request
+        held, expected = self._book.held(received), self._expectations.expect(request)
+        limits, growth = held.limits, None
         reservation: Admission | None = None
         if limits is not None:
-            request = received.request
-            completion = min(request.max_tokens or 0, MOST_TOKENS) * request.n
-            outcome = self._try(limits, request.prompt_upper_bound() + completion)
-            if isinstance(outcome, Refusal) and outcome.kind == "tokens":
-                outcome = self._try(limits, await self._count(received) + completion)
-            headers = received.arrival.connection.answer_headers
+            asking = _Asking(self, received, limits, expected)
+            outcome = await self._outcome(received, held, asking)
+            headers = arrival.connection.answer_headers
             if isinstance(outcome, Refusal):
                 self._metrics.limited(outcome.kind)
-                headers.extend(self._standing(limits))
-                raise _refused(outcome)
+                headers.extend(told(tightest(self._ledger.status(limits, _now_ms()))))
+                raise refused(outcome)
             reservation = outcome
-            headers.extend(_levels(reservation))
-        received.arrival.timing.mark("admit")
-        return Admitted(received.arrival, received.principal, received.request, reservation)
+            headers.extend(told(outcome.levels()))
+            if request.stream:  # else nobody could stop it
+                growth = Growth(self._ledger, held, outcome, asking.input_tokens, asking.output_tokens)
+        arrival.timing.mark("admit")
+        return Admitted(arrival, received.principal, request, reservation, growth, expected.tokens)
 
-    def _try(self, limits: LimitSet, wanted_tokens: int) -> Admission | Refusal:
+    async def _outcome(self, received: Received, held: Held, asking: "_Asking") -> Admission | Refusal:
+        """What the limits say; where there is a queue, after the call has waited in it if that helps."""
+        queue, refusal = self._queue, None
+        if queue is None or queue.is_empty:
+            outcome = await asking.once()
+            if queue is None or not isinstance(outcome, Refusal) or not queue.may_help(outcome):
+                return outcome
+            refusal = outcome
+        connection = received.arrival.connection
+        if connection.upload is None:
+            connection.watch()  # who hangs up leaves the queue
+        tokens = asking.input_tokens + asking.output_tokens
+        return await queue.wait(received.principal.record, tokens, held.shared, asking.once, refusal)
+
+    async def ask(self, limits: LimitSet, input_tokens: int, output_tokens: int) -> Admission | Refusal:
+        """Asks the ledger; where it lacks units that hosts share, it waits for some.
+
+        Raises:
+            RateLimited: whether there are units can't be told now.
+            DependencyUnavailable: the ledger has no room for another scope, or can't be used.
+        """
+        outcome = self._try(limits, input_tokens, output_tokens)
+        if isinstance(outcome, Short):
+            outcome = await self._lessee.decide(outcome, lambda: self._try(limits, input_tokens, output_tokens))
+        if isinstance(outcome, Short):
+            message = "Rate limit: whether this call is within it can't be told now. Try again in 1.0 s."
+            raise RateLimited(message, retry_after_s=1.0)
+        return outcome
+
+    def _try(self, limits: LimitSet, input_tokens: int, output_tokens: int) -> Admission | Refusal | Short:
         try:
-            return self._ledger.admit(limits, wanted_tokens, _now_ms())
+            return self._ledger.admit(limits, input_tokens, output_tokens, _now_ms())
         except LedgerError as error:
             message = "This gateway can't keep count of another caller now. Try again shortly."
             raise DependencyUnavailable(message, inside=str(error), retry_after_s=1.0) from error
 
-    def _standing(self, limits: LimitSet) -> list[tuple[bytes, bytes]]:
-        """The headers of a refused call: the tightest rule of each kind, as it stands."""
-        tightest: dict[str, tuple[int, int, int]] = {}
-        for kind, limit, remaining, reset_ms in self._ledger.status(limits, _now_ms()):
-            if kind in _NAMES and (kind not in tightest or remaining < tightest[kind][1]):
-                tightest[kind] = (limit, remaining, reset_ms)
-        return [header for kind, values in tightest.items() for header in _headers(kind, *values)]
-
-    async def _count(self, received: Received) -> int:
+    async def count(self, received: Received) -> int:
+        """The prompt's tokens."""
         request = received.request
         encoding = tokens.encoding_of(request.model)
         if not self._vocabularies.has(encoding):
@@ -121,40 +130,37 @@ class Admitter:
         return await asyncio.to_thread(request.count_prompt, encoding)
 
 
+class _Asking:
+    """What one call asks of its limits. It may be asked again."""
+
+    __slots__ = ("_admitter", "_is_counted", "_is_guess", "_limits", "_received", "input_tokens", "output_tokens")
+
+    def __init__(self, admitter: Admitter, received: Received, limits: LimitSet, expected: Expected) -> None:
+        self._admitter = admitter
+        self._received = received
+        self._limits = limits
+        self._is_counted = False
+        self._is_guess = expected.is_guess
+        self.input_tokens = received.request.prompt_upper_bound()
+        self.output_tokens = expected.tokens
+
+    async def once(self) -> Admission | Refusal:
+        """Asks for what is bounded, and where that is refused for what is known.
+
+        Raises:
+            DependencyUnavailable: the ledger has no room for another scope, or can't be used.
+        """
+        while True:
+            outcome = await self._admitter.ask(self._limits, self.input_tokens, self.output_tokens)
+            if not isinstance(outcome, Refusal):
+                return outcome
+            if outcome.kind in _INPUT_KINDS and not self._is_counted:
+                self.input_tokens, self._is_counted = await self._admitter.count(self._received), True
+            elif outcome.too_large and outcome.kind in _OUTPUT_KINDS and self._is_guess and self.output_tokens:
+                self.output_tokens = 0  # a guess that no limit could hold is no reason to refuse
+            else:
+                return outcome
+
+
 def _now_ms() -> int:
     return time.time_ns() // 1_000_000
-
-
-def _levels(reservation: Admission) -> list[tuple[bytes, bytes]]:
-    found: list[tuple[bytes, bytes]] = []
-    limit, remaining, reset_ms = (
-        reservation.limit_requests,
-        reservation.remaining_requests,
-        reservation.reset_requests_ms,
-    )
-    if limit is not None and remaining is not None and reset_ms is not None:
-        found += _headers("requests", limit, remaining, reset_ms)
-    limit, remaining, reset_ms = reservation.limit_tokens, reservation.remaining_tokens, reservation.reset_tokens_ms
-    if limit is not None and remaining is not None and reset_ms is not None:
-        found += _headers("tokens", limit, remaining, reset_ms)
-    return found
-
-
-def _headers(kind: str, limit: int, remaining: int, reset_ms: int) -> list[tuple[bytes, bytes]]:
-    """OpenAI's three headers for a kind; the reset is a duration with its unit, as there."""
-    reset = b"%dms" % reset_ms if reset_ms < 1000 else b"%.3gs" % (reset_ms / 1000)
-    limited, left, restored = _NAMES[kind]
-    return [(limited, b"%d" % limit), (left, b"%d" % remaining), (restored, reset)]
-
-
-def _refused(refusal: Refusal) -> GatewayError:
-    scope = refusal.scope.partition(":")[0]
-    limit = f"{refusal.limit} {_WORDS[refusal.kind]}"
-    if refusal.too_large:
-        return RequestTooLargeForLimit(
-            f"Request too large: it needs more tokens than the {scope}'s limit of {limit}. "
-            "Shorten the prompt or lower max_tokens."
-        )
-    after_s = (refusal.retry_after_ms or 1000) / 1000
-    message = f"Rate limit reached: this {scope} may use {limit}. Try again in {after_s:.1f} s."
-    return RateLimited(message, retry_after_s=after_s)
