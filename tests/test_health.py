@@ -34,36 +34,38 @@ async def asking(
 
 
 @pytest.mark.parametrize(
-    ("silent_s", "full", "draining", "status", "said", "database"),
+    ("silent_s", "journal", "draining", "status", "said", "database"),
     [
-        (None, False, False, 503, "starting", "never reached"),
-        (None, True, False, 503, "starting", "never reached"),
-        (0.0, False, False, 200, "ready", "ok"),
-        (STALE_S + 1, False, False, 200, "degraded", "unreachable"),
-        (0.0, True, False, 503, "unavailable", "ok"),
-        (STALE_S + 1, True, False, 503, "unavailable", "unreachable"),
-        (0.0, False, True, 503, "draining", "ok"),
-        (0.0, True, True, 503, "draining", "ok"),
-        (None, False, True, 503, "draining", "never reached"),
+        (None, "ok", False, 503, "starting", "never reached"),
+        (None, "full", False, 503, "starting", "never reached"),
+        (0.0, "ok", False, 200, "ready", "ok"),
+        (STALE_S + 1, "ok", False, 200, "degraded", "unreachable"),
+        (0.0, "full", False, 503, "unavailable", "ok"),
+        (STALE_S + 1, "full", False, 503, "unavailable", "unreachable"),
+        (0.0, "filling", False, 200, "degraded", "ok"),
+        (0.0, "dropping", False, 200, "degraded", "ok"),
+        (0.0, "ok", True, 503, "draining", "ok"),
+        (0.0, "full", True, 503, "draining", "ok"),
+        (None, "ok", True, 503, "draining", "never reached"),
     ],
 )
 async def test_readiness_tells_the_state_and_its_reasons(
-    metrics: Metrics, silent_s: float | None, full: bool, draining: bool, status: int, said: str, database: str
+    metrics: Metrics, silent_s: float | None, journal: str, draining: bool, status: int, said: str, database: str
 ) -> None:
-    health = Health(lambda: None if silent_s is None else time.monotonic() - silent_s, lambda: full)
+    health = Health(lambda: None if silent_s is None else time.monotonic() - silent_s, lambda: journal)
     health.draining = draining
     async with asking(health, metrics) as client:
         answer = await client.get("/health/ready")
     assert answer.status_code == status
     assert answer.json() == {
         "status": said,
-        "checks": {"database": database, "journal": "full" if full else "ok"},
+        "checks": {"database": database, "journal": journal},
     }
 
 
 async def test_readiness_follows_the_database_down_and_up_again(metrics: Metrics) -> None:
     last_ok: list[float | None] = [None]
-    health = Health(lambda: last_ok[0], lambda: False)
+    health = Health(lambda: last_ok[0], lambda: "ok")
     told = []
     async with asking(health, metrics) as client:
         for at in (None, time.monotonic(), time.monotonic() - STALE_S - 1, time.monotonic()):
@@ -72,8 +74,21 @@ async def test_readiness_follows_the_database_down_and_up_again(metrics: Metrics
     assert told == ["starting", "ready", "degraded", "ready"]
 
 
+@pytest.mark.parametrize(
+    ("limits", "status", "said"),
+    [("starting", 503, "starting"), ("ok", 200, "ready"), ("by share", 200, "degraded")],
+)
+async def test_readiness_tells_how_shared_limits_are_held(
+    metrics: Metrics, limits: str, status: int, said: str
+) -> None:
+    async with asking(Health(time.monotonic, lambda: "ok", limits=lambda: limits), metrics) as client:
+        answer = await client.get("/health/ready")
+    assert (answer.status_code, answer.json()["status"]) == (status, said)
+    assert answer.json()["checks"] == {"database": "ok", "journal": "ok", "limits": limits}
+
+
 async def test_a_worker_is_alive_whatever_its_state(metrics: Metrics) -> None:
-    health = Health(lambda: None, lambda: True)
+    health = Health(lambda: None, lambda: "full")
     health.draining = True
     async with asking(health, metrics) as client:
         answer = await client.get("/health/live")
@@ -81,7 +96,7 @@ async def test_a_worker_is_alive_whatever_its_state(metrics: Metrics) -> None:
 
 
 async def test_metrics_are_served_unless_they_are_switched_off(metrics: Metrics) -> None:
-    health = Health(time.monotonic, lambda: False)
+    health = Health(time.monotonic, lambda: "ok")
     metrics.entered()
     async with asking(health, metrics) as client:
         answer = await client.get("/metrics")
@@ -92,7 +107,7 @@ async def test_metrics_are_served_unless_they_are_switched_off(metrics: Metrics)
 
 
 async def test_health_only_answers_questions(metrics: Metrics) -> None:
-    async with asking(Health(time.monotonic, lambda: False), metrics) as client:
+    async with asking(Health(time.monotonic, lambda: "ok"), metrics) as client:
         assert (await client.post("/health/ready")).status_code == 405
         assert (await client.head("/health/ready")).status_code == 200
 
@@ -114,7 +129,7 @@ class Slow:
 
 async def test_scrapes_at_the_same_time_share_one_rendering_and_the_next_gets_a_new_one() -> None:
     slow = Slow()
-    async with asking(Health(time.monotonic, lambda: False), slow) as client:
+    async with asking(Health(time.monotonic, lambda: "ok"), slow) as client:
         scrapes = [asyncio.create_task(client.get("/metrics")) for _ in range(10)]
         await asyncio.to_thread(slow.began.acquire)
         scrapes += [asyncio.create_task(client.get("/metrics")) for _ in range(10)]
@@ -131,7 +146,7 @@ async def test_metrics_are_rendered_though_every_thread_for_calls_is_taken(metri
     loop = asyncio.get_running_loop()
     taken = [loop.run_in_executor(None, may_end.wait) for _ in range(100)]
     try:
-        async with asking(Health(time.monotonic, lambda: False), metrics) as client:
+        async with asking(Health(time.monotonic, lambda: "ok"), metrics) as client:
             answer = await asyncio.wait_for(client.get("/metrics"), 20)
             assert answer.status_code == 200
             may_end.set()
@@ -163,3 +178,9 @@ async def test_a_rendering_that_fails_is_told_and_tried_anew(metrics: Metrics) -
     failing[0] = False
     assert b"tollway_in_flight" in await exposition.text()
     await exposition.close()
+
+
+def test_models_without_a_price_are_told_of_and_do_no_harm() -> None:
+    assert Health(time.monotonic, lambda: "ok", 3).report()[1]["unpriced_models"] == 3
+    assert Health(time.monotonic, lambda: "ok", 3).report()[0] == 200
+    assert "unpriced_models" not in Health(time.monotonic, lambda: "ok").report()[1]

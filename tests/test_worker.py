@@ -125,7 +125,7 @@ def gateway(tmp_path: Path) -> Iterator[Gateway]:
         return
 
     with closing(Recording(tmp_path / "log")) as recording:
-        health = Health(lambda: None, lambda: False)
+        health = Health(lambda: None, lambda: "ok")
         yield Gateway(Router(), health, InFlight(), [], nothing, recording.log)
 
 
@@ -216,7 +216,7 @@ async def test_what_runs_in_the_background_runs_again_after_a_defect(tmp_path: P
         closed.set()
 
     with closing(Recording(tmp_path / "log")) as recording:
-        gateway = Gateway(Router(), Health(lambda: None, lambda: False), InFlight(), [work], close, recording.log)
+        gateway = Gateway(Router(), Health(lambda: None, lambda: "ok"), InFlight(), [work], close, recording.log)
         gateway.start()
         await ran_again.wait()
         await gateway.close()

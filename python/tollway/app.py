@@ -5,38 +5,48 @@ Nothing is opened at import; :func:`build` opens what one worker needs, and :met
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
+import asyncpg
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tollway import health
 from tollway._native import limits
+from tollway._native.purses import Purses
 from tollway.charge import Places
-from tollway.contract.keys import KeyRecord
 from tollway.contract.snapshot import Operation, Snapshot
 from tollway.control import app as control
 from tollway.errors import NotFound
 from tollway.lookout import Lookout, open_router
 from tollway.proxy.auth.identify import Authenticator
 from tollway.proxy.boundary import Boundary, Identities, InFlight
+from tollway.proxy.budgets.concerned import Concerned
+from tollway.proxy.budgets.reserve import Reserver
+from tollway.proxy.budgets.treasurer import Treasurer
 from tollway.proxy.connection import Lines
 from tollway.proxy.counting import Counting
 from tollway.proxy.dialects.port import Dialect
 from tollway.proxy.dialects.table import dialects
-from tollway.proxy.exchange import Admitted, Principal
+from tollway.proxy.exchange import Admitted
 from tollway.proxy.feed import Feed
 from tollway.proxy.guardrails.external.opening import Opener
 from tollway.proxy.guardrails.screen import Screener
 from tollway.proxy.hallway import Hallway
 from tollway.proxy.ingress.intake import Intake
 from tollway.proxy.ingress.receive import Receiver
-from tollway.proxy.limits.admit import Admitter, compile_limits, compile_principal
+from tollway.proxy.limits.admit import Admitter
+from tollway.proxy.limits.book import LimitBook, compile_limits, compile_principal
+from tollway.proxy.limits.expected import Expectations
+from tollway.proxy.limits.queue import Queue
+from tollway.proxy.limits.sharing import open_lessee
 from tollway.proxy.media.fetch import GuardedFetcher, SystemResolver
 from tollway.proxy.models import ModelList
 from tollway.proxy.providers.asking import Asking, Moderating
 from tollway.proxy.providers.call import Caller
+from tollway.proxy.providers.capabilities import output_cap
 from tollway.proxy.providers.http import HttpTransport
 from tollway.proxy.providers.probing import Prober, questions
 from tollway.proxy.providers.registry import open_providers
@@ -56,6 +66,7 @@ from tollway.proxy.usage.settle import Account, Bookkeeper
 from tollway.proxy.vocabularies import Vocabularies
 from tollway.rulebook import Rulebook
 from tollway.settings import Settings
+from tollway.storage.budgets import PostgresBank
 from tollway.storage.changes import KeyChanges
 from tollway.storage.keys import PostgresKeySource
 from tollway.storage.overrides import OverrideChanges
@@ -127,40 +138,40 @@ async def build(
     settings: Settings, snapshot: Snapshot, dsn: str, places: Places, host: str, log: Log, metrics: Metrics
 ) -> Gateway:
     """Opens one worker's parts and puts them together. ``host`` is what this host is known by to others over Redis."""
-    pool = await connect(dsn, application_name="tollway worker", max_size=4)
-    ledger = limits.Ledger(str(places.ledger))
-    ledger.join()
-    journal = Journal(places.journal)
-    transport = HttpTransport()
-    resolver = SystemResolver()
+    pool, console = await _pools(dsn)
+    ledger = _ledger(places)
+    journal = _journal(settings, places, metrics)
+    transport, resolver = HttpTransport(), SystemResolver()
     media = GuardedFetcher(resolver, allowed=frozenset(settings.media.allow))
-    in_flight = InFlight()
-    identities = Identities()
+    in_flight, identities = InFlight(), Identities()
     lines = Lines.of(asyncio.get_running_loop())
 
-    def principal(record: KeyRecord) -> Principal:
-        return compile_principal(record, snapshot.default_limits)
-
+    principal = partial(compile_principal, default=snapshot.default_limits)
     authenticator = Authenticator(PostgresKeySource(pool), principal, metrics, down_since=lambda: changes.down_since)
     feed = Feed(snapshot, authenticator, metrics)
     changes = KeyChanges(dsn, feed.key_changed, feed.missed_changes)
     vocabularies = Vocabularies()
-    bookkeeper = Bookkeeper(journal, vocabularies, log, metrics, summary)
+    expectations = Expectations(snapshot, output_cap)
+    bookkeeper = Bookkeeper(journal, vocabularies, log, metrics, summary, expectations.learn)
     receiver = Receiver(settings.server.max_body_bytes, Intake(), places.ledger.parent)
-    admitter = Admitter(ledger, vocabularies, metrics)
     router = open_router(snapshot, ledger)
     neighbours = open_neighbours(_redis(settings), router.board, router.breakers, host, log, metrics)
+    lessee = open_lessee(ledger, host, neighbours.link, log, metrics)
+    queue = _queue(snapshot, metrics)
+    admitter = Admitter(ledger, LimitBook(snapshot), expectations, vocabularies, metrics, queue, lessee)
     slots = Slots(router.board, ledger, snapshot, neighbours, compile_limits, log, metrics)
-    calling = _calling(snapshot, transport, media, router, slots, bookkeeper, identities, log, metrics)
+    funds = _funds(ledger, pool, log, metrics)
+    calling = _calling(snapshot, transport, media, router, slots, bookkeeper, funds.reserver, identities, log, metrics)
     overrides = OverrideChanges(dsn, calling.lookout.apply)
     screener = Screener(snapshot, metrics, log, calling.external)
     rulebook = Rulebook(settings, snapshot, screener, feed, calling.external, dsn, places.guardrails, log)
     # Else a worker that starts would fill what somebody has drained, and screen by the file alone.
     await asyncio.gather(overrides.learn(), rulebook.learn())
     before = (authenticator, receiver, admitter, screener, calling.planner)
-    hallway = Hallway(*before, calling.shadowing, calling.attempts, bookkeeper)
+    hallway = Hallway(*before, funds.reserver, calling.shadowing, calling.attempts, bookkeeper)
     counting = Counting(*before, calling.attempts.asker, calling.caller, vocabularies)
-    health_of = health.Health(lambda: changes.last_ok, lambda: journal.full)
+    unpriced = sum(any(target.price is None for target in route.targets) for route in snapshot.routes.values())
+    health_of = health.Health(lambda: changes.last_ok, lambda: journal.standing, unpriced, lambda: lessee.state)
     exposition = health.Exposition(lambda: metrics.exposition(calling.lookout.readings()))
 
     def boundary(serve: Serve, method: str, spoken: Dialect, operation: Operation, told: Told | None) -> Boundary:
@@ -182,25 +193,70 @@ async def build(
     routes: list[BaseRoute] = [
         Route("/v1/models/{model:path}", doors["/v1/models"]),
         *health.routes(health_of, exposition, serve_metrics=settings.telemetry.metrics),
-        *control.routes(pool, log, settings, calling.lookout, rulebook),
+        *control.routes(console, log, settings, calling.lookout, rulebook),
         Route("/{path:path}", NothingHere(identities)),
     ]
 
     async def close() -> None:
         await calling.shadowing.close()
         await bookkeeper.finish()
+        await funds.close()
         journal.close()
         transport.close()
         resolver.close()
         await exposition.close()
         ledger.close()
-        await pool.close()
+        await asyncio.gather(pool.close(), console.close())
         metrics.close()
 
-    following = [changes.follow, overrides.follow, rulebook.follow, neighbours.follow]
-    background = [*following, journal.measure, calling.prober.run]
-    entrance = Entrance(doors, Router(routes, redirect_slashes=False))
-    return Gateway(entrance, health_of, in_flight, background, close, log)
+    following = [changes.follow, overrides.follow, rulebook.follow, neighbours.follow, lessee.follow]
+    background = [*following, journal.measure, calling.prober.run, funds.treasurer.run]
+    return Gateway(_entrance(doors, routes), health_of, in_flight, background, close, log)
+
+
+def _entrance(doors: Mapping[str, ASGIApp], routes: list[BaseRoute]) -> "Entrance":
+    return Entrance(doors, Router(routes, redirect_slashes=False))
+
+
+class _Funds(NamedTuple):
+    """What calls under budgets are paid with."""
+
+    reserver: Reserver
+    treasurer: Treasurer
+    bank: PostgresBank
+
+    async def close(self) -> None:
+        """Ends what is asked; leases lapse by themselves."""
+        await self.treasurer.close()
+        await self.bank.close()
+
+
+def _funds(ledger: limits.Ledger, pool: asyncpg.Pool, log: Log, metrics: Metrics) -> _Funds:
+    bank, purses = PostgresBank(pool, log, metrics), Purses(ledger)
+    treasurer = Treasurer(purses, bank, log)
+    return _Funds(Reserver(purses, treasurer, Concerned(), output_cap, metrics), treasurer, bank)
+
+
+def _ledger(places: Places) -> limits.Ledger:
+    ledger = limits.Ledger(str(places.ledger))
+    ledger.join()
+    return ledger
+
+
+def _queue(snapshot: Snapshot, metrics: Metrics) -> Queue | None:
+    return Queue(snapshot.queueing, metrics.queued) if snapshot.queueing is not None else None
+
+
+async def _pools(dsn: str) -> tuple[asyncpg.Pool, asyncpg.Pool]:
+    """Connections for calls, and for people: who looks at a large bill must not hold up the keys of calls."""
+    calls = await connect(dsn, application_name="tollway worker", max_size=4)
+    return calls, await connect(dsn, application_name="tollway console", max_size=4)
+
+
+def _journal(settings: Settings, places: Places, metrics: Metrics) -> Journal:
+    keeping = settings.storage.journal
+    drop = metrics.dropped_row if keeping.when_full == "drop" else None
+    return Journal(places.journal, keeping.max_bytes, drop=drop)
 
 
 def _redis(settings: Settings) -> str | None:
@@ -226,6 +282,7 @@ def _calling(
     router: CallRouter,
     slots: Slots,
     bookkeeper: Bookkeeper,
+    reserver: Reserver,
     identities: Identities,
     log: Log,
     metrics: Metrics,
@@ -238,7 +295,8 @@ def _calling(
     def shadow(admitted: Admitted) -> Account:
         return bookkeeper.account(admitted, "shadow")
 
-    shadowing = Shadowing(planner.only, attempts.run, relay, shadow, identities.new, log, metrics)
+    reserve = reserver.reserve_at_once
+    shadowing = Shadowing(planner.only, reserve, attempts.run, relay, shadow, identities.new, log, metrics)
     prober = Prober(questions(snapshot, providers, policy_of), transport, router.board, slots.changed, log)
     external = Opener(Asking(transport), Moderating(snapshot, providers), log, metrics)
     return _Calling(external, planner, attempts, caller, shadowing, Lookout(snapshot, router), prober)

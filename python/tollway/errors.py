@@ -9,7 +9,8 @@
     │   ├── AnswerBlocked                400 content_filter: the model's answer, not the request
     │   ├── Unauthenticated              401 invalid_api_key
     │   ├── Forbidden                    403 permission_denied
-    │   │   └── ModelForbidden           403 model_not_allowed
+    │   │   ├── ModelForbidden           403 model_not_allowed
+    │   │   └── ModelUnpriced            403 model_unpriced
     │   ├── NotFound                     404 not_found
     │   │   └── ModelNotFound            404 model_not_found
     │   ├── MethodNotAllowed             405 method_not_allowed
@@ -114,6 +115,12 @@ class ModelForbidden(Forbidden):
     code = "model_not_allowed"
 
 
+class ModelUnpriced(Forbidden):
+    """Nobody knows what the model costs, and the configuration serves no such model (``billing.unpriced: refuse``)."""
+
+    code = "model_unpriced"
+
+
 class NotFound(ClientError):
     """No such path or object."""
 
@@ -174,7 +181,7 @@ class RequestTooLargeForLimit(ClientError):
 
 
 class NothingToSpend(ClientError):
-    """The caller may spend nothing, and nothing that would serve the call is free."""
+    """A budget has too little left for the call, or the caller may spend nothing and nothing that serves it is free."""
 
     status = 429
     code = "insufficient_quota"

@@ -17,32 +17,48 @@ STALE_S = 10.0
 
 
 class Health:
-    """What this worker knows of itself. ``draining`` is set when it is to end."""
+    """What this worker knows of itself. ``draining`` is set when it is to end. ``unpriced_models`` are how many have a
+    target without a price: their calls have no cost, which somebody should know."""
 
-    def __init__(self, database_last_ok: Callable[[], float | None], journal_full: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        database_last_ok: Callable[[], float | None],
+        journal: Callable[[], str],
+        unpriced_models: int = 0,
+        limits: Callable[[], str | None] = lambda: None,
+    ) -> None:
         self.draining = False
+        self._limits = limits
         self._database_last_ok = database_last_ok
-        self._journal_full = journal_full
+        self._journal = journal
+        self._unpriced_models = unpriced_models
 
     def report(self) -> tuple[int, dict[str, object]]:
         """HTTP status and body of ``/health/ready``.
 
-        ``starting`` (503): the database was never reached, so no key could be checked. ``degraded`` (200): it was,
-        and is out of reach now; known keys are served. ``draining`` (503): no new work, please.
+        ``starting`` (503): the database was never reached, so no key could be checked; or Redis was not, for some
+        seconds at most: shared limits would be held by a share alone. ``degraded`` (200): one of them was, and is out
+        of reach now, or the journal is filling; known keys are served. ``draining`` (503): no new work, please.
+        ``unavailable`` (503): the journal is full, so calls would be refused.
         """
         last_ok = self._database_last_ok()
         database = (
             "never reached" if last_ok is None else "ok" if time.monotonic() - last_ok < STALE_S else "unreachable"
         )
-        journal = "full" if self._journal_full() else "ok"
+        journal = self._journal()
         checks: dict[str, object] = {"database": database, "journal": journal}
+        limits = self._limits()
+        if limits is not None:
+            checks["limits"] = limits
         if self.draining:
             return 503, {"status": "draining", "checks": checks}
-        if last_ok is None:
+        if last_ok is None or limits == "starting":
             return 503, {"status": "starting", "checks": checks}
         if journal == "full":
             return 503, {"status": "unavailable", "checks": checks}
-        return 200, {"status": "ready" if database == "ok" else "degraded", "checks": checks}
+        is_whole = database == journal == "ok" and limits in (None, "ok")
+        told: dict[str, object] = {"status": "ready" if is_whole else "degraded", "checks": checks}
+        return 200, told | ({"unpriced_models": self._unpriced_models} if self._unpriced_models else {})
 
 
 class Exposition:

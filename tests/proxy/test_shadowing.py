@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import msgspec
 import pytest
+from tests.fakes.money import Purseful
 from tests.fakes.telemetry import Recording, counted
 from tests.proxy.edge import Answer, Client, arrive, ask, principal, route, target
 from tests.proxy.usage.test_journal import rows_in
@@ -17,10 +18,10 @@ from tollway._native.routing import Pool, Ranking
 from tollway.contract.routing import Hedge, Retries
 from tollway.contract.snapshot import Route, Shadow, Target
 from tollway.contract.usage import Outcome, UsageRow
-from tollway.errors import UpstreamUnavailable
+from tollway.errors import GatewayError, NothingToSpend, UpstreamUnavailable
 from tollway.proxy.causes import Fault
 from tollway.proxy.connection import Upload
-from tollway.proxy.exchange import Attempted, Called, Planned, Progress, Relayed, Screened
+from tollway.proxy.exchange import Attempted, Called, Planned, Progress, Relayed, Reserved, Screened
 from tollway.proxy.shadowing import MOST, MOST_BYTES, Shadowing
 from tollway.proxy.usage.journal import Journal
 from tollway.proxy.usage.settle import Bookkeeper
@@ -67,6 +68,20 @@ class Nothing:
         """It has ended."""
 
 
+class Till:
+    """The money that is held for copies: nothing, unless a test has some."""
+
+    def __init__(self) -> None:
+        self.error: GatewayError | None = None
+        self.money: Reserved | None = None
+
+    def reserve(self, _: Planned) -> Reserved | None:
+        """Between stations 5 and 6."""
+        if self.error is not None:
+            raise self.error
+        return self.money
+
+
 class Stations:
     """What a copy goes through, scripted: it is dispatched, and waits while ``answers`` is not set."""
 
@@ -81,8 +96,10 @@ class Stations:
         """Released by each copy that begins."""
         self.asked: list[Planned] = []
         self.chance = 0.0
+        self.till = Till()
         self.shadowing = Shadowing(
             self.only,
+            self.till.reserve,
             self.attempt,
             self.relay,
             partial(self.books.account, role="shadow"),
@@ -268,3 +285,20 @@ async def test_a_shutdown_cuts_copies_and_their_rows_are_written(stations: Stati
     await stations.books.finish()
     assert [row.outcome for row in stations.rows()] == ["cut"] * 3
     await stations.shadowing.close()
+
+
+async def test_a_copy_is_paid_from_the_money_that_is_held_for_it(stations: Stations) -> None:
+    stations.till.money = money = Purseful("operator")
+    stations.shadowing.copy(*stations.planned())
+    await stations.idle()
+    (row,) = stations.rows()
+    assert row.charged == ("operator",)
+    assert money.paid == [row.cost_picousd]
+
+
+async def test_a_copy_that_nothing_is_left_for_is_not_made(stations: Stations, recording: Recording) -> None:
+    stations.till.error = NothingToSpend("The budget 'b' has too little left for this call.")
+    stations.shadowing.copy(*stations.planned())
+    await stations.idle()
+    assert (stations.asked, stations.rows()) == ([], [])
+    assert recording.events() == ["shadow_failed"]

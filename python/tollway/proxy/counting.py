@@ -1,7 +1,8 @@
 """``POST /v1/messages/count_tokens``: how many tokens a prompt has, without asking a model.
 
 A provider that counts itself is asked; for any other the tokens are counted here, and ``x-tollway-warnings`` says so.
-It is one request of the caller's limits and no tokens; it leaves no usage row, for providers bill nothing for it.
+It is one request of the caller's limits and no tokens, and nothing of its budgets; it leaves no usage row, for
+providers bill nothing for it.
 """
 
 import asyncio
@@ -70,7 +71,7 @@ class Counting:
         finally:
             if admitted.reservation is not None:
                 admitted.reservation.release()
-                admitted.reservation.settle(0, time.time_ns() // 1_000_000)
+                admitted.reservation.settle(0, 0, time.time_ns() // 1_000_000)
 
     async def _answer(self, planned: Planned) -> None:
         progress = Progress()

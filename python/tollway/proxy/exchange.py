@@ -33,6 +33,10 @@ DRY_RUN = b"x-tollway-dry-run"
 """With ``route``, the answer is where the call would go; nobody is called."""
 
 
+USER = b"x-tollway-user"
+"""The client's own name for its end user; it counts instead of the body's."""
+
+
 class Timing:
     """Nanoseconds spent per station, for ``server-timing``; one per request."""
 
@@ -97,13 +101,50 @@ class Received(msgspec.Struct, frozen=True):
     request: ChatRequest
 
 
+class Growing(Protocol):
+    """What hears how long an answer becomes. Nothing need be told before ``next_bytes`` of text have been said."""
+
+    @property
+    def next_bytes(self) -> int:
+        """When it wants to hear again."""
+        ...
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the answer was ended by it."""
+        ...
+
+    def reach(self, said_bytes: int) -> None:
+        """So many bytes of text have been said.
+
+        Raises:
+            tollway.errors.RateLimited: the answer may not go on.
+        """
+        ...
+
+
+def user_of(received: "Received | Planned") -> str | None:
+    """Whom the call is for: the key's own user, else who the client says it is, in a header or in the body."""
+    own = received.principal.record.user_id
+    if own is not None:
+        return own
+    named = received.arrival.headers.get(USER)
+    return named.decode("utf-8", "replace") if named else received.request.user
+
+
 class Admitted(msgspec.Struct, frozen=True):
-    """Station 2's result: requests, tokens and a concurrency slot are reserved (``None``: nothing is limited)."""
+    """Station 2's result: requests, tokens and a concurrency slot are reserved (``None``: nothing is limited).
+
+    ``growth`` reserves more while a stream that is limited flows. ``output_tokens`` is what the answer is
+    taken to have: as the client bounds it, else as answers of the model have had of late.
+    """
 
     arrival: Arrival
     principal: Principal
     request: ChatRequest
     reservation: Admission | None
+    growth: Growing | None = None
+    output_tokens: int = 0
 
 
 class Screened(msgspec.Struct, frozen=True):
@@ -280,6 +321,27 @@ class Relayed(msgspec.Struct, frozen=True):
     outcome: Outcome
 
 
+class Reserved(Protocol):
+    """The money that is held for a call: until it is settled, nobody else can spend it."""
+
+    @property
+    def charged(self) -> tuple[str, ...]:
+        """The names of the purses that it is taken from."""
+        ...
+
+    def pay(self, picousd: int) -> None:
+        """Spends what one of its calls of providers has cost; with the first, what was held goes back."""
+        ...
+
+    def cancel(self) -> None:
+        """Gives back what was held: no provider was called."""
+        ...
+
+    def grow(self, output_tokens: int) -> bool:
+        """Holds enough for so many tokens of output in all, if every purse has it; else nothing changes."""
+        ...
+
+
 class Settled(msgspec.Struct, frozen=True):
     """Station 8's result: the row is in the journal, the reservation is true, and the rest may leave."""
 
@@ -307,13 +369,15 @@ class Tried(msgspec.Struct):
 
 class Trail(msgspec.Struct):
     """Where a request has been: its plans, aliases that it could not turn to and why, the calls that were made, how far
-    second ones at the same time have come (``legs``), and which of all are billed beside the one that counted."""
+    second ones at the same time have come (``legs``), and which of all are billed beside the one that counted.
+    ``growth`` hears how long the answer becomes."""
 
     plans: list[Planned] = []
     refused: list[tuple[str, str]] = []
     tried: list[Tried] = []
     legs: list["Progress"] = []
     beside: list["Progress"] = []
+    growth: Growing | None = None
 
 
 class Progress(msgspec.Struct, eq=False):

@@ -7,6 +7,7 @@
                2 admit          requests, tokens, concurrency: reserve           limits/admit.py
                3 screen input   the policies' checks: redact or refuse           guardrails/screen.py
                5 plan           alias → targets, best first                      routing/plan.py
+               · reserve        the money that it can cost, of its budgets       budgets/reserve.py
                6 call           ask, retry, fail over, until one answers         routing/walk.py
                · relay          pass on what arrives, but for the end            relay/relay.py
                7 screen output  within the relay: held, rewritten, stopped       relay/screening.py
@@ -19,6 +20,8 @@ The numbers are the design's; the station that is not here yet (4 look up) comes
 import msgspec
 
 from tollway.proxy.auth.identify import Authenticator
+from tollway.proxy.budgets.growing import Spending
+from tollway.proxy.budgets.reserve import Reserver
 from tollway.proxy.exchange import Arrival
 from tollway.proxy.guardrails.screen import Screener
 from tollway.proxy.ingress.receive import Receiver
@@ -42,6 +45,7 @@ class Hallway:
         admitter: Admitter,
         screener: Screener,
         planner: Planner,
+        reserver: Reserver,
         shadowing: Shadowing,
         attempts: Attempts,
         bookkeeper: Bookkeeper,
@@ -51,6 +55,7 @@ class Hallway:
         self._admitter = admitter
         self._screener = screener
         self._planner = planner
+        self._reserver = reserver
         self._shadowing = shadowing
         self._attempts = attempts
         self._bookkeeper = bookkeeper
@@ -74,6 +79,9 @@ class Hallway:
             planned = self._planner.plan(screened)
             if planned.is_dry_run:
                 return await show(planned.arrival, msgspec.json.encode(decision(planned)))
+            if purses := self._reserver.purses_of(planned):
+                account.reserved = await self._reserver.reserve(planned, purses)
+                account.progress.trail.growth = Spending(account.reserved, admitted.growth)
             self._shadowing.copy(screened, planned)
             attempted = await self._attempts.run(planned, account.progress)
             account.progress = attempted.progress

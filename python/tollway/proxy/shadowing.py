@@ -1,7 +1,8 @@
 """Shadow copies: another model is asked what the caller asked, so that the operator can compare what it would cost.
 
 In: a screened request and its plan. Out: nothing but a usage row of its own. A copy never delays or fails the call
-that it is of, takes nothing of the caller's limits, and goes on when the client leaves.
+that it is of, takes nothing of the caller's limits, and goes on when the client leaves. What it costs is paid
+from budgets that are the operator's own, and none of a tenant or a key.
 """
 
 import asyncio
@@ -15,7 +16,7 @@ from tollway.contract.snapshot import Target
 from tollway.errors import GatewayError
 from tollway.proxy.boundary import current_task
 from tollway.proxy.connection import Unheard
-from tollway.proxy.exchange import Admitted, Attempted, Planned, Progress, Relayed, Screened, Timing
+from tollway.proxy.exchange import Admitted, Attempted, Planned, Progress, Relayed, Reserved, Screened, Timing
 from tollway.proxy.usage.settle import Account
 from tollway.telemetry.logs import Log
 from tollway.telemetry.metrics import Metrics
@@ -30,12 +31,14 @@ MOST_BYTES = 64 * 1024 * 1024
 class Shadowing:
     """One worker's copies. What they go through are the same stations, with a connection that nobody listens to.
 
-    ``chance`` returns a number from 0 up to 1 for each call, by which its route's share is drawn.
+    ``chance`` returns a number from 0 up to 1 for each call, by which its route's share is drawn. ``reserve`` holds the
+    money that a copy can cost, where it is under budgets.
     """
 
     def __init__(
         self,
         only: Callable[[Screened, Target], Planned],
+        reserve: Callable[[Planned], Reserved | None],
         attempt: Callable[[Planned, Progress], Awaitable[Attempted]],
         relay: Callable[[Attempted], Awaitable[Relayed]],
         account: Callable[[Admitted], Account],
@@ -46,6 +49,7 @@ class Shadowing:
         chance: Callable[[], float] = random.random,
     ) -> None:
         self._only = only
+        self._reserve = reserve
         self._attempt = attempt
         self._relay = relay
         self._account = account
@@ -104,6 +108,7 @@ class Shadowing:
         try:
             with self._account(Admitted(arrival, copied.principal, copied.request, None)) as account:
                 planned = _once(self._only(copied, target))
+                account.reserved = self._reserve(planned)
                 attempted = await self._attempt(planned, account.progress)
                 account.progress = attempted.progress
                 await account.settle(await self._relay(attempted))

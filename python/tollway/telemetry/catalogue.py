@@ -97,8 +97,23 @@ KEYS_SET_ASIDE = Family(
 LIMITED = Family(
     "tollway_limited_total",
     "counter",
-    "Requests refused by a limit, by its kind: `requests`, `tokens` or `concurrency`.",
+    "Requests refused by a limit, by its kind: `requests`, `tokens`, `input_tokens`, `output_tokens` or `concurrency`; "
+    "or by a budget: `budget`.",
     ("kind",),
+)
+QUEUED = Family(
+    "tollway_queued_total",
+    "counter",
+    "Calls that a limit held back for a moment: `admitted` after a wait, `refused` after it, or `full` where too many "
+    "waited.",
+    ("result",),
+)
+BUDGETS_PASSED = Family(
+    "tollway_budget_thresholds_passed_total",
+    "counter",
+    "Thresholds (`warn_at`) of budgets that were passed, by the budget's period; which ones, the table `budget_events` "
+    "tells.",
+    ("period",),
 )
 FINDINGS = Family(
     "tollway_guardrail_findings_total",
@@ -183,6 +198,10 @@ KEY_STATE = Family(
 )
 SHIPPED = Family("tollway_usage_shipped_total", "counter", "Usage rows written to PostgreSQL.")
 JOURNAL_BYTES = Family("tollway_journal_bytes", "gauge", "Size of the usage journal on disk, in bytes.")
+JOURNAL_LIMIT = Family("tollway_journal_limit_bytes", "gauge", "What the usage journal may take of the disk, in bytes.")
+ROWS_DROPPED = Family(
+    "tollway_usage_dropped_total", "counter", "Usage rows lost: the journal was full, and calls were to be served."
+)
 JOURNAL_PENDING = Family(
     "tollway_journal_pending_rows", "gauge", "Usage rows in the journal that PostgreSQL does not have yet."
 )
@@ -194,6 +213,24 @@ REDIS = Family(
     "1 while Redis answers every worker, 0 while it does not answer one of them: then hosts do without each other's "
     "word. Missing where no Redis is configured.",
     merge="livemin",
+)
+LIMITS_SHARED = Family(
+    "tollway_limits_by_share",
+    "gauge",
+    "1 while each host keeps to its share of each limit, because Redis is out of reach or learns anew what was used; 0 "
+    "while hosts lease. Missing where no Redis is configured.",
+    merge="livemax",
+)
+LIMITS_ASKED = Family(
+    "tollway_limit_questions_total",
+    "counter",
+    "Questions to Redis for slices of limits, each about many: `answered`, or `unanswered`.",
+    ("outcome",),
+)
+LIMITS_WAITED = Family(
+    "tollway_limit_waits_total",
+    "counter",
+    "Calls that waited for Redis, because this host had used up its slice of a limit.",
 )
 UNHEARD = Family(
     "tollway_neighbour_messages_dropped_total",
@@ -218,6 +255,8 @@ CATALOGUE: tuple[Family, ...] = (
     BREAKER_CHANGES,
     KEYS_SET_ASIDE,
     LIMITED,
+    QUEUED,
+    BUDGETS_PASSED,
     FINDINGS,
     BLOCKED,
     CHECKS_ASKED,
@@ -234,6 +273,8 @@ CATALOGUE: tuple[Family, ...] = (
     KEY_STATE,
     SHIPPED,
     JOURNAL_BYTES,
+    JOURNAL_LIMIT,
+    ROWS_DROPPED,
     JOURNAL_PENDING,
     LOG_DROPPED,
     RESTARTS,

@@ -177,9 +177,19 @@ class Metrics:
             self._one(catalogue.KEYS_SET_ASIDE, provider, key).add(1)
 
     def limited(self, kind: str) -> None:
-        """A limit of this kind refused a request: ``requests``, ``tokens`` or ``concurrency``."""
+        """A limit of this kind refused a request, or a ``budget`` did."""
         with self._lock:
             self._one(catalogue.LIMITED, kind).add(1)
+
+    def queued(self, result: str) -> None:
+        """A call that had to wait for a limit was admitted or refused, or found too many others waiting."""
+        with self._lock:
+            self._one(catalogue.QUEUED, result).add(1)
+
+    def budget_passed(self, period: str) -> None:
+        """What was spent of a budget has passed one of its thresholds; its ``period`` is a word of ours."""
+        with self._lock:
+            self._one(catalogue.BUDGETS_PASSED, period).add(1)
 
     def found(self, direction: str, check: str, kind: str, action: str, findings: int = 1) -> None:
         """A guardrail found something and acted on it.
@@ -224,11 +234,17 @@ class Metrics:
         with self._lock:
             self._one(catalogue.SHIPPED).add(rows)
 
-    def journal(self, size_bytes: int, pending_rows: int) -> None:
+    def journal(self, size_bytes: int, pending_rows: int, limit_bytes: int) -> None:
         """How the journal stands now."""
         with self._lock:
+            self._one(catalogue.JOURNAL_LIMIT).set(limit_bytes)
             self._one(catalogue.JOURNAL_BYTES).set(size_bytes)
             self._one(catalogue.JOURNAL_PENDING).set(pending_rows)
+
+    def dropped_row(self) -> None:
+        """A usage row was lost, because the journal was full and calls were to be served all the same."""
+        with self._lock:
+            self._one(catalogue.ROWS_DROPPED).add(1)
 
     def dropped_log_lines(self, lines: int) -> None:
         """Log lines were lost. The log may outlive the metrics: then it goes uncounted."""
@@ -246,6 +262,22 @@ class Metrics:
         with self._lock:
             if self._files:
                 self._one(catalogue.REDIS).set(1 if connected else 0)
+
+    def limits_shared(self, *, shared: bool) -> None:
+        """Whether this host keeps to its share of each limit now, instead of leasing."""
+        with self._lock:
+            if self._files:
+                self._one(catalogue.LIMITS_SHARED).set(1 if shared else 0)
+
+    def limits_asked(self, *, answered: bool) -> None:
+        """Redis was asked for slices of limits."""
+        with self._lock:
+            self._one(catalogue.LIMITS_ASKED, "answered" if answered else "unanswered").add(1)
+
+    def limits_waited(self) -> None:
+        """A call waits for a slice of a limit."""
+        with self._lock:
+            self._one(catalogue.LIMITS_WAITED).add(1)
 
     def unheard(self, kind: str, messages: int = 1) -> None:
         """Messages between hosts came to nothing: ``garbled``, ``unknown`` or ``overflow``."""

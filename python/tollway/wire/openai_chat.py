@@ -13,6 +13,12 @@ from msgspec import UNSET, UnsetType
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter"]
 
 
+class CachedDetails(msgspec.Struct):
+    """Kinds of cached tokens, all of them inside ``cached_tokens``; named as OpenAI's Realtime API names them."""
+
+    audio_tokens: int
+
+
 class PromptDetails(msgspec.Struct):
     """Kinds of prompt tokens, all of them inside ``prompt_tokens``."""
 
@@ -20,6 +26,8 @@ class PromptDetails(msgspec.Struct):
     cache_write_tokens: int | UnsetType = UNSET
     cache_write_1h_tokens: int | UnsetType = UNSET
     audio_tokens: int | UnsetType = UNSET
+    image_tokens: int | UnsetType = UNSET
+    cached_tokens_details: CachedDetails | UnsetType = UNSET
 
 
 class CompletionDetails(msgspec.Struct):
@@ -27,16 +35,18 @@ class CompletionDetails(msgspec.Struct):
 
     reasoning_tokens: int = 0
     audio_tokens: int | UnsetType = UNSET
+    image_tokens: int | UnsetType = UNSET
 
 
 class Usage(msgspec.Struct, kw_only=True):
-    """Token counts."""
+    """Token counts. ``service_tier`` is the provider's word for how it served the call, if that is not the standard."""
 
     prompt_tokens: int
     completion_tokens: int
     total_tokens: int
     prompt_tokens_details: PromptDetails = msgspec.field(default_factory=PromptDetails)
     completion_tokens_details: CompletionDetails = msgspec.field(default_factory=CompletionDetails)
+    service_tier: str | UnsetType = UNSET
 
 
 class FunctionCall(msgspec.Struct):

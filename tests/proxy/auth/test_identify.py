@@ -108,6 +108,7 @@ async def test_a_call_without_a_key_is_told_how_to_send_one(
 @pytest.mark.parametrize(
     "secret",
     [b"wrong", b"tw_live_", SECRET[:-1], SECRET + b"x", SECRET.swapcase(), b"tw_live_" + b"A" * 49, b"\xff\x00" * 99],
+    ids=["word", "prefix", "short", "long", "swapped", "letters", "bytes"],
 )
 async def test_a_malformed_key_never_asks_the_source(
     authenticator: Authenticator, source: Source, secret: bytes

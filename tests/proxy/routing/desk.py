@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from tests.proxy.edge import arrive, ask, principal, snapshot
 
 from tollway._native.limits import Ledger
@@ -35,11 +36,12 @@ def way(*targets: Target, alias: str = "m", **more: Any) -> Route:
 class Desk:
     """A planner, and the clock it reads."""
 
-    def __init__(self, board: Board, *routes: Route) -> None:
+    def __init__(self, board: Board, *routes: Route, refuses_unpriced: bool = False) -> None:
         self.now_ms = NOW_MS
         self.looked_up: list[tuple[str, Need]] = []
         self.board = board
-        self.router = Router(board, snapshot(*routes), self._capable, lambda: self.now_ms)
+        known = msgspec.structs.replace(snapshot(*routes), refuses_unpriced=refuses_unpriced)
+        self.router = Router(board, known, self._capable, lambda: self.now_ms)
         self.planner = Planner(self.router)
 
     def _capable(self, target: Target, need: Need) -> bool:

@@ -19,7 +19,7 @@ from tollway.contract.routing import Retries
 from tollway.contract.snapshot import Route, Snapshot, Target, Timeouts
 from tollway.errors import GatewayError, ModelForbidden
 from tollway.proxy.exchange import Attempted, Called, Dispatch, Planned, Progress
-from tollway.proxy.limits.admit import compile_limits
+from tollway.proxy.limits.book import compile_limits
 from tollway.proxy.relay.heads import early_head
 from tollway.proxy.relay.relay import begin
 from tollway.proxy.routing.attempts import Asker

@@ -164,7 +164,7 @@ def _asked(call: Described) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def ways(tmp_path_factory: pytest.TempPathFactory) -> Any:
     with open_board(tmp_path_factory.mktemp("board")) as board:
-        free = Price("t", 0, 0)
+        free = Price("t", input=0, output=0)
         team = Rule(name="team", to=frozenset({"s"}), when=When(metadata={"team": frozenset({"search"})}))
         canary = Rule(name="canary", to=frozenset({"c"}), share=0.5)
         tenant = Rule(name="t", to=frozenset({"eu"}), when=When(tenants=frozenset({"tenant-2"}), needs=_needs("tools")))

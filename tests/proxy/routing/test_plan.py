@@ -10,9 +10,17 @@ from tests.proxy.routing.desk import FREE, NOW_MS, Desk, goal, order, reasons, w
 
 from tollway._native.limits import LedgerError
 from tollway._native.routing import Board, Ranking
+from tollway.contract.prices import Price, TenantPrices, Tier
 from tollway.contract.routing import Override, Rule, When
-from tollway.contract.snapshot import Overrule, Price, Route, Timeouts
-from tollway.errors import DependencyUnavailable, InvalidRequest, ModelForbidden, ModelNotFound, NothingToSpend
+from tollway.contract.snapshot import Overrule, Route, Timeouts
+from tollway.errors import (
+    DependencyUnavailable,
+    InvalidRequest,
+    ModelForbidden,
+    ModelNotFound,
+    ModelUnpriced,
+    NothingToSpend,
+)
 
 IMAGE = {"type": "image_url", "image_url": {"url": "https://example.org/a.png"}}
 SOUND = {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}}
@@ -145,14 +153,14 @@ async def test_a_short_one_is_asked_rather_than_nobody(board: Board) -> None:
     ("price", "is_free"),
     [
         (FREE, True),
-        (Price("t", 0, 0, cached_input=0, cache_write=0, reasoning=0, cache_write_1h=0), True),
+        (Price("t", input=0, output=0, cached_input=0, cache_write=0, reasoning=0, cache_write_1h=0), True),
         (None, False),
-        (Price("t", 1, 0), False),
-        (Price("t", 0, 1), False),
-        (Price("t", 0, 0, cached_input=1), False),
-        (Price("t", 0, 0, cache_write=1), False),
-        (Price("t", 0, 0, reasoning=1), False),
-        (Price("t", 0, 0, cache_write_1h=1), False),
+        (Price("t", input=1, output=0), False),
+        (Price("t", input=0, output=1), False),
+        (Price("t", input=0, output=0, cached_input=1), False),
+        (Price("t", input=0, output=0, cache_write=1), False),
+        (Price("t", input=0, output=0, reasoning=1), False),
+        (Price("t", input=0, output=0, cache_write_1h=1), False),
     ],
 )
 async def test_who_may_spend_nothing_gets_what_is_known_to_be_free(
@@ -307,3 +315,41 @@ async def test_a_board_that_is_out_of_reach_is_said_to_be(board: Board, monkeypa
     with pytest.raises(DependencyUnavailable) as caught:
         desk.plan()
     assert caught.value.retry_after_s == 1.0
+
+
+async def test_the_cheapest_of_a_long_prompt_is_found_by_its_tier_and_by_the_date(board: Board) -> None:
+    tier = Tier(above_tokens=5_000, input=100, output=100)
+    later = Price("t2", input=1_000, output=1_000, from_ms=NOW_MS + 1_000)
+    steep = goal("steep", price=Price("t", input=10, output=10, tiers=(tier,), later=(later,)))
+    flat = goal("flat", price=Price("t", input=50, output=50))
+    desk = Desk(board, way(steep, flat, strategy="cost"))
+    long = [{"role": "user", "content": "x" * 40_000}]
+    assert order(desk.plan(max_tokens=1)) == ["steep", "flat"]
+    assert order(desk.plan(messages=long, max_tokens=1)) == ["flat", "steep"]
+    desk.now_ms += 1_000
+    assert order(desk.plan(max_tokens=1)) == ["flat", "steep"]
+
+
+async def test_what_has_no_price_is_not_asked_where_that_is_refused(board: Board) -> None:
+    desk = Desk(
+        board, way(goal("a", price=None), goal("b")), way(goal("c", price=None), alias="n"), refuses_unpriced=True
+    )
+    assert reasons(desk.plan()) == {"a": "unpriced"}
+    with pytest.raises(ModelUnpriced) as caught:
+        desk.plan("n")
+    assert (caught.value.status, caught.value.code, caught.value.param) == (403, "model_unpriced", "model")
+    copy = desk.planner.only(desk.screened(), goal("a", price=None))
+    assert (order(copy), reasons(copy)) == ([], {"a": "unpriced"})
+    assert desk.asked("n", operation="count_tokens") == {"c"}, "what is given away needs no price"
+    own = TenantPrices({"n": FREE})
+    assert desk.asked("n", caller={"prices": own}) == {"c"}
+    with pytest.raises(ModelUnpriced):
+        desk.plan("n", caller={"prices": TenantPrices({}, 2_000_000)})
+
+
+async def test_a_tenants_own_price_says_whether_a_model_is_free(board: Board) -> None:
+    desk = Desk(board, way(goal("a", price=FREE)), way(goal("b"), alias="n"))
+    poor = {"may_spend": False, "prices": TenantPrices({"m": Price("t", input=1, output=0), "n": FREE})}
+    with pytest.raises(NothingToSpend):
+        desk.plan(caller=poor)
+    assert desk.asked("n", caller=poor) == {"b"}

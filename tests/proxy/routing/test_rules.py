@@ -1,6 +1,5 @@
 """Rules: the first that holds decides, a share is the same people always, and notes are read or refused."""
 
-import json
 from typing import Any
 
 import pytest
@@ -14,7 +13,7 @@ from tollway.contract.routing import Rule, When
 from tollway.errors import InvalidRequest
 from tollway.proxy.exchange import Screened
 from tollway.proxy.routing.rules import Rules, holds
-from tollway.proxy.routing.traits import METADATA_BYTES, METADATA_ENTRIES, Traits, number_of, read_metadata
+from tollway.proxy.routing.traits import Traits, number_of
 
 PEOPLE = 20_000
 
@@ -173,44 +172,6 @@ async def test_targets_of_a_share_are_closed_to_other_rules_but_not_to_one_that_
     assert compiled.choose(traits()) == (ALL & ~CANARY, None)
 
 
-@pytest.mark.parametrize(
-    "raw",
-    [
-        b"",
-        b"{",
-        b"[]",
-        b"null",
-        b'"team"',
-        b'{"team": 5}',
-        b'{"team": null}',
-        b'{"team": {"a": "b"}}',
-        b'{"team": ' + b"[" * 4000,
-        b'{"team": "\xff"}',
-        json.dumps({"team": "x" * METADATA_BYTES}).encode(),
-        json.dumps({str(number): "" for number in range(METADATA_ENTRIES + 1)}).encode(),
-    ],
-)
-def test_notes_that_are_none_are_refused_and_not_repeated(raw: bytes) -> None:
-    with pytest.raises(InvalidRequest) as caught:
-        read_metadata(raw)
-    assert caught.value.param == "x-tollway-metadata"
-    assert "team" not in caught.value.outside
-
-
 async def test_a_request_with_broken_notes_is_refused_whatever_the_rules() -> None:
     with pytest.raises(InvalidRequest):
         traits({"x-tollway-metadata": "team=search"})
-
-
-@given(st.dictionaries(st.text(max_size=8), st.text(max_size=8), max_size=METADATA_ENTRIES))
-def test_notes_are_read_as_json_says(notes: dict[str, str]) -> None:
-    assert read_metadata(json.dumps(notes).encode()) == notes
-
-
-@given(st.binary(max_size=64) | st.text(max_size=64).map(str.encode) | st.from_regex(rb'\A[{"a:5,\[\]}\\u ]*\Z'))
-def test_any_bytes_are_notes_or_refused(raw: bytes) -> None:
-    try:
-        notes = read_metadata(raw)
-    except InvalidRequest:
-        return
-    assert all(isinstance(text, str) for pair in notes.items() for text in pair)

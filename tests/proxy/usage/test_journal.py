@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -10,7 +11,7 @@ import pytest
 from tollway.contract.usage import UsageRow
 from tollway.errors import DependencyUnavailable
 from tollway.proxy.usage.journal import Journal
-from tollway.storage.segments import HEADER_BYTES, SegmentReader, segments
+from tollway.storage.segments import HEADER_BYTES, SEGMENT_BYTES, SegmentReader, segments
 
 
 def row(number: int, **changes: object) -> UsageRow:
@@ -69,9 +70,13 @@ def test_a_full_segment_is_followed_by_the_next_and_no_row_is_lost_between_them(
     journal.close()
 
 
-def wait_until_full(journal: Journal) -> None:
-    while not journal.full:
+def wait_until(true: Callable[[], bool]) -> None:
+    while not true():
         time.sleep(0.01)
+
+
+def wait_until_full(journal: Journal) -> None:
+    wait_until(lambda: journal.full)
 
 
 async def test_a_full_journal_refuses_new_calls_until_there_is_room(tmp_path: Path) -> None:
@@ -81,5 +86,30 @@ async def test_a_full_journal_refuses_new_calls_until_there_is_room(tmp_path: Pa
     await asyncio.wait_for(asyncio.to_thread(wait_until_full, journal), 10)
     with pytest.raises(DependencyUnavailable, match="can't be recorded"):
         journal.check_room()
+    measuring.cancel()
+    journal.close()
+
+
+async def test_a_journal_that_fills_says_so_before_it_is_full(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, max_bytes=SEGMENT_BYTES)
+    told: list[str] = [journal.standing]
+    measuring = asyncio.create_task(journal.measure())
+    await asyncio.wait_for(asyncio.to_thread(wait_until, lambda: journal.filling), 10)
+    told.append(journal.standing)
+    journal.check_room()
+    assert told == ["ok", "filling"]
+    measuring.cancel()
+    journal.close()
+
+
+async def test_where_calls_go_before_rows_a_full_journal_drops_rows_and_counts_them(tmp_path: Path) -> None:
+    dropped: list[int] = []
+    journal = Journal(tmp_path, max_bytes=1, drop=lambda: dropped.append(1))
+    journal.append(row(1))
+    measuring = asyncio.create_task(journal.measure())
+    await asyncio.wait_for(asyncio.to_thread(wait_until_full, journal), 10)
+    journal.check_room()
+    journal.append(row(2))
+    assert (rows_in(tmp_path), len(dropped), journal.standing) == ([row(1)], 1, "dropping")
     measuring.cancel()
     journal.close()

@@ -15,18 +15,20 @@ from tests.proxy.edge import PRICE, arrive, ask, dispatched, record, route, targ
 from tests.proxy.usage.test_journal import rows_in
 
 from tollway._native import chat
+from tollway._native.chat import ChatRequest
 from tollway._native.limits import Admission, Ledger
 from tollway._native.sse import Relay
 from tollway.contract.guardrails import Found
 from tollway.contract.limits import LimitValues
-from tollway.contract.snapshot import Price, Route
-from tollway.contract.usage import Outcome, UsageRow
+from tollway.contract.prices import Price, Tariff, TenantPrices
+from tollway.contract.snapshot import Route
+from tollway.contract.usage import Costs, Outcome, Try, UsageRole, UsageRow
 from tollway.errors import DependencyUnavailable, UpstreamBroken, UpstreamTimeout
 from tollway.proxy.exchange import Admitted, Principal, Progress, Relayed, Tried
-from tollway.proxy.limits.admit import compile_principal
+from tollway.proxy.limits.book import compile_principal
 from tollway.proxy.usage.journal import Journal
 from tollway.proxy.usage.price import MOST_PICOUSD
-from tollway.proxy.usage.settle import Account, Bookkeeper
+from tollway.proxy.usage.settle import MOST_TRIES, Account, Bookkeeper
 from tollway.proxy.usage.used import INLINE_COUNT_BYTES
 from tollway.proxy.vocabularies import Vocabularies
 from tollway.telemetry.metrics import Metrics
@@ -55,7 +57,7 @@ class Books:
     def admitted(self, *, stream: bool = False, model: str = "m", text: str = "Hi") -> Admitted:
         """A call with 1000 tokens, a request and a slot reserved."""
         assert self.caller.limits is not None
-        reservation = self.ledger.admit(self.caller.limits, 1000, time.time_ns() // 1_000_000)
+        reservation = self.ledger.admit(self.caller.limits, 900, 100, time.time_ns() // 1_000_000)
         assert isinstance(reservation, Admission)
         request = ask(model, stream=stream, messages=[{"role": "user", "content": text}])
         return Admitted(arrive(), self.caller, request, reservation)
@@ -151,6 +153,40 @@ async def test_a_told_answer_becomes_a_row_field_by_field(books: Books) -> None:
     assert books.used() == {"requests": 1, "tokens": 10, "concurrency": 0}
 
 
+async def test_the_callers_notes_become_tags_and_a_lone_call_is_not_told_twice(books: Books) -> None:
+    admitted = books.admitted()
+    admitted.arrival.headers[b"x-tollway-metadata"] = b'{"team": "search", "job": "nightly"}'
+    with books.keeper.account(admitted) as account:
+        read_whole(leave(account), completion())
+        row = await settle(account, admitted)
+    assert (row.tags, row.tried) == (("job=nightly", "team=search"), ())
+
+
+async def test_calls_that_were_made_on_the_way_are_in_the_row(books: Books) -> None:
+    admitted = books.admitted()
+    with books.keeper.account(admitted) as account:
+        progress = leave(account)
+        progress.trail.tried[:] = [
+            Tried("m", "fake/a", "", 0, took_ns=5_900_000, status=503, result="overloaded", then="retry"),
+            Tried("m", "fake/b", "", 6_000_000, took_ns=8_000_000, status=200, result="ok"),
+        ]
+        read_whole(progress, completion())
+        row = await settle(account, admitted)
+    assert row.tried == (Try("fake/a", 503, "overloaded", 5), Try("fake/b", 200, "ok", 8))
+    assert row.attempts == 2
+
+
+async def test_of_very_many_calls_the_last_are_in_the_row(books: Books) -> None:
+    admitted = books.admitted()
+    with books.keeper.account(admitted) as account:
+        progress = leave(account)
+        progress.trail.tried[:] = [Tried("m", f"fake/{number}", "", 0) for number in range(2 * MOST_TRIES)]
+        read_whole(progress, completion())
+        row = await settle(account, admitted)
+    assert row.tried[-1].target == f"fake/{2 * MOST_TRIES - 1}"
+    assert len(row.tried) == MOST_TRIES
+
+
 @pytest.mark.parametrize(
     ("usage", "outcome", "finished", "source", "prompt", "completion"),
     [
@@ -178,6 +214,17 @@ async def test_of_a_stream_tokens_are_told_counted_or_estimated(
     assert (row.usage_source, row.prompt_tokens, row.completion_tokens) == (source, prompt, completion)
     assert (row.outcome, row.stream) == (outcome, True)
     assert books.used()["tokens"] == prompt + completion
+
+
+async def test_how_long_answers_are_is_told_of_those_that_came_to_their_end(books: Books) -> None:
+    heard: list[tuple[ChatRequest, str, int]] = []
+    books.keeper.learn = lambda request, alias, tokens: heard.append((request, alias, tokens))
+    admitted = books.admitted()
+    with books.keeper.account(admitted) as account:
+        read_whole(leave(account), completion(answer=30))
+        await settle(account, admitted)
+    await interrupt(books, books.admitted(), asyncio.CancelledError())
+    assert heard == [(admitted.request, "m", 30)]
 
 
 async def test_a_whole_answer_that_tells_no_usage_is_counted(books: Books) -> None:
@@ -511,3 +558,43 @@ async def test_a_call_that_is_cut_short_keeps_its_findings(books: Books) -> None
         account.findings = lambda: (Found("input", "pii", "email", "redact", 1),)
         leave(account)
     assert [len(row.findings) for row in books.rows()] == [1]
+
+
+async def test_a_row_says_what_was_paid_for_and_how_it_was_served(books: Books) -> None:
+    admitted = books.admitted()
+    with books.keeper.account(admitted) as account:
+        price = Price("t", input=1, output=2, audio_input=3, service_tiers={"flex": Tariff(input=5, output=7)})
+        answer = completion(prompt=10, answer=4) | {"service_tier": "flex"}
+        answer["usage"]["prompt_tokens_details"] = {"audio_tokens": 6, "image_tokens": 1}
+        answer["usage"]["completion_tokens_details"] = {"audio_tokens": 2, "image_tokens": 1}
+        read_whole(leave(account, route("m", target("gpt-4o", price=price))), answer)
+        row = await settle(account, admitted)
+    assert row.costs == Costs(input=3 * 5, output=7, audio=6 * 5 + 2 * 7, image=5 + 7)
+    assert row.cost_picousd == 10 * 5 + 4 * 7
+    assert (row.audio_input_tokens, row.audio_output_tokens) == (6, 2)
+    assert (row.image_input_tokens, row.image_output_tokens, row.service_tier) == (1, 1, "flex")
+
+
+async def test_the_price_is_that_of_the_moment_when_the_call_left(books: Books) -> None:
+    admitted = books.admitted()
+    with books.keeper.account(admitted) as account:
+        later = Price("t2", input=100, output=100, from_ms=1_800_000_000_000)
+        progress = leave(account, route("m", target("gpt-4o", price=Price("t1", input=1, output=1, later=(later,)))))
+        progress.dispatched_at_us = 1_799_999_999_999_999
+        read_whole(progress, completion(prompt=1, answer=1))
+        row = await settle(account, admitted)
+    assert (row.price_version, row.cost_picousd) == ("t1", 2)
+
+
+async def test_a_tenant_pays_its_own_price_but_not_for_copies(books: Books) -> None:
+    rows = []
+    roles: tuple[UsageRole, ...] = ("answer", "shadow")
+    for role in roles:
+        own = TenantPrices({"m": Price("acme/m", input=9, output=9)})
+        record_ = msgspec.structs.replace(books.caller.record, prices=own)
+        caller = msgspec.structs.replace(books.caller, record=record_)
+        admitted = msgspec.structs.replace(books.admitted(), principal=caller)
+        with books.keeper.account(admitted, role) as account:
+            read_whole(leave(account), completion(prompt=1, answer=1))
+            rows.append(await settle(account, admitted))
+    assert [(row.price_version, row.cost_picousd) for row in rows] == [("acme/m", 18), ("test", 3_000)]

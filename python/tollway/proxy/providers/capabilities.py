@@ -231,6 +231,11 @@ def capable(target: Target, need: Need) -> bool:
     return can
 
 
+def output_cap(target: Target) -> int | None:
+    """The most tokens that a target's answer can have, as far as the operator or the table says."""
+    return overruled(known(target.provider.kind, target.model), target.takes).max_output_tokens
+
+
 def overruled(takes: Takes, by: Overrule) -> Takes:
     """``takes`` with what the operator says in its place."""
     said = {theirs: getattr(by, name) for name, theirs in _OVERRULED.items()}

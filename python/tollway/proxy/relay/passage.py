@@ -133,8 +133,9 @@ class _Bytes:
     async def _run(self, task: "asyncio.Task[Any]", is_enough: Callable[[], bool]) -> None:
         called = self.called
         loop, idle_s = task.get_loop(), called.route.timeouts.idle_s
+        until = min(loop.time() + (LINGER_S if self.is_over else idle_s), called.deadline)
         try:
-            with Deadline(task, min(loop.time() + idle_s, called.deadline), called.arrival.connection.limits) as limit:
+            with Deadline(task, until, called.arrival.connection.limits) as limit:
                 while (piece := await called.answer.piece()) is not None:
                     limit.move(called.deadline)  # a client that reads slowly is not the provider's silence
                     await self.take(piece)

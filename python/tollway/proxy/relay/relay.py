@@ -14,7 +14,7 @@ from types import TracebackType
 from tollway._native import chat
 from tollway._native.sse import Relay
 from tollway.contract.usage import Outcome
-from tollway.errors import AnswerBlocked, GatewayError, UpstreamBroken, UpstreamTimeout
+from tollway.errors import AnswerBlocked, GatewayError, RateLimited, UpstreamBroken, UpstreamTimeout
 from tollway.proxy.causes import Fault
 from tollway.proxy.deadline import Deadline
 from tollway.proxy.dialects.port import Writer, refused
@@ -86,8 +86,11 @@ async def relay(attempted: Attempted) -> Relayed:
         return relayed
     finally:
         called = attempted.begun.called
+        growth = attempted.progress.trail.growth
         was_cut_short = outcome == "timeout" and called.task.get_loop().time() >= called.deadline
-        attempted.held.end(None if was_cut_short else outcome)  # an answer may be long: that is no failure
+        was_ended_here = growth is not None and growth.is_over
+        # An answer may be long: that is no failure.
+        attempted.held.end(None if was_cut_short or was_ended_here else outcome)
         await attempted.begun.close()
 
 
@@ -249,12 +252,15 @@ class _Stream:
             return await self._finish_begun()
         except AnswerBlocked as error:
             return Relayed(arrival, 200, None, broken_off(called, error), "blocked")
+        except RateLimited as error:
+            return Relayed(arrival, 200, None, broken_off(called, error), "cut")
 
     async def _finish_begun(self) -> Relayed:
         """The rest of a stream whose head is out.
 
         Raises:
             AnswerBlocked: nothing more of it may pass.
+            RateLimited: a limit ends it.
         """
         reader = self._reader
         if self._preamble:
@@ -333,7 +339,7 @@ class _Stream:
         called, reader, connection = self.called, self._reader, self.called.arrival.connection
         is_screened, is_held = self._is_screened, self._outside is not None
         translates, has_begun, feed = called.writer is not None, reader.has_content, self._feed()
-        loop, idle_s = connection.task.get_loop(), called.route.timeouts.idle_s
+        loop, idle_s, growth = connection.task.get_loop(), called.route.timeouts.idle_s, self._progress.trail.growth
         piece_of, send, now, last = called.answer.piece, connection.piece, loop.time, called.deadline
         try:
             with Deadline(connection.task, min(loop.time() + idle_s, called.deadline), connection.limits) as limit:
@@ -352,6 +358,8 @@ class _Stream:
                         return await self._linger()
                     if is_screened and reader.blocked:
                         return
+                    if growth is not None and reader.said_bytes >= growth.next_bytes:
+                        growth.reach(reader.said_bytes)
                     idle_at = now() + idle_s
                     limit.move(idle_at if idle_at < last else last)
         except TimeoutError:

@@ -13,7 +13,7 @@ from typing import Literal, TypeVar, TypeVarTuple
 from tollway._native.guardrails import Segments, Session
 from tollway._native.sse import Relay
 from tollway.contract.snapshot import Operation
-from tollway.errors import AnswerBlocked, InternalError
+from tollway.errors import AnswerBlocked, GatewayError, InternalError
 from tollway.proxy.dialects.port import refused
 from tollway.proxy.exchange import Called, Relayed
 from tollway.proxy.guard import Guard
@@ -177,7 +177,7 @@ def withheld(called: Called, why: AnswerBlocked) -> Relayed:
     return Relayed(arrival, why.status, _typed(called, JSON), told, "blocked")
 
 
-def broken_off(called: Called, why: AnswerBlocked) -> bytes:
+def broken_off(called: Called, why: GatewayError) -> bytes:
     """The event that ends a stream of which nothing more may pass."""
     told = refused(why, called.arrival.request_id)
     return called.arrival.dialect.fault_event(told) if called.writer is None else called.writer.fault(told)

@@ -3,14 +3,15 @@
 Compiled once for a snapshot and again when somebody decides about one of its targets; a request only joins masks.
 """
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from typing import get_args
 
 import msgspec
 
 from tollway._native.routing import BreakerPolicy, Pool
-from tollway.contract.routing import Breaker, Need
+from tollway.contract.prices import TenantPrices
+from tollway.contract.routing import Breaker, Need, Strategy
 from tollway.contract.snapshot import Operation, Price, Route, Target, serves
 from tollway.proxy.routing.masks import joined
 from tollway.proxy.routing.rules import Rules
@@ -79,6 +80,33 @@ class Contexts:
         return self._masks[bisect_left(self._sizes, tokens)]
 
 
+class Pools:
+    """A route's targets as the board ranks them.
+
+    What a model costs depends on how long a prompt is and on the date, and a pool has one price for each target: so
+    there is a pool for each span of prompts and of time within which no price changes, made when it is first asked for.
+    To the board all of them are the same.
+    """
+
+    __slots__ = ("_dates", "_made", "_name", "_sizes", "_strategy", "_targets")
+
+    def __init__(self, name: str, strategy: Strategy, targets: Sequence[Target]) -> None:
+        self._name, self._strategy, self._targets = name, strategy, targets
+        versions = [price for target in targets if target.price for price in (target.price, *target.price.later)]
+        self._sizes = sorted({tier.above_tokens for price in versions for tier in price.tiers})
+        self._dates = sorted({price.from_ms for price in versions})
+        self._made: dict[tuple[int, int], Pool] = {}
+
+    def pool(self, now_ms: int, prompt_tokens: int) -> Pool:
+        """The pool for a call with such a prompt, now (Unix milliseconds)."""
+        span = (bisect_right(self._dates, now_ms), bisect_left(self._sizes, prompt_tokens))
+        found = self._made.get(span)
+        if found is None:
+            entries = [_entry(target, now_ms, prompt_tokens) for target in self._targets]
+            found = self._made[span] = Pool(self._name, self._strategy, entries)
+        return found
+
+
 class Compiled:
     """One route with its targets' weights as they are now. The board knows it by ``pool_name``, else by its alias."""
 
@@ -91,6 +119,8 @@ class Compiled:
         "is_able",
         "plain",
         "pool",
+        "pools",
+        "priced",
         "route",
         "rules",
         "serving",
@@ -104,7 +134,8 @@ class Compiled:
         )
         self.route = route if targets == route.targets else msgspec.structs.replace(route, targets=targets)
         self.everyone = (1 << len(targets)) - 1
-        self.pool = Pool(pool_name or route.alias, route.strategy, [_entry(target) for target in targets])
+        self.pools = Pools(pool_name or route.alias, route.strategy, targets)
+        self.pool = self.pools.pool(0, 0)
         self.rules = Rules(route.alias, route.rules, targets)
         self.serving: Mapping[Operation, int] = {
             operation: joined(
@@ -114,6 +145,7 @@ class Compiled:
         }
         self.able = able
         self.free = joined(1 << index for index, target in enumerate(targets) if is_free(target.price))
+        self.priced = joined(1 << index for index, target in enumerate(targets) if target.price is not None)
         self.contexts = Contexts(targets)
         self.held = Held([target.name for target in targets], decided)
         chooses = route.rules or self.held.holds_any or self.contexts.knows_any
@@ -123,6 +155,18 @@ class Compiled:
         """The operations for which no target is ever left out, but for what a request needs beyond text."""
         self.is_able = all(mask == self.everyone for mask in able.values())
         """Whether every target can take whatever a request needs."""
+
+    def free_for(self, prices: TenantPrices | None) -> int:
+        """Who costs a caller with these prices nothing."""
+        own = self._own_price(prices)
+        return self.free if own is None else self.everyone if own.is_never_owed else 0
+
+    def priced_for(self, prices: TenantPrices | None) -> int:
+        """Whose price is known for a caller with these prices."""
+        return self.priced if self._own_price(prices) is None else self.everyone
+
+    def _own_price(self, prices: TenantPrices | None) -> Price | None:
+        return None if prices is None else prices.by_alias.get(self.route.alias)
 
 
 def key_names(target: Target) -> tuple[str, ...]:
@@ -138,17 +182,7 @@ def able_of(targets: Sequence[Target], can: Callable[[Target], frozenset[Need]])
 
 def is_free(price: Price | None) -> bool:
     """Whether nothing can be owed: no part of a known price is above zero."""
-    if price is None:
-        return False
-    parts = (
-        price.input,
-        price.output,
-        price.cached_input,
-        price.cache_write,
-        price.cache_write_1h,
-        price.reasoning,
-    )
-    return not any(parts)
+    return price is not None and price.is_never_owed
 
 
 def policy_of(breaker: Breaker) -> BreakerPolicy:
@@ -165,7 +199,9 @@ def policy_of(breaker: Breaker) -> BreakerPolicy:
     )
 
 
-def _entry(target: Target) -> tuple[str, int, int, int | None, int | None, BreakerPolicy]:
-    price = target.price
-    prices = (None, None) if price is None else (price.input, price.output)
+def _entry(
+    target: Target, now_ms: int, prompt_tokens: int
+) -> tuple[str, int, int, int | None, int | None, BreakerPolicy]:
+    rates = None if target.price is None else target.price.for_call(now_ms, prompt_tokens)
+    prices = (None, None) if rates is None else (rates.input, rates.output)
     return (target.name, target.weight, target.tier, *prices, policy_of(target.breaker))

@@ -4,16 +4,17 @@ It holds names of the configuration, states and times. What a client wrote, in i
 what a provider's key is never get into it.
 """
 
+import time
 from collections.abc import Sequence
 from typing import Any, TypedDict
 
 from tollway._native.routing import Ranking
 from tollway.contract.described import Described
-from tollway.contract.snapshot import Route, Target
+from tollway.contract.snapshot import Price, Route, Target
 from tollway.proxy.exchange import Planned, Trail, Tried
 from tollway.proxy.routing.plan import decide, permitted
 from tollway.proxy.routing.router import Router
-from tollway.proxy.routing.traits import Traits, cost_of
+from tollway.proxy.routing.traits import Traits, guessed_usd
 
 MOST_LOGGED = 16
 """So many candidates are in a line of the log; all of them are in the answer to a dry run."""
@@ -178,7 +179,7 @@ def _candidate(target: Target, tokens: tuple[int, int], skipped: str | None) -> 
         "tags": sorted(target.tags),
         "weight": target.weight,
         "tier": target.tier,
-        "cost_usd": None if target.price is None else cost_of(target.price, *tokens),
+        "cost_usd": _guessed(target.price, tokens),
         "skipped": skipped,
         "state": None,
         "until_ms": None,
@@ -186,6 +187,10 @@ def _candidate(target: Target, tokens: tuple[int, int], skipped: str | None) -> 
         "in_flight": None,
         "latency_ms": None,
     }
+
+
+def _guessed(price: Price | None, tokens: tuple[int, int]) -> float | None:
+    return None if price is None else guessed_usd(price.for_call(time.time_ns() // 1_000_000, tokens[0]), *tokens)
 
 
 def _attempt(tried: Tried) -> Attempt:

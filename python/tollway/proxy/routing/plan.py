@@ -12,8 +12,15 @@ import msgspec
 from tollway._native.limits import LedgerError
 from tollway._native.routing import Ranking
 from tollway.contract.routing import Need
-from tollway.contract.snapshot import Target
-from tollway.errors import DependencyUnavailable, InvalidRequest, ModelForbidden, ModelNotFound, NothingToSpend
+from tollway.contract.snapshot import Operation, Target
+from tollway.errors import (
+    DependencyUnavailable,
+    InvalidRequest,
+    ModelForbidden,
+    ModelNotFound,
+    ModelUnpriced,
+    NothingToSpend,
+)
 from tollway.proxy.exchange import Planned, Screened
 from tollway.proxy.routing.compiled import NEEDS, Compiled
 from tollway.proxy.routing.masks import bits
@@ -28,6 +35,9 @@ _WORDS: dict[Need, tuple[str, str]] = {
     "json_schema": ("a JSON schema for its answer", "response_format"),
 }
 """What a need is called in an error, and the parameter that has it."""
+
+_UNBILLED = frozenset[Operation]({"moderations", "count_tokens"})
+"""What providers give away: it needs no price."""
 
 
 class Decision(msgspec.Struct, frozen=True):
@@ -53,6 +63,7 @@ class Planner:
             ModelForbidden: there is one, and the caller may not use it.
             InvalidRequest: none of its targets can do what is asked for, or the client's notes for rules are none.
             NothingToSpend: the caller may spend nothing, and none of its targets is free.
+            ModelUnpriced: none of its targets has a price, and such are refused.
             DependencyUnavailable: the host's board is out of reach.
         """
         planned = self._plan(screened, screened.request.model)
@@ -80,6 +91,8 @@ class Planner:
         sieve.keep(compiled.serving[asked.arrival.operation], "operation")
         if not asked.principal.record.may_spend:
             sieve.keep(compiled.free, "price")
+        if self._router.refuses_unpriced and asked.arrival.operation not in _UNBILLED:
+            sieve.keep(compiled.priced, "unpriced")
         _hold_back(sieve, compiled, self._router.clock_ms())
         ranking = _rank(self._router, compiled, sieve.mask, Traits.of(asked))
         return _planned(asked, Decision(compiled, ranking, None, sieve.skipped()))
@@ -110,14 +123,19 @@ def decide(router: Router, compiled: Compiled, traits: Traits) -> Decision:
     Raises:
         InvalidRequest: no target that the rules leave can do what is asked for.
         NothingToSpend: none of them is free for a caller who may spend nothing.
+        ModelUnpriced: none of them has a price, and such are refused.
         DependencyUnavailable: the host's board is out of reach.
     """
-    if traits.operation in compiled.plain and traits.may_spend and (compiled.is_able or not traits.needs()):
+    is_plain = traits.operation in compiled.plain and traits.may_spend
+    needs_price = router.refuses_unpriced and compiled.priced != compiled.everyone
+    if is_plain and not needs_price and (compiled.is_able or not traits.needs()):
         return Decision(compiled, _rank(router, compiled, compiled.everyone, traits), None, ())
     sieve = _Sieve(compiled.everyone)
     left, rule = compiled.rules.choose(traits)
     sieve.keep(left, "rule")
     _keep_able(sieve, compiled, traits)
+    if needs_price and traits.operation not in _UNBILLED:
+        _keep_priced(sieve, compiled, traits)
     _hold_back(sieve, compiled, router.clock_ms())
     too_small = compiled.contexts.too_small(traits.prompt_bound()) & sieve.mask
     if too_small and too_small != sieve.mask:
@@ -158,9 +176,10 @@ def _keep_able(sieve: _Sieve, compiled: Compiled, traits: Traits) -> None:
         raise InvalidRequest(f"The model {alias!r} does not serve {traits.operation}.", param="model")
     sieve.keep(serving, "operation")
     if not traits.may_spend:
-        if sieve.mask and not sieve.mask & compiled.free:
+        free = compiled.free_for(traits.prices)
+        if sieve.mask and not sieve.mask & free:
             raise NothingToSpend(f"This key may spend nothing, and the model {alias!r} is not free.", param="model")
-        sieve.keep(compiled.free, "price")
+        sieve.keep(free, "price")
     needs = traits.needs()
     for need in NEEDS if needs and sieve.mask else ():
         if need not in needs:
@@ -170,6 +189,15 @@ def _keep_able(sieve: _Sieve, compiled: Compiled, traits: Traits) -> None:
         elif traits.is_strict:
             word, param = _WORDS[need]
             raise InvalidRequest(f"The model {alias!r} does not take {word}.", param=param)
+
+
+def _keep_priced(sieve: _Sieve, compiled: Compiled, traits: Traits) -> None:
+    """Leaves out whose calls could not be billed."""
+    priced = compiled.priced_for(traits.prices)
+    if sieve.mask and not sieve.mask & priced:
+        message = f"The model {compiled.route.alias!r} has no price, and this gateway serves no model without one."
+        raise ModelUnpriced(message, param="model")
+    sieve.keep(priced, "unpriced")
 
 
 def _hold_back(sieve: _Sieve, compiled: Compiled, now_ms: int) -> None:
@@ -184,6 +212,7 @@ def _rank(router: Router, compiled: Compiled, mask: int, traits: Traits) -> Rank
         match compiled.route.strategy:
             case "cost":
                 prompt, output = traits.tokens()
+                pool = compiled.pools.pool(now_ms, prompt)
                 return board.rank(pool, mask, now_ms, chance, stream=stream, prompt_tokens=prompt, output_tokens=output)
             case "sticky":
                 # Where nothing tells calls apart, they are spread.

@@ -30,14 +30,17 @@ def hedge_after_s(board: Board, planned: Planned, index: int) -> float | None:
     return None if wait_us is None else wait_us / 1e6
 
 
-def is_affordable(planned: Planned, index: int) -> bool:
-    """Whether a second call of this target costs no more than it may. What has no price can't be known to."""
+def is_affordable(planned: Planned, index: int, now_ms: int) -> bool:
+    """Whether a second call of this target, now (Unix milliseconds), costs no more than it may. What has no price can't
+    be known to."""
     hedge, price = planned.route.hedge, planned.route.targets[index].price
     if hedge is None or price is None:
         return False
     request = planned.request
     output = (request.max_tokens or OUTPUT_TOKENS) * request.n
-    return request.prompt_upper_bound() * price.input + output * price.output <= hedge.max_cost_picousd
+    prompt = request.prompt_upper_bound()
+    rates = price.for_call(now_ms, prompt)
+    return prompt * rates.input + output * rates.output + rates.per_request <= hedge.max_cost_picousd
 
 
 async def race(progress: Progress, first: Leg, second: Callable[[Progress], Leg | None], wait_s: float) -> Result:

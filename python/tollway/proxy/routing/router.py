@@ -42,6 +42,8 @@ class Router:
         self._capable = capable
         self._known: dict[tuple[ProviderKind, str, Overrule], frozenset[Need]] = {}
         self._routes = snapshot.routes
+        self.refuses_unpriced = snapshot.refuses_unpriced
+        """Whether a target without a price is not asked."""
         self._decided = NOTHING_DECIDED
         self._closed: dict[str, int] = {}
         self._compiled = {alias: self._compile(route) for alias, route in snapshot.routes.items()}

@@ -5,7 +5,7 @@ holds a bounded number of messages: each host keeps to its own word while Redis 
 costs a few calls, not an answer. With Redis, probes of a half-open are handed out over all hosts (``grants.py``).
 
 Each message is published, and kept under a key for a host that comes later. Their times are by the clock of Redis,
-which every host reads four times a second (:meth:`tollway.storage.redis.RedisLink.now_ms`): hosts' own clocks need
+which every host reads twice a second (:meth:`tollway.storage.redis.RedisLink.now_ms`): hosts' own clocks need
 not agree, and a message that was held up somewhere does not close a target for longer than was meant.
 """
 
@@ -87,6 +87,8 @@ class Neighbours(Protocol):
 class Alone:
     """No other hosts are known of: there is no Redis."""
 
+    link = None
+
     def opened(self, name: str, until_ms: int) -> None:
         """Nobody is told."""
 
@@ -137,7 +139,7 @@ class _Waiting(msgspec.Struct, frozen=True):
 
 class RedisNeighbours:
     """Other hosts, over Redis. ``host`` names this one, in 64 characters at most: the same in all its workers, unlike
-    any other's.
+    any other's. Whoever else has something to ask of Redis may use ``link``.
 
     Until Redis answers, and while it does not, ``board.grants_itself`` is true; else false.
     """
@@ -158,7 +160,7 @@ class RedisNeighbours:
         self._known: Mapping[str, Breaker] = {}
         self._names = Names(())
         self.host = host
-        self._link = open_link(self._hear, self._changed)
+        self.link = self._link = open_link(self._hear, self._changed)
         self._metrics = metrics
         self._wall_ms = wall_ms
         self._steady_s = steady_s

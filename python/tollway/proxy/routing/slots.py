@@ -11,7 +11,7 @@ from typing import Literal
 
 import msgspec
 
-from tollway._native.limits import Admission, Ledger, LedgerError, LimitSet, Refusal
+from tollway._native.limits import Admission, Ledger, LedgerError, LimitSet
 from tollway._native.routing import Board, Change, Lease, Pool, Ranking
 from tollway.contract.limits import LimitValues
 from tollway.contract.snapshot import ProviderAccess, Snapshot, Target
@@ -94,8 +94,8 @@ class Slots:
             admission: Admission | None = None
             limits = keys.limits[at]
             if limits is not None:
-                outcome = self._ledger.admit(limits, _estimate(planned), now_ms)
-                if isinstance(outcome, Refusal):
+                outcome = self._ledger.admit(limits, *_estimate(planned), now_ms)
+                if not isinstance(outcome, Admission):
                     continue
                 admission = outcome
             key_lease = self.board.begin(keys.pool, at, now_ms, stream=planned.request.stream)
@@ -212,17 +212,20 @@ class Slot(msgspec.Struct):
             self.admission.release()
             used = self._used()
             if used is not None:
-                self.admission.settle(used, now_ms)
+                self.admission.settle(*used, now_ms)
 
-    def _used(self) -> int | None:
-        """The tokens that the provider told, if it did."""
+    def _used(self) -> tuple[int, int] | None:
+        """The tokens of prompt and answer that the provider told, if it did."""
         reader = self.progress.answer or self.progress.reader
-        return None if reader is None else reader.usage.total_tokens
+        if reader is None:
+            return None
+        usage = reader.usage
+        return None if usage.total_tokens is None else (usage.prompt_tokens or 0, usage.completion_tokens or 0)
 
 
-def _estimate(planned: Planned) -> int:
+def _estimate(planned: Planned) -> tuple[int, int]:
     request = planned.request
-    return request.prompt_upper_bound() + min(request.max_tokens or 0, MOST_TOKENS) * request.n
+    return request.prompt_upper_bound(), min(request.max_tokens or 0, MOST_TOKENS) * request.n
 
 
 def _targets(snapshot: Snapshot) -> Sequence[Target]:

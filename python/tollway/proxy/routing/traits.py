@@ -10,19 +10,11 @@ from typing import Literal, Protocol, Self
 import msgspec
 
 from tollway.contract.described import Described
+from tollway.contract.prices import Rates, TenantPrices
 from tollway.contract.routing import Need
-from tollway.contract.snapshot import Operation, Price
-from tollway.errors import InvalidRequest
-from tollway.proxy.exchange import STRICT, Planned, Screened
-
-METADATA = b"x-tollway-metadata"
-"""Notes for rules: a JSON object of texts. They count instead of the body's ``metadata``."""
-
-USER = b"x-tollway-user"
-"""The client's own name for its end user; it counts instead of the body's."""
-
-METADATA_BYTES = 4096
-METADATA_ENTRIES = 32
+from tollway.contract.snapshot import Operation
+from tollway.proxy.exchange import STRICT, USER, Planned, Screened
+from tollway.proxy.notes import METADATA, read_metadata
 
 BYTES_PER_TOKEN = 4
 """Of English. The bound on a prompt's tokens is its bytes: to compare prices, this is near enough."""
@@ -35,8 +27,6 @@ MOST_TOKENS = 1_000_000_000
 
 _WORDLESS = frozenset[Operation]({"embeddings", "moderations", "rerank", "count_tokens"})
 """What is answered without a token of output."""
-
-_NOTES = msgspec.json.Decoder(dict[str, str])
 
 
 class Said(Protocol):
@@ -85,7 +75,7 @@ class Said(Protocol):
 
 class Traits(msgspec.Struct):
     """All that decides, but for how the targets stand. ``caller`` is whom shares are dealt by where no user is named;
-    ``notes`` are the client's, where they have been read."""
+    ``notes`` are the client's, where they have been read; ``prices`` are the tenant's own."""
 
     said: Said
     headers: Mapping[bytes, bytes]
@@ -95,6 +85,7 @@ class Traits(msgspec.Struct):
     caller: str
     may_spend: bool
     notes: Mapping[str, str] | None = None
+    prices: TenantPrices | None = None
 
     @classmethod
     def of(cls, asked: Screened | Planned) -> Self:
@@ -108,7 +99,15 @@ class Traits(msgspec.Struct):
         raw = headers.get(METADATA)
         notes = None if raw is None else read_metadata(raw)
         return cls(
-            asked.request, headers, arrival.operation, tenant, record.tenant_name, record.key_id, may_spend, notes
+            asked.request,
+            headers,
+            arrival.operation,
+            tenant,
+            record.tenant_name,
+            record.key_id,
+            may_spend,
+            notes,
+            record.prices,
         )
 
     @classmethod
@@ -131,6 +130,7 @@ class Traits(msgspec.Struct):
             tenant_name=call.tenant_name or call.tenant,
             caller=call.tenant,
             may_spend=call.may_spend,
+            prices=call.prices,
             notes=None if raw is None else read_metadata(raw),
         )
 
@@ -211,30 +211,12 @@ class _Description:
         return 0
 
 
-def read_metadata(raw: bytes) -> dict[str, str]:
-    """The client's notes in a header.
-
-    Raises:
-        InvalidRequest: they are no JSON object of texts, more than 32, or longer than 4 KiB.
-    """
-    param = METADATA.decode()
-    if len(raw) > METADATA_BYTES:
-        raise InvalidRequest(f"'{param}' is longer than {METADATA_BYTES} bytes.", param=param)
-    try:
-        notes = _NOTES.decode(raw)
-    except (msgspec.DecodeError, ValueError, RecursionError):
-        raise InvalidRequest(f"'{param}' is to be a JSON object whose values are strings.", param=param) from None
-    if len(notes) > METADATA_ENTRIES:
-        raise InvalidRequest(f"'{param}' has more than {METADATA_ENTRIES} entries.", param=param)
-    return notes
-
-
 def number_of(*words: str) -> int:
     """64 bits for some words, the same on every host and in every process, unlike Python's own hash."""
     text = "\0".join(words).encode("utf-8", "surrogatepass")
     return int.from_bytes(blake2b(text, digest_size=8).digest(), "big")
 
 
-def cost_of(price: Price, prompt_tokens: int, output_tokens: int) -> float:
+def guessed_usd(rates: Rates, prompt_tokens: int, output_tokens: int) -> float:
     """What a call would cost in US dollars, without any of the prompt being cached."""
-    return (price.input * prompt_tokens + price.output * output_tokens) / 1e12
+    return (rates.input * prompt_tokens + rates.output * output_tokens + rates.per_request) / 1e12

@@ -286,7 +286,7 @@ class _Walk:
     def _second(self, planned: Planned, fresh: list[int], progress: Progress) -> Leg | None:
         """A call of the next target beside the one that is waited for, if it may be made."""
         index, hedge = fresh[0], planned.route.hedge
-        if hedge is None or not is_affordable(planned, index):
+        if hedge is None or not is_affordable(planned, index, self._asker.clock_ms()):
             return None
         if not self._station.board.hedge(planned.pool, round(hedge.budget * 1000), self._asker.clock_ms()):
             return None

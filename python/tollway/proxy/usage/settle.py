@@ -12,22 +12,30 @@ from typing import Self
 
 import msgspec
 
+from tollway._native.chat import ChatRequest
 from tollway.contract.guardrails import Found
-from tollway.contract.snapshot import Price
-from tollway.contract.usage import Outcome, UsageRole, UsageRow
+from tollway.contract.prices import Owed, owed
+from tollway.contract.usage import Costs, Outcome, Try, UsageRole, UsageRow
 from tollway.errors import UpstreamTimeout, label_of
-from tollway.proxy.exchange import Admitted, Progress, Relayed, Settled, Trail
+from tollway.proxy.exchange import Admitted, Progress, Relayed, Reserved, Settled, Trail, Tried
+from tollway.proxy.notes import tags_of
 from tollway.proxy.usage.journal import Journal
-from tollway.proxy.usage.price import cost_picousd
+from tollway.proxy.usage.price import cost_owed, total_picousd
 from tollway.proxy.usage.used import Tokens, Used
 from tollway.proxy.vocabularies import Vocabularies
 from tollway.telemetry.logs import Log
 from tollway.telemetry.metrics import Metrics
 
+Learn = Callable[[ChatRequest, str, int], None]
+"""Hears of a request, the alias that answered, and the tokens of the answer."""
+
+MOST_TRIES = 32
+"""So many calls of providers are in a row."""
+
 
 class Bookkeeper:
     """Opens an account per call; knows where rows and figures go. ``describe`` says where a call has been, for the
-    log."""
+    log; ``learn`` hears how many tokens an answer had."""
 
     def __init__(
         self,
@@ -36,7 +44,9 @@ class Bookkeeper:
         log: Log,
         metrics: Metrics,
         describe: Callable[[Trail], Mapping[str, object]],
+        learn: Learn = lambda request, alias, tokens: None,
     ) -> None:
+        self.learn = learn
         self.describe = describe
         self.journal = journal
         self.vocabularies = vocabularies
@@ -85,7 +95,9 @@ class Account:
         self._role = role
         self._settled = False
         self._code: str | None = None
-        self.progress = Progress()
+        self.progress = Progress(Trail(growth=admitted.growth))
+        self.reserved: Reserved | None = None
+        """The money that is held for this call, where it is under budgets."""
         self.findings: Callable[[], Sequence[Found]] = tuple
         """What the guardrails have found in this call so far: station 3 knows whom to ask."""
 
@@ -105,6 +117,8 @@ class Account:
         if self.progress.dispatched_at_us is None:
             if reservation is not None:
                 reservation.cancel(_now_ms())
+            if self.reserved is not None:
+                self.reserved.cancel()
             return
         if reservation is not None:
             reservation.release()
@@ -152,8 +166,13 @@ class Account:
     def _write(self, used: Tokens, outcome: Outcome) -> UsageRow:
         reservation = self._admitted.reservation
         if reservation is not None:
-            reservation.settle(used.prompt + used.completion, _now_ms())
+            reservation.settle(used.prompt, used.completion, _now_ms())
         row = self._row(used, outcome)
+        if self.reserved is not None:
+            # Before the row: killed in between, money is spent that nobody was billed, and never the other way round.
+            self.reserved.pay(row.cost_picousd or 0)
+        if outcome == "ok":
+            self._bookkeeper.learn(self._admitted.request, row.model, used.completion)
         self._bookkeeper.journal.append(row)
         self._report(row)
         if self.progress.trail.beside and self._role != "hedge":
@@ -169,6 +188,7 @@ class Account:
             admitted = msgspec.structs.replace(self._admitted, arrival=arrival, reservation=None)
             account = Account(self._bookkeeper, admitted, "hedge")
             account.progress = progress
+            account.reserved = self.reserved
             yield account
 
     def _row(self, used: Tokens, outcome: Outcome) -> UsageRow:
@@ -177,7 +197,10 @@ class Account:
         assert progress.target is not None  # noqa: S101
         assert progress.route is not None  # noqa: S101
         assert progress.dispatched_at_us is not None  # noqa: S101
-        price: Price | None = progress.target.price
+        # A copy is the operator's own affair: no tenant has agreed upon its price.
+        prices = None if self._role == "shadow" else record.prices
+        price, at_ms = owed(prices, progress.route.alias, progress.target.price), progress.dispatched_at_us // 1_000
+        costs = self._costs(price, used, at_ms)
         return UsageRow(
             id=arrival.id,
             request_id=arrival.request_id,
@@ -193,8 +216,8 @@ class Account:
             cached_tokens=used.cached,
             cache_write_tokens=used.cache_write,
             reasoning_tokens=used.reasoning,
-            cost_picousd=self._used().unpriced() if price is None else _cost(price, used),
-            price_version=None if price is None else price.version,
+            cost_picousd=None if costs is None else total_picousd(costs),
+            price_version=price.version(at_ms),
             usage_source=used.source,
             outcome=outcome,
             http_status=progress.http_status,
@@ -205,7 +228,20 @@ class Account:
             cache_write_1h_tokens=used.cache_write_1h,
             role=self._role,
             findings=tuple(self.findings()),
+            tags=tags_of(arrival.headers, self._admitted.request),
+            charged=() if self.reserved is None else self.reserved.charged,
+            tried=() if self._role == "hedge" else _tries(progress.trail.tried),
+            costs=costs,
+            audio_input_tokens=used.audio_input,
+            audio_output_tokens=used.audio_output,
+            image_input_tokens=used.image_input,
+            image_output_tokens=used.image_output,
+            service_tier=used.service_tier,
         )
+
+    def _costs(self, price: Owed, used: Tokens, at_ms: int) -> Costs | None:
+        costs = cost_owed(price, used, at_ms)
+        return Costs() if costs is None and self._used().is_given_away else costs
 
     def _report(self, row: UsageRow) -> None:
         timing = self._admitted.arrival.timing
@@ -262,10 +298,11 @@ def _said(found: Found) -> str:
     return f"{found.direction} {found.check} {found.kind} {found.action}"
 
 
-def _cost(price: Price, used: Tokens) -> int:
-    return cost_picousd(
-        price, used.prompt, used.completion, used.cached, used.cache_write, used.reasoning, used.cache_write_1h
-    )
+def _tries(tried: Sequence[Tried]) -> tuple[Try, ...]:
+    """The calls that were made, where there was more than one; of very many the last."""
+    if len(tried) < 2:
+        return ()
+    return tuple(Try(each.target, each.status, each.result, each.took_ns // 1_000_000) for each in tried[-MOST_TRIES:])
 
 
 def _now_ms() -> int:

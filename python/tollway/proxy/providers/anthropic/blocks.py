@@ -52,6 +52,7 @@ class Usage(msgspec.Struct):
     cache_creation_input_tokens: Count | None = None
     output_tokens_details: OutputDetails | None = None
     cache_creation: CacheCreation | None = None
+    service_tier: str | None = None
 
     def updated(self, later: "Usage") -> "Usage":
         """With each count that is told later in its place: counts of a stream are cumulative."""
@@ -73,13 +74,16 @@ class Usage(msgspec.Struct):
         if self.cache_creation is not None and self.cache_creation.ephemeral_1h_input_tokens:
             details.cache_write_1h_tokens = self.cache_creation.ephemeral_1h_input_tokens
         reasoning = (self.output_tokens_details and self.output_tokens_details.thinking_tokens) or 0
-        return openai_chat.Usage(
+        usage = openai_chat.Usage(
             prompt_tokens=prompt,
             completion_tokens=self.output_tokens,
             total_tokens=prompt + self.output_tokens,
             prompt_tokens_details=details,
             completion_tokens_details=CompletionDetails(reasoning_tokens=reasoning),
         )
+        if self.service_tier is not None and self.service_tier != "standard":
+            usage.service_tier = self.service_tier
+        return usage
 
 
 class StopDetails(msgspec.Struct):

@@ -43,7 +43,7 @@ class BedrockReader:
         choice = Choice(index=0, message=message, finish_reason=finish_of(told.stop_reason, has_calls=has_calls))
         answer = Completion(id=self._id, created=self._created, model=self._model, choices=[choice])
         if told.usage is not None:
-            answer.usage = told.usage.as_chat()
+            answer.usage = told.usage.as_chat(told.service_tier)
         return msgspec.json.encode(answer)
 
     def event(self, payload: bytes) -> bytes:

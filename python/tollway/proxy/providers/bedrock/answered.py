@@ -34,6 +34,19 @@ def finish_of(stop_reason: str, *, has_calls: bool) -> FinishReason:
     return _FINISHES.get(stop_reason, "tool_calls" if has_calls else "stop")
 
 
+class CacheDetail(msgspec.Struct, rename="camel"):
+    """Tokens that were written to the cache, and how long they are kept: ``5m`` or ``1h``."""
+
+    ttl: str
+    input_tokens: Count
+
+
+class ServiceTier(msgspec.Struct):
+    """How the call was served: ``default``, ``priority``, ``flex``, ``reserved``."""
+
+    type: str
+
+
 class Usage(msgspec.Struct, rename="camel"):
     """Token counts. ``input_tokens`` leaves out what was read from the cache or written to it."""
 
@@ -41,20 +54,27 @@ class Usage(msgspec.Struct, rename="camel"):
     output_tokens: Count
     cache_read_input_tokens: Count | None = None
     cache_write_input_tokens: Count | None = None
+    cache_details: list[CacheDetail] | None = None
 
-    def as_chat(self) -> openai_chat.Usage:
+    def as_chat(self, served: ServiceTier | None) -> openai_chat.Usage:
         """In OpenAI's terms, where cached tokens are inside the prompt's."""
         read, written = self.cache_read_input_tokens or 0, self.cache_write_input_tokens or 0
         prompt = self.input_tokens + read + written
         details = PromptDetails(cached_tokens=read)
         if self.cache_write_input_tokens is not None:
             details.cache_write_tokens = written
-        return openai_chat.Usage(
+        longer = sum(detail.input_tokens for detail in self.cache_details or () if detail.ttl == "1h")
+        if longer:
+            details.cache_write_1h_tokens = longer
+        usage = openai_chat.Usage(
             prompt_tokens=prompt,
             completion_tokens=self.output_tokens,
             total_tokens=prompt + self.output_tokens,
             prompt_tokens_details=details,
         )
+        if served is not None and served.type != "default":
+            usage.service_tier = served.type
+        return usage
 
 
 class ToolUse(msgspec.Struct, rename="camel"):
@@ -160,6 +180,7 @@ class Answer(msgspec.Struct, rename="camel"):
     output: Output
     stop_reason: str
     usage: Usage | None = None
+    service_tier: ServiceTier | None = None
 
 
 class Start(msgspec.Struct, rename="camel"):
@@ -217,7 +238,8 @@ class MessageStop(msgspec.Struct, rename="camel"):
     stop_reason: str
 
 
-class Metadata(msgspec.Struct):
+class Metadata(msgspec.Struct, rename="camel"):
     """``metadata``, which follows the stop."""
 
     usage: Usage | None = None
+    service_tier: ServiceTier | None = None

@@ -108,8 +108,9 @@ class StreamReader:
             case "messageStop":
                 return self._stop(msgspec.json.decode(told.body, type=MessageStop))
             case "metadata":
-                usage = msgspec.json.decode(told.body, type=Metadata).usage
-                self._usage = usage.as_chat() if usage is not None else self._usage
+                metadata = msgspec.json.decode(told.body, type=Metadata)
+                if metadata.usage is not None:
+                    self._usage = metadata.usage.as_chat(metadata.service_tier)
         return b""  # something that is newer than this
 
     def end(self) -> bytes:

@@ -155,7 +155,8 @@ class ModalityCount(msgspec.Struct, rename="camel"):
 
 
 class UsageMetadata(msgspec.Struct, rename="camel"):
-    """Token counts; ``candidates`` are without thoughts, ``prompt`` is without what tools brought."""
+    """Token counts; ``candidates`` are without thoughts, ``prompt`` is without what tools brought. The Gemini API tells
+    a service tier, Vertex a type of traffic."""
 
     prompt_token_count: Count | None = None
     candidates_token_count: Count | None = None
@@ -165,6 +166,10 @@ class UsageMetadata(msgspec.Struct, rename="camel"):
     total_token_count: Count | None = None
     prompt_tokens_details: list[ModalityCount] | None = None
     candidates_tokens_details: list[ModalityCount] | None = None
+    tool_use_prompt_tokens_details: list[ModalityCount] | None = None
+    cache_tokens_details: list[ModalityCount] | None = None
+    service_tier: str | None = None
+    traffic_type: str | None = None
 
 
 class Answered(msgspec.Struct, rename="camel"):
