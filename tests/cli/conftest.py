@@ -91,7 +91,8 @@ def configured(tollway: Tollway, write: Write, postgres_dsn: str) -> Tollway:
             "providers": {"fake": {"kind": "simulator"}},
             "models": {"m": {"targets": [{"provider": "fake", "model": "m"}]}},
             "guardrails": {"strict": {"input": [{"check": "pii", "action": "block"}]}},
-            "tenants": {"acme": {"limits": {"rpm": 7}, "keys": {"ci": {"key": FILE_KEY}}}},
+            "tenants": {"acme": {"limits": {"rpm": 7}, "monthly_budget_usd": 500, "keys": {"ci": {"key": FILE_KEY}}}},
+            "budgets": [{"name": "all", "amount_usd": 5, "period": "day", "per": ["user"]}],
         }
     )
     return tollway

@@ -57,6 +57,29 @@ def test_limits_that_are_not_given_are_none() -> None:
     assert limits(1, None, 2) == LimitValues(rpm=1, concurrency=2)
 
 
+def test_any_limit_can_be_given_by_its_name() -> None:
+    assert limits(1, None, None, ["rps=20", "output_tpd=1000000000000"]) == LimitValues(
+        rpm=1, rps=20, output_tpd=10**12
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("rpw=1", "rpw is none of rps"),
+        ("rps", "rps=N"),
+        ("rps=", "rps=N"),
+        ("rps=-1", "rps=N"),
+        ("rps=1.5", "rps=N"),
+        ("rps=" + "9" * 5000, "rps=N"),
+    ],
+)
+def test_a_limit_that_is_none_is_named(text: str, why: str) -> None:
+    with pytest.raises(typer.BadParameter, match=why) as caught:
+        limits(None, None, None, [text])
+    assert caught.value.param_hint == "--limit"
+
+
 def test_names_are_split_at_commas() -> None:
     assert names(None) is None
     assert names("a, b,") == ("a", "b")

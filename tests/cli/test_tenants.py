@@ -3,14 +3,14 @@ from tests.cli.conftest import Tollway
 
 def test_a_tenant_is_made_listed_changed_and_revoked(configured: Tollway) -> None:
     made = configured.json("tenants", "create", "globex", "--rpm", "60", "--tpm", "1000", "--models", "m,n")
-    assert made["limits"] == {"rpm": 60, "tpm": 1000, "concurrency": None}
+    assert made["limits"] == {"rpm": 60, "tpm": 1000}
     assert made["allowed_models"] == ["m", "n"]
     assert configured.json("tenants", "show", "globex") == configured.json("tenants", "show", made["id"]) == made
 
     changed = configured.json(
         "tenants", "update", "globex", "--rpm", "5", "--all-models", "--name", "Globex Inc", "--guardrails", "strict"
     )
-    assert changed["limits"] == {"rpm": 5, "tpm": 1000, "concurrency": None}, "what is not mentioned stays"
+    assert changed["limits"] == {"rpm": 5, "tpm": 1000}, "what is not mentioned stays"
     assert changed["allowed_models"] is None
     assert (changed["name"], changed["guardrails"]) == ("Globex Inc", "strict")
     reset = configured.json("tenants", "update", made["id"], "--default-limits", "--default-guardrails")
@@ -25,7 +25,7 @@ def test_a_tenant_is_made_listed_changed_and_revoked(configured: Tollway) -> Non
 def test_tenants_of_the_configuration_are_listed_and_not_changed(configured: Tollway) -> None:
     (acme,) = configured.json("tenants", "list")
     assert (acme["name"], acme["managed_by"]) == ("acme", "file")
-    assert acme["limits"] == {"rpm": 7, "tpm": None, "concurrency": None}
+    assert acme["limits"] == {"rpm": 7}
     assert configured.json("tenants", "show", "acme") == acme
     for words in (("create", "acme"), ("update", "acme", "--rpm", "1"), ("revoke", "acme")):
         assert "managed by the configuration file" in configured.says("tenants", *words)

@@ -72,6 +72,17 @@ def test_sums_are_by_what_is_asked(used: Tollway, by: str, values: set[str]) -> 
     assert {entry["name"] or entry["value"] for entry in used.json("usage", "--by", by)} == values
 
 
+def test_two_dimensions_and_a_time_are_columns(used: Tollway) -> None:
+    lines = used("usage", "--by", "tenant,model", "--every", "month", "--since", "30d").stdout.splitlines()
+    assert lines[0].split()[:3] == ["month", "tenant", "model"]
+    assert lines[-1].split()[0] == "total"
+    found = used.json("usage", "--every", "day", "--by", "tenant,model")
+    assert {(entry["name"] or entry["value"], entry["second"]["value"]) for entry in found} == {
+        ("acme", "m"),
+        ("globex", "other"),
+    }
+
+
 def test_a_time_and_a_tenant_select(used: Tollway) -> None:
     assert {entry["value"] for entry in used.json("usage", "--since", "30d")} == {"m", "other", "old"}
     assert {entry["value"] for entry in used.json("usage", "--since", "30d", "--until", "10d")} == {"old"}
@@ -106,5 +117,6 @@ def test_a_person_gets_a_total(used: Tollway) -> None:
 
 def test_wrong_usage_is_told(used: Tollway) -> None:
     assert "--since" in used.says("usage", "--since", "soon", code=2)
-    assert "--by" in used.says("usage", "--by", "colour", code=2)
+    assert "by: should be of" in used.says("usage", "--by", "colour")
+    assert "--tag" in used.says("usage", "--rows", "--tag", "a=b", code=2)
     assert "start" in used.says("usage", "--since", "1d", "--until", "2d")

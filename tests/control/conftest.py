@@ -35,7 +35,8 @@ models: {moderation: {targets: [{provider: mistral, model: mistral-moderation-la
 guardrails:
   default: {input: [{check: pii, entities: [email], action: redact, threshold: 0.25}], mode: monitor, sample: 5%}
   strict: {output: [{check: webhook, url: "https://dlp.test/judge", secret: signing-canary-0123, timeout: 250ms}]}
-tenants: {from-file: {}}
+tenants: {from-file: {monthly_budget_usd: 20}}
+budgets: [{name: all, amount_usd: 100, period: day}]
 """,
     {},
 )
@@ -128,6 +129,7 @@ class Api:
         self.guard = Guard()
         self.app = Starlette(routes=routes(pool, log, SETTINGS, self.router, self.guard))
         self.pool = pool
+        self.log = log
         self.admin = ""
 
     async def __call__(

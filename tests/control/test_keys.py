@@ -9,7 +9,7 @@ import pytest
 from tests.control.conftest import Api
 
 from tollway.contract.keys import GATEWAY_USE
-from tollway.contract.limits import LimitValues
+from tollway.contract.limits import LIMIT_FIELDS, LimitValues
 from tollway.control.keys import rules
 from tollway.control.permissions import ADMIN
 from tollway.errors import Forbidden, InvalidRequest
@@ -22,7 +22,7 @@ async def test_a_key_is_made_for_a_tenant_by_id_or_name_and_the_gateway_knows_it
     tenant_id = await api.new_tenant("acme")
     wanted = {
         "name": "ci",
-        "limits": {"rpm": 5, "tpm": None, "concurrency": None},
+        "limits": {"rpm": 5, "output_tpd": 1_000_000_000_000},
         "allowed_models": ["gpt-4o-mini"],
         "expires_at": "2100-01-01T00:00:00Z",
     }
@@ -35,7 +35,7 @@ async def test_a_key_is_made_for_a_tenant_by_id_or_name_and_the_gateway_knows_it
         record = await PostgresKeySource(pool).find(hashlib.sha256(made.body["secret"].encode()).digest())
         assert record is not None
         assert (record.tenant_id, record.tenant_name, record.is_active) == (tenant_id, "acme", True)
-        assert record.key_limits == LimitValues(rpm=5)
+        assert record.key_limits == LimitValues(rpm=5, output_tpd=10**12)
         assert record.expires_at_ms == 4_102_444_800_000
 
 
@@ -96,6 +96,8 @@ async def test_nobody_grants_what_he_lacks(api: Api) -> None:
         ({"name": "x", "tenant": "acme", "expires_at": "2000-01-01T00:00:00Z"}, "expires_at"),
         ({"name": "x", "tenant": "acme", "expires_at": "soon"}, "expires_at"),
         ({"name": "x", "tenant": "acme", "limits": {"rpm": 0}}, "limits.rpm"),
+        ({"name": "x", "tenant": "acme", "limits": {"output_tpm": 1_000_000_001}}, "limits.output_tpm"),
+        ({"name": "x", "tenant": "acme", "limits": {field: 1 for field, _, _ in LIMIT_FIELDS[:9]}}, "limits"),
         ({"name": "x", "tenant": "acme", "secret": "tw_live_mine"}, "secret"),
     ],
 )

@@ -11,9 +11,10 @@ from tests.fakes.identity import account
 
 from tollway._native.pii import ENTITIES
 from tollway.contract import snapshot as contract
+from tollway.contract.budgets import Budget
 from tollway.contract.guardrails import PiiCheck, Policy
 from tollway.contract.keys import GATEWAY_USE
-from tollway.contract.limits import LimitValues
+from tollway.contract.limits import LimitRule, LimitValues, Queueing
 from tollway.contract.routing import Breaker, Hedge, Probe, Retries, Rule, When
 from tollway.contract.snapshot import (
     AwsCredentials,
@@ -223,7 +224,11 @@ models:
 limits: {default: {rpm: 1}, gold: {tpm: 9}}
 tenants:
   free: {monthly_budget_usd: 0, keys: {k: {key: free-key-0123456}}}
-  paying: {keys: {k: {key: paying-key-0123456}}}
+  paying: {monthly_budget_usd: 50, keys: {k: {key: paying-key-0123456}}}
+budgets:
+  - {name: all, amount_usd: 0.5, period: day, warn_at: [90, 50], per: [user, user]}
+  - {name: some, amount_usd: 1, period: week, rolling: true, tenant: paying, key: paying/k, user: u, model: plain,
+     tag: a=b}
 """
 
 
@@ -314,6 +319,26 @@ def test_who_has_a_budget_of_nothing_may_spend_nothing(routed: Snapshot) -> None
     assert {record.tenant_name: record.may_spend for _, record in routed.file_keys} == {"free": False, "paying": True}
 
 
+def test_the_files_budgets_are_in_the_snapshot_and_a_budget_of_nothing_is_none(routed: Snapshot) -> None:
+    assert routed.budgets == (
+        Budget(id="file:all", name="all", amount_picousd=5 * 10**11, period="day", warn_at=(50, 90), per=("user",)),
+        Budget(
+            id="file:some",
+            name="some",
+            amount_picousd=10**12,
+            period="week",
+            rolling=True,
+            tenant_id="paying",
+            key_id="paying/k",
+            user="u",
+            model="plain",
+            tag="a=b",
+        ),
+        Budget(id="file:tenant:paying", name="paying", amount_picousd=50 * 10**12, period="month", tenant_id="paying"),
+    )
+    assert {record.key_id for _, record in routed.file_keys} == {"free/k", "paying/k"}
+
+
 def test_no_representation_shows_one_of_several_keys(routed: Snapshot) -> None:
     assert not any(key in repr(routed) for key in ("key-a", "key-b", "key-c"))
 
@@ -331,6 +356,30 @@ def test_a_version_of_a_policy_is_what_it_says() -> None:
     assert versioned(one) == one
     assert one.version != other.version
     assert len(one.version) == 12
+
+
+def test_limit_rules_are_published_with_the_limits_that_they_name_and_the_queue() -> None:
+    text = """
+version: 1
+limits: {gold: {tpm: 9}}
+limit_rules:
+  - {name: all, limits: gold}
+  - {name: pair, per: [user, model], limits: {rps: 2}, tenant: [acme], user: [alice], on_exceed: cut}
+queue: {max_waiting: 9, weights: {acme: 2}}
+"""
+    found = publish(read(text, {}), load_prices(PACKAGED), 1)
+    assert found.queueing == Queueing(2.0, 9, {"acme": 2})
+    assert found.limit_rules == (
+        LimitRule("all", LimitValues(tpm=9)),
+        LimitRule(
+            "pair",
+            LimitValues(rps=2),
+            per=("user", "model"),
+            tenants=frozenset({"acme"}),
+            users=frozenset({"alice"}),
+            on_exceed="cut",
+        ),
+    )
 
 
 def test_no_representation_shows_the_secret_of_digests(published: Snapshot) -> None:

@@ -328,13 +328,14 @@ async def test_an_explanation_is_the_routers_and_calls_nobody(api: Api) -> None:
 
 async def test_an_explanation_is_for_a_tenant_of_the_file_or_of_the_database(api: Api) -> None:
     tenant_id = await api.new_tenant("acme")
-    await api("PATCH", f"/api/v1/tenants/{tenant_id}", {"allowed_models": ["spare"]})
+    await api("PATCH", f"/api/v1/tenants/{tenant_id}", {"allowed_models": ["spare"], "monthly_budget_usd": 0})
     for tenant in ("from-file", "acme", tenant_id):
         assert (await api("POST", f"{ROUTER}/explain", {"model": "chat", "tenant": tenant})).status == 200
     file, by_name, by_id = api.router.asked
     assert (file.tenant, file.tenant_name, file.allowed_models) == ("from-file", "from-file", None)
     assert by_name == by_id
     assert (by_name.tenant, by_name.tenant_name, by_name.allowed_models) == (tenant_id, "acme", frozenset({"spare"}))
+    assert (file.may_spend, by_name.may_spend) == (True, False)
 
 
 async def test_an_unknown_model_is_404_with_those_there_are(api: Api) -> None:

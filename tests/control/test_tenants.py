@@ -17,9 +17,10 @@ async def test_a_tenant_is_made_and_shown_by_id_and_by_name(api: Api) -> None:
     wanted = {
         "name": "acme",
         "is_active": True,
-        "limits": {"rpm": 60, "tpm": None, "concurrency": 2},
+        "limits": {"rpm": 60, "concurrency": 2},
         "allowed_models": ["gpt-4o-mini", "claude-haiku"],
         "guardrails": "strict",
+        "monthly_budget_usd": "99.95",
     }
     made = await api("POST", TENANTS, wanted)
     assert made.status == 201
@@ -50,12 +51,15 @@ async def test_a_name_is_enough(api: Api) -> None:
         ({"name": "a", "limits": {"tpm": 0}}, "limits.tpm"),
         ({"name": "a", "limits": {"concurrency": 10**12}}, "limits.concurrency"),
         ({"name": "a", "limits": {"rpm": 1.5}}, "limits.rpm"),
-        ({"name": "a", "limits": {"rps": 1}}, "limits.rps"),
+        ({"name": "a", "limits": {"rpw": 1}}, "limits.rpw"),
         ({"name": "a", "limits": []}, "limits"),
         ({"name": "a", "allowed_models": ["ok", ""]}, "allowed_models[1]"),
         ({"name": "a", "allowed_models": "gpt"}, "allowed_models"),
         ({"name": "a", "allowed_models": ["m"] * 1_001}, "allowed_models"),
         ({"name": "a", "guardrails": "unheard-of"}, "guardrails"),
+        ({"name": "a", "monthly_budget_usd": -1}, "monthly_budget_usd"),
+        ({"name": "a", "monthly_budget_usd": "1e-13"}, "monthly_budget_usd"),
+        ({"name": "a", "monthly_budget_usd": "much"}, "monthly_budget_usd"),
     ],
 )
 async def test_a_wrong_field_is_named(api: Api, body: object, param: str) -> None:
@@ -95,6 +99,9 @@ async def test_a_patch_changes_what_it_names_and_nothing_else(api: Api) -> None:
         "updated_at": changed["updated_at"],
     }
     assert (await api("PATCH", f"{TENANTS}/acme", {"allowed_models": None})).body["allowed_models"] is None
+    for budget, shown in ((0, "0"), (12.5, "12.5"), (None, None)):
+        changed = (await api("PATCH", f"{TENANTS}/acme", {"monthly_budget_usd": budget})).body
+        assert changed["monthly_budget_usd"] == shown
 
 
 @pytest.mark.parametrize(
@@ -157,7 +164,7 @@ async def test_every_change_is_in_the_audit_trail_with_its_actor(api: Api, pool:
     assert [row["action"] for row in rows] == ["tenant.created", "tenant.updated"]
     admin = await pool.fetchval("select id from api_keys")
     assert {row["actor"] for row in rows} == {f"key:{admin}"}
-    assert msgspec.json.decode(rows[1]["detail"]) == {"limits": {"rpm": 9, "tpm": None, "concurrency": None}}
+    assert msgspec.json.decode(rows[1]["detail"]) == {"limits": {"rpm": 9}}
 
 
 def test_a_rule_needs_no_database() -> None:

@@ -62,17 +62,29 @@ async def test_sums_are_exact_and_say_what_they_leave_out(api: Api) -> None:
     reply = await api("GET", f"{USAGE}?by=model")
     assert reply.status == 200
     large, small = reply.body["data"]
+    assert small["costs_usd"].pop("unsplit") == "1.000000000000"
+    assert {Decimal(cost) for cost in small.pop("costs_usd").values()} == {Decimal(0)}
     assert small == {
+        "at": None,
         "value": "small",
         "name": None,
+        "second": None,
         "calls": 3,
         "failed": 1,
         "unpriced": 1,
+        "cache_hits": 0,
         "prompt_tokens": 30,
         "completion_tokens": 15,
         "cached_tokens": 12,
+        "cache_write_tokens": 0,
         "reasoning_tokens": 3,
+        "audio_input_tokens": 0,
+        "audio_output_tokens": 0,
+        "image_input_tokens": 0,
+        "image_output_tokens": 0,
         "cost_usd": "1.000000000000",
+        "mean_latency_ms": 10,
+        "mean_first_token_ms": None,
     }
     assert (large["value"], Decimal(large["cost_usd"])) == ("large", Decimal("0.000000000007"))
     assert reply.body["next_cursor"] is None
@@ -92,8 +104,8 @@ async def test_tenants_and_keys_are_named(api: Api) -> None:
 async def test_days_are_days_of_utc(api: Api) -> None:
     midnight = NOON.replace(hour=0)
     await _store(api, _row(1, midnight), _row(2, midnight - timedelta(microseconds=1)))
-    days = [line["value"] for line in (await api("GET", f"{USAGE}?by=day")).body["data"]]
-    assert days == [f"{midnight - timedelta(days=1):%Y-%m-%d}", f"{midnight:%Y-%m-%d}"]
+    days = [line["at"] for line in (await api("GET", f"{USAGE}?every=day")).body["data"]]
+    assert days == [f"{midnight - timedelta(days=1):%Y-%m-%dT%H:%M:%SZ}", f"{midnight:%Y-%m-%dT%H:%M:%SZ}"]
 
 
 async def test_a_range_has_its_start_and_lacks_its_end(api: Api) -> None:
@@ -183,6 +195,11 @@ async def test_a_hedge_costs_and_is_no_call_and_a_shadow_is_summed_only_when_ask
         ("start=2026-01-01T00:00:00", "start"),
         ("start=yesterday", "start"),
         ("end=0001-01-01T00:00:00Z", "end"),
+        ("end=9999-12-31T23:59:59Z", "end"),
+        ("start=0001-01-01T00:00:00%2B14:00", "start"),
+        ("by=tenant,tenant", "by"),
+        ("by=tenant,model,key", "by"),
+        ("every=minute", "every"),
         ("start=2026-01-02T00:00:00Z&end=2026-01-01T00:00:00Z", "start"),
         ("limit=1000", "limit"),
         ("cursor=%2B%2B", "cursor"),

@@ -99,7 +99,8 @@ def redis(storage: StorageSettings, timeout_s: float = 2.0) -> Finding | None:
     parts = urlsplit(storage.redis.reveal())
     host, port = parts.hostname or "", parts.port or 6379
     if why := _unreachable(host, port, timeout_s):
-        return Finding("redis", "warn", why, "Until then each host finds out by itself how its providers are.")
+        until_then = "Until then each host finds out by itself how its providers are, and keeps to its share of limits."
+        return Finding("redis", "warn", why, until_then)
     return Finding("redis", "ok", f"{host}:{port} takes connections")
 
 

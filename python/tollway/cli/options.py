@@ -1,14 +1,16 @@
 """What the verbs share of the command line: options, how their texts are read, and the settings they lead to."""
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Annotated, Final, TypeVar
 
 import msgspec
 import typer
 
-from tollway.contract.limits import LimitValues
+from tollway.contract.limits import LIMIT_FIELDS, LimitValues
 from tollway.settings import Settings, environment, load
 from tollway.settings.units import DURATION_PATTERN, duration_s, instant_ms
 
@@ -16,6 +18,9 @@ Part = TypeVar("Part", bound=msgspec.Struct)
 
 CONFIG_PLACES: Final = (Path("tollway.yaml"), Path("config/tollway.yaml"))
 """Where the configuration is looked for unless it is named."""
+
+MOST_DIGITS: Final = 13
+"""Of a limit: how high it may be is checked where all ways of setting it meet."""
 
 ConfigFile = Annotated[
     Path | None,
@@ -30,6 +35,10 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Rpm = Annotated[int | None, typer.Option("--rpm", min=1, help="Requests in any 60 seconds.")]
 Tpm = Annotated[int | None, typer.Option("--tpm", min=1, help="Tokens in any 60 seconds.")]
 Concurrency = Annotated[int | None, typer.Option("--concurrency", min=1, help="Calls under way at once.")]
+OtherLimits = Annotated[
+    list[str] | None,
+    typer.Option("--limit", metavar="NAME=N", help="Any other, such as rps=20 or output_tpd=100000; may be repeated."),
+]
 Guardrails = Annotated[
     str | None, typer.Option("--guardrails", help="A policy's name; else a key has its tenant's, a tenant the default.")
 ]
@@ -84,15 +93,41 @@ def _replaced(part: Part, **flags: object) -> Part:
     return part
 
 
-def limits(rpm: int | None, tpm: int | None, concurrency: int | None) -> LimitValues | None:
-    """The limits that are given, ``None`` when none is."""
+def limits(
+    rpm: int | None, tpm: int | None, concurrency: int | None, others: Sequence[str] | None = None
+) -> LimitValues | None:
+    """The limits that are given, ``None`` when none is.
+
+    Raises:
+        typer.BadParameter: one of ``others`` is no ``NAME=N``, or no limit has that name.
+    """
     given = LimitValues(rpm=rpm, tpm=tpm, concurrency=concurrency)
+    for other in others or ():
+        name, _, number = other.partition("=")
+        if name not in LimitValues.__struct_fields__:
+            known = ", ".join(field for field, _, _ in LIMIT_FIELDS)
+            raise typer.BadParameter(f"{name} is none of {known}", param_hint="--limit")
+        if not number.isdecimal() or len(number) > MOST_DIGITS:
+            raise typer.BadParameter(f"should be {name}=N, where N is a number", param_hint="--limit")
+        given = msgspec.structs.replace(given, **{name: int(number)})
     return None if given == LimitValues() else given
 
 
 def names(text: str | None) -> tuple[str, ...] | None:
     """``a,b`` as names; ``None`` stays ``None``."""
     return None if text is None else tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def dollars(text: str, flag: str) -> Decimal:
+    """An amount of US dollars.
+
+    Raises:
+        typer.BadParameter: it is none.
+    """
+    try:
+        return Decimal(text)
+    except InvalidOperation as error:
+        raise typer.BadParameter("should be US dollars such as 99.95", param_hint=flag) from error
 
 
 def ago(text: str, now: datetime, flag: str = "--since") -> datetime:

@@ -12,6 +12,7 @@ from tollway.cli.targets import live_ledger, load_snapshot, on_ledger, shown_lat
 from tollway.contract.keys import KeyRecord
 from tollway.contract.routing import Need, Override
 from tollway.contract.snapshot import Snapshot
+from tollway.control.pricing.queries import find_prices
 from tollway.control.routing import rules
 from tollway.control.tenants.queries import find_tenant
 from tollway.proxy.routing.explain import Candidate, Plan
@@ -81,10 +82,10 @@ async def _decided(
     declared = rules.declared_record(tenant, snapshot)
     if declared is not None:
         return overrides, declared
-    found = await find_tenant(connection, tenant)
+    found, own = await find_tenant(connection, tenant), await find_prices(connection, tenant)
     if found is None:
         raise CommandFailed(f"There is no tenant {tenant}, or the configuration declares no key of it.")
-    return overrides, rules.record_of(found)
+    return overrides, rules.record_of(found, own.prices if own else None)
 
 
 def _pairs(given: list[str] | None, flag: str) -> dict[str, str]:

@@ -18,8 +18,10 @@ from tollway.cli.options import (
     DataDir,
     Guardrails,
     Models,
+    OtherLimits,
     Rpm,
     Tpm,
+    dollars,
     limits,
     load_settings,
     names,
@@ -27,6 +29,7 @@ from tollway.cli.options import (
 from tollway.cli.printing import note, print_fields, print_json, print_table
 from tollway.contract.limits import LimitValues
 from tollway.control.guardrails.queries import binding
+from tollway.control.money import plain
 from tollway.control.tenants import queries, rules
 from tollway.control.tenants.queries import Tenant, TenantDraft, TenantPatch
 from tollway.settings import LimitSettings, Settings
@@ -37,6 +40,10 @@ PAGE = 1000
 Value = TypeVar("Value")
 
 Name = Annotated[str, typer.Argument(metavar="TENANT", help="Its name or id.")]
+MonthlyBudget = Annotated[
+    str | None,
+    typer.Option("--monthly-budget", metavar="USD", help="What its calls may cost in a month; 0: only free models."),
+]
 
 tenants = typer.Typer(help="Make, list and change tenants.", no_args_is_help=True)
 
@@ -51,6 +58,7 @@ class ShownTenant(msgspec.Struct, frozen=True, kw_only=True):
     limits: LimitValues | None
     allowed_models: tuple[str, ...] | None
     guardrails: str | None
+    monthly_budget_usd: Decimal | None = None
     current_spend_usd: Decimal | None = None
     created_at: datetime | None = None
     updated_at: datetime | None = None
@@ -62,15 +70,23 @@ def create(
     rpm: Rpm = None,
     tpm: Tpm = None,
     concurrency: Concurrency = None,
+    limit: OtherLimits = None,
     models: Models = None,
     guardrails: Guardrails = None,
+    monthly_budget: MonthlyBudget = None,
     config: ConfigFile = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
     """Make a tenant. Limits that are given stand in for the default ones."""
     settings = load_settings(config, data_dir)
-    draft = TenantDraft(name, limits=limits(rpm, tpm, concurrency), allowed_models=names(models), guardrails=guardrails)
+    draft = TenantDraft(
+        name,
+        limits=limits(rpm, tpm, concurrency, limit),
+        allowed_models=names(models),
+        guardrails=guardrails,
+        monthly_budget_usd=None if monthly_budget is None else dollars(monthly_budget, "--monthly-budget"),
+    )
     checked = rules.checked_draft(draft, declared(settings))
 
     async def work(connection: Connection) -> Tenant:
@@ -123,6 +139,7 @@ def update(
     rpm: Rpm = None,
     tpm: Tpm = None,
     concurrency: Concurrency = None,
+    limit: OtherLimits = None,
     no_limits: Annotated[
         bool, typer.Option("--default-limits", help="Drop the tenant's own limits; any given here are set afterwards.")
     ] = False,
@@ -130,6 +147,8 @@ def update(
     all_models: Annotated[bool, typer.Option("--all-models", help="Allow every model.")] = False,
     guardrails: Guardrails = None,
     default_guardrails: Annotated[bool, typer.Option("--default-guardrails", help="Back to the default.")] = False,
+    monthly_budget: MonthlyBudget = None,
+    no_budget: Annotated[bool, typer.Option("--no-monthly-budget", help="Its calls may cost anything.")] = False,
     active: Annotated[bool | None, typer.Option("--active/--inactive", help="Let its keys work, or not.")] = None,
     config: ConfigFile = None,
     data_dir: DataDir = None,
@@ -137,7 +156,8 @@ def update(
 ) -> None:
     """Change a tenant; what is not mentioned stays. Its keys follow within seconds."""
     settings = load_settings(config, data_dir)
-    given = limits(rpm, tpm, concurrency)
+    given = limits(rpm, tpm, concurrency, limit)
+    budget = None if monthly_budget is None else dollars(monthly_budget, "--monthly-budget")
 
     def patch(found: Tenant) -> TenantPatch:
         return TenantPatch(
@@ -146,6 +166,7 @@ def update(
             limits=_merged(None if no_limits else found.limits, given) if given or no_limits else UNSET,
             allowed_models=_changed(names(models), back=all_models),
             guardrails=_changed(guardrails, back=default_guardrails),
+            monthly_budget_usd=_changed(budget, back=no_budget),
         )
 
     async def work(connection: Connection) -> Tenant:
@@ -206,7 +227,7 @@ def shown_models(models: tuple[str, ...] | None) -> str:
 def file_limits(given: LimitSettings | str | None, settings: Settings) -> LimitValues | None:
     """Limits as the configuration gives them, inline or by name."""
     found = settings.limits.get(given) if isinstance(given, str) else given
-    return LimitValues(rpm=found.rpm, tpm=found.tpm, concurrency=found.concurrency) if found else None
+    return LimitValues(**msgspec.structs.asdict(found)) if found else None
 
 
 def _of_file(settings: Settings) -> Iterator[ShownTenant]:
@@ -218,6 +239,9 @@ def _of_file(settings: Settings) -> Iterator[ShownTenant]:
             limits=file_limits(tenant.limits, settings),
             allowed_models=None if "*" in tenant.allowed_models else tenant.allowed_models,
             guardrails=tenant.guardrails,
+            monthly_budget_usd=None
+            if tenant.monthly_budget_picousd is None
+            else plain(Decimal(tenant.monthly_budget_picousd).scaleb(-12)),
         )
 
 

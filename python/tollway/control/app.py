@@ -18,10 +18,13 @@ from starlette.types import Message, Receive, Scope, Send
 
 from tollway.control import session
 from tollway.control.billing.routes import billing_endpoints
+from tollway.control.budgets.routes import budget_endpoints
+from tollway.control.budgets.rules import declared_budgets
 from tollway.control.call import Answer, Call, Endpoint
 from tollway.control.guardrails.routes import guardrail_endpoints
 from tollway.control.guardrails.view import GuardrailView
 from tollway.control.keys.routes import key_endpoints
+from tollway.control.pricing.routes import pricing_endpoints
 from tollway.control.routing.routes import routing_endpoints
 from tollway.control.routing.view import RouterView
 from tollway.control.tenants.queries import Declared
@@ -55,8 +58,10 @@ def endpoints(settings: Settings, router: RouterView, guardrails: GuardrailView)
     declared = Declared(frozenset(settings.tenants), frozenset(settings.guardrails))
     return (
         *tenant_endpoints(declared),
+        *pricing_endpoints(settings),
         *key_endpoints(declared),
-        *billing_endpoints(),
+        *billing_endpoints(settings, router),
+        *budget_endpoints(declared_budgets(settings), declared),
         *routing_endpoints(router),
         *guardrail_endpoints(settings, guardrails),
     )

@@ -5,12 +5,14 @@ from datetime import datetime
 
 import msgspec
 
-from tollway.contract.limits import LimitValues
+from tollway.contract.limits import MOST_LIMITS, LimitValues
 from tollway.errors import InvalidRequest
 
 LONGEST_NAME = 100
 MOST_MODELS = 1_000
 HIGHEST_LIMIT = 1_000_000_000
+HIGHEST_LONG_LIMIT = 1_000_000_000_000
+"""Of tokens in an hour or a day."""
 
 
 def refused(field: str, reason: str) -> InvalidRequest:
@@ -29,10 +31,15 @@ def name(value: str, field: str = "name") -> str:
 
 def limits(value: LimitValues | None, field: str = "limits") -> LimitValues | None:
     """Limits of at least 1: nobody is locked out by a limit of nothing, that is what ``is_active`` is for."""
-    if value is not None:
-        for kind, number in msgspec.structs.asdict(value).items():
-            if number is not None and not 1 <= number <= HIGHEST_LIMIT:
-                raise refused(f"{field}.{kind}", f"must be from 1 to {HIGHEST_LIMIT:,}, or null for no limit.")
+    if value is None:
+        return None
+    given = {kind: number for kind, number in msgspec.structs.asdict(value).items() if number is not None}
+    for kind, number in given.items():
+        highest = HIGHEST_LONG_LIMIT if kind.endswith(("tph", "tpd")) else HIGHEST_LIMIT
+        if not 1 <= number <= highest:
+            raise refused(f"{field}.{kind}", f"must be from 1 to {highest:,}, or null for no limit.")
+    if len(given) > MOST_LIMITS:
+        raise refused(field, f"must not have more than {MOST_LIMITS} limits that are set.")
     return value
 
 

@@ -10,6 +10,7 @@ ADMIN: frozenset[str] = frozenset(
         "api_keys:delete",
         "api_keys:view",
         "audit:view",
+        "billing:update",
         "billing:view",
         "guardrails:test",
         "guardrails:update",
@@ -32,12 +33,12 @@ _VIEW = frozenset(name for name in ADMIN if name.endswith(":view"))
 
 ROLES: dict[str, frozenset[str]] = {
     "platform_admin": EVERY,
-    "tenant_admin": EVERY - {"router:update"},
+    "tenant_admin": EVERY - {"billing:update", "router:update"},
     "developer": frozenset(
         {GATEWAY_USE, "api_keys:view", "api_keys:create", "api_keys:delete", "guardrails:test", "guardrails:view"}
         | {"router:view", "billing:view"}
     ),
-    "billing": frozenset({"billing:view", "tenants:view", "alerts:view", "alerts:update"}),
+    "billing": frozenset({"billing:view", "billing:update", "tenants:view", "alerts:view", "alerts:update"}),
     "auditor": frozenset({"audit:view", "billing:view", "tenants:view", "users:view", "api_keys:view"}),
     "viewer": _VIEW - {"audit:view"},
 }

@@ -11,14 +11,14 @@ from typing import Final
 import msgspec
 
 from tollway.contract.keys import GATEWAY_USE, KeyRecord
-from tollway.contract.limits import LimitValues
+from tollway.contract.limits import LimitRule, LimitValues, Queueing
+from tollway.contract.prices import Price
 from tollway.contract.routing import Breaker, FallbackCause, Hedge, Probe, Retries, Rule, When
 from tollway.contract.snapshot import (
     AwsCredentials,
     EntraCredentials,
     GoogleCredentials,
     Overrule,
-    Price,
     ProviderAccess,
     ProviderKey,
     ProviderKind,
@@ -28,7 +28,8 @@ from tollway.contract.snapshot import (
     Target,
     Timeouts,
 )
-from tollway.control.billing.prices import Prices, configured_price
+from tollway.control.billing.prices import Prices, configured_price, tenant_prices
+from tollway.control.budgets.rules import declared_budgets
 from tollway.control.policies import declared_policy
 from tollway.settings import (
     BreakerSettings,
@@ -36,6 +37,7 @@ from tollway.settings import (
     FallbackSettings,
     HedgeSettings,
     KeySettings,
+    LimitRuleSettings,
     LimitSettings,
     ModelSettings,
     ProbeSettings,
@@ -83,6 +85,10 @@ def publish(settings: Settings, prices: Prices, version: int) -> Snapshot:
         policies={name: declared_policy(name, policy) for name, policy in settings.guardrails.items()},
         default_limits=_limits(None, settings) or LimitValues(),
         file_keys=tuple(_keys(settings)),
+        budgets=declared_budgets(settings),
+        refuses_unpriced=settings.billing.unpriced == "refuse",
+        limit_rules=tuple(_limit_rule(rule, settings) for rule in settings.limit_rules),
+        queueing=None if settings.queue is None else Queueing(**msgspec.structs.asdict(settings.queue)),
     )
 
 
@@ -323,10 +329,24 @@ def _record(tenant_name: str, tenant: TenantSettings, key_name: str, key: KeySet
         allowed_models=None if "*" in tenant.allowed_models else frozenset(tenant.allowed_models),
         policy=key.guardrails or tenant.guardrails,
         may_spend=tenant.monthly_budget_picousd != 0,
+        prices=tenant_prices(tenant_name, tenant),
     )
 
 
 def _limits(limits: LimitSettings | str | None, settings: Settings) -> LimitValues | None:
     """Inline limits, or those of a name; ``None`` names the default."""
     found = limits if isinstance(limits, LimitSettings) else settings.limits.get(limits or DEFAULT)
-    return LimitValues(rpm=found.rpm, tpm=found.tpm, concurrency=found.concurrency) if found else None
+    return LimitValues(**msgspec.structs.asdict(found)) if found else None
+
+
+def _limit_rule(rule: LimitRuleSettings, settings: Settings) -> LimitRule:
+    return LimitRule(
+        name=rule.name,
+        limits=_limits(rule.limits, settings) or LimitValues(),
+        per=rule.per,
+        tenants=frozenset(rule.tenant) or None,
+        keys=frozenset(rule.key) or None,
+        users=frozenset(rule.user) or None,
+        models=frozenset(rule.model) or None,
+        on_exceed=rule.on_exceed,
+    )

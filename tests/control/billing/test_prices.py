@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tollway.contract.snapshot import Price, ProviderKind
-from tollway.control.billing.prices import PACKAGED, Prices, load_prices, price_file
-from tollway.settings import BadConfiguration
+from tollway.contract.prices import Price, Tariff, TenantPrices, Tier
+from tollway.contract.snapshot import ProviderKind
+from tollway.control.billing.prices import PACKAGED, Prices, load_prices, price_file, tenant_prices
+from tollway.settings import BadConfiguration, TenantPriceSettings
 
 SHIPPED = Path(__file__).parents[3] / "config" / "prices.yaml"
 LIST = """\
@@ -163,3 +164,92 @@ def test_a_dollar_in_a_list_is_a_dollar(tmp_path: Path) -> None:
     text = LIST.replace("date: 2026-01-31}", "date: 2026-01-31, note: '${NOT_A_VARIABLE}'}")
     (tmp_path / "prices.yaml").write_text(text)
     load_prices(tmp_path / "prices.yaml")
+
+
+KINDS = """\
+version: 1
+providers:
+  openai:
+    models:
+      m:
+        input_per_1m: 1
+        output_per_1m: 2
+        audio_input_per_1m: 3
+        image_output_per_1m: 4
+        per_request: 0.005
+        characters_per_1m: 15
+        source: https://example.org/prices
+        date: 2026-01-31
+        tiers: [{above_tokens: 200_000, input_per_1m: 5, output_per_1m: 6}]
+        service_tiers:
+          flex: {input_per_1m: 0.5, output_per_1m: 1, tiers: [{above_tokens: 9, input_per_1m: 7, output_per_1m: 8}]}
+        versions:
+          - {from: 2026-06-01, input_per_1m: 9, output_per_1m: 10}
+          - {from: "2026-07-01T12:00:00Z", input_per_1m: 11, output_per_1m: 12}
+"""
+
+
+def test_every_kind_tier_and_version_of_a_list_is_kept(tmp_path: Path) -> None:
+    (tmp_path / "prices.yaml").write_text(KINDS)
+    price = found(load_prices(tmp_path / "prices.yaml"), "openai", "m")
+    assert price is not None
+    assert (price.version, price.input, price.audio_input, price.image_output) == (
+        "openai/m@2026-01-31",
+        1_000_000,
+        3_000_000,
+        4_000_000,
+    )
+    assert (price.per_request, price.character, price.cached_input) == (5 * 10**9, 15_000_000, None)
+    assert price.tiers == (Tier(above_tokens=200_000, input=5_000_000, output=6_000_000),)
+    flex = Tariff(input=500_000, output=1_000_000, tiers=(Tier(above_tokens=9, input=7_000_000, output=8_000_000),))
+    assert price.service_tiers == {"flex": flex}
+    assert [(later.version, later.input) for later in price.later] == [
+        ("openai/m@2026-06-01", 9_000_000),
+        ("openai/m@2026-07-01", 11_000_000),
+    ]
+    assert price.at(1_780_272_000_000).version == "openai/m@2026-06-01", "its first moment, UTC"
+
+
+def test_tiers_and_dates_that_do_not_grow_are_faults(tmp_path: Path) -> None:
+    text = KINDS.replace(
+        "above_tokens: 200_000, input_per_1m: 5, output_per_1m: 6}",
+        "above_tokens: 9, input_per_1m: 5, output_per_1m: 6}, {above_tokens: 9, input_per_1m: 5, output_per_1m: 6}",
+    ).replace("2026-07-01T12", "2026-05-01T12")
+    (tmp_path / "prices.yaml").write_text(text)
+    with pytest.raises(BadConfiguration) as raised:
+        load_prices(tmp_path / "prices.yaml")
+    model = "providers.openai.models.m"
+    assert [(fault.path, fault.message) for fault in raised.value.faults] == [
+        (f"{model}.tiers[1].above_tokens", "should be more than in the tier before it"),
+        (f"{model}.versions[1].from", "should be after the version before it"),
+    ]
+
+
+def test_a_shipped_tier_is_never_cheaper_than_a_shorter_prompt() -> None:
+    for provider in yaml.safe_load(SHIPPED.read_text())["providers"].values():
+        for name, entry in provider["models"].items():
+            for tier in entry.get("tiers", ()):
+                rates = [kind for kind in entry if kind.endswith("_per_1m")]
+                assert all(Decimal(tier[kind]) > Decimal(entry[kind]) for kind in rates if kind in tier), name
+
+
+def test_a_long_prompt_of_the_shipped_list_costs_what_openai_and_google_say() -> None:
+    prices = load_prices(SHIPPED)
+    terra = prices.find("openai", "", "gpt-6.1-terra", "")
+    pro = prices.find("vertex", "", "gemini-2.5-pro", "")
+    assert terra is not None
+    assert pro is not None
+    rates = terra.for_call(0, 272_001)
+    assert (rates.input, rates.cached_input, rates.cache_write, rates.output) == (
+        2_000_000,
+        100_000,
+        2_500_000,
+        7_500_000,
+    )
+    rates = pro.for_call(0, 200_001)
+    assert (rates.input, rates.cached_input, rates.output) == (2_500_000, 250_000, 15_000_000)
+
+
+def test_a_tenant_without_prices_of_its_own_has_none() -> None:
+    assert tenant_prices("acme", TenantPriceSettings()) is None
+    assert tenant_prices("acme", TenantPriceSettings(price_factor_millionths=2)) == TenantPrices({}, 2)

@@ -7,17 +7,27 @@ unless it is listed, and Azure sells OpenAI's models at OpenAI's prices.
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta, field
 
-from tollway.contract.snapshot import Price, ProviderKind
-from tollway.settings import Fault, PriceSettings, load_struct
+from tollway.contract.prices import Price, Tariff, TenantPrices, Tier
+from tollway.contract.snapshot import ProviderKind
+from tollway.settings import (
+    DatedSettings,
+    Fault,
+    PriceSettings,
+    RateSettings,
+    TariffSettings,
+    TenantPriceSettings,
+    load_struct,
+)
 from tollway.settings.document import Document, dotted
+from tollway.settings.price_checks import check_price
 from tollway.settings.values import InstantMs, Name
 
 PACKAGED: Final = Path(__file__).parents[2] / "prices.yaml"
@@ -87,7 +97,7 @@ def load_prices(path: str | Path) -> Prices:
     Raises:
         tollway.settings.BadConfiguration: the file can't be read or has faults.
     """
-    return Prices(load_struct(path, PriceFile, _hosts_are_unique))
+    return Prices(load_struct(path, PriceFile, _faults))
 
 
 def price_file(config: str | Path) -> Path:
@@ -98,24 +108,64 @@ def price_file(config: str | Path) -> Path:
 
 def configured_price(prices: PriceSettings, alias: str) -> Price:
     """A price that ``tollway.yaml`` gives a model."""
-    return _price(prices, f"tollway.yaml/{alias}")
+    return written_price(prices, f"tollway.yaml/{alias}")
+
+
+def tenant_prices(tenant: str, settings: TenantPriceSettings) -> TenantPrices | None:
+    """What a tenant pays otherwise than listed; ``None`` where that is nothing."""
+    by_alias = {alias: written_price(price, f"{tenant}/{alias}") for alias, price in settings.prices.items()}
+    found = TenantPrices(by_alias, settings.price_factor_millionths)
+    return None if found == TenantPrices() else found
+
+
+def written_price(prices: PriceSettings, name: str, version: str | None = None) -> Price:
+    """A price as it is written: ``name`` is whose it is, ``version`` what its first version is called if not that. A
+    later one is called by the day from which it holds."""
+    later = tuple(_dated(each, f"{name}@{_day(each.from_ms)}", from_ms=each.from_ms) for each in prices.versions)
+    return _dated(prices, version or name, later=later)
 
 
 def _published(provider: str, model: str, entry: PriceEntry) -> Price:
-    day = datetime.fromtimestamp(entry.date_ms // 1000, UTC).date()
-    return _price(entry, f"{provider}/{model}@{day}")
+    name = f"{provider}/{model}"
+    return written_price(entry, name, f"{name}@{_day(entry.date_ms)}")
 
 
-def _price(prices: PriceSettings, version: str) -> Price:
+def _dated(dated: DatedSettings, version: str, *, from_ms: int = 0, later: tuple[Price, ...] = ()) -> Price:
     return Price(
         version=version,
-        input=prices.input,
-        output=prices.output,
-        cached_input=prices.cached_input,
-        cache_write=prices.cache_write,
-        reasoning=prices.reasoning,
-        cache_write_1h=prices.cache_write_1h,
+        **_rates(dated),
+        tiers=_tiers(dated),
+        service_tiers={name: _tariff(tariff) for name, tariff in dated.service_tiers.items()},
+        from_ms=from_ms,
+        later=later,
     )
+
+
+def _tariff(tariff: TariffSettings) -> Tariff:
+    return Tariff(**_rates(tariff), tiers=_tiers(tariff))
+
+
+def _tiers(tariff: TariffSettings) -> tuple[Tier, ...]:
+    return tuple(Tier(**_rates(tier), above_tokens=tier.above_tokens) for tier in tariff.tiers)
+
+
+def _rates(rates: RateSettings) -> dict[str, Any]:
+    """By the names of the contract, which are those of the settings' fields."""
+    return {kind: getattr(rates, kind) for kind in RateSettings.__struct_fields__}
+
+
+def _day(instant_ms: int) -> date:
+    return datetime.fromtimestamp(instant_ms // 1000, UTC).date()
+
+
+def _faults(file: PriceFile, document: Document) -> list[Fault]:
+    found = [
+        Fault(dotted(path), (mark := document.mark(path)).line, mark.column, message)
+        for provider, prices in file.providers.items()
+        for model, entry in prices.models.items()
+        for path, message in check_price(("providers", provider, "models", model), entry)
+    ]
+    return found + _hosts_are_unique(file, document)
 
 
 def _hosts_are_unique(file: PriceFile, document: Document) -> list[Fault]:

@@ -1,22 +1,24 @@
-"""Reading ``usage_logs``: sums by a dimension, and the rows themselves. It writes nothing."""
+"""Reading ``usage_logs``, call by call. It writes nothing; ``sums`` reads what is summed."""
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Literal
+from typing import TypeVar
 
+import asyncpg
 import msgspec
 
 from tollway.contract.usage import UsageRole
 from tollway.control.paging import Position
 from tollway.storage.pool import Connection
+from tollway.storage.usage import COSTS
 
-Dimension = Literal["tenant", "model", "key", "provider", "day"]
+_Entry = TypeVar("_Entry")
 
 
 class Selection(msgspec.Struct, frozen=True):
     """Which rows: from ``start`` up to, not including, ``end``; ``None`` selects every tenant, model…
 
-    With no ``role``, rows are those of every role, and sums leave shadows out.
+    With no ``role``, rows are those of every role.
     """
 
     start: datetime
@@ -26,26 +28,6 @@ class Selection(msgspec.Struct, frozen=True):
     key: str | None = None
     provider: str | None = None
     role: UsageRole | None = None
-
-
-class UsageSum(msgspec.Struct, frozen=True):
-    """All calls of one tenant, model, key, provider or day (UTC).
-
-    ``name`` is what people call it, if that is not ``value`` itself. ``cost_usd`` is exact and leaves out the
-    ``unpriced`` rows, whose models have no price; ``failed`` counts the calls whose outcome is not ``ok``. A hedge is
-    no call of its own, but what it took and cost is in the sums.
-    """
-
-    value: str
-    name: str | None
-    calls: int
-    failed: int
-    unpriced: int
-    prompt_tokens: int
-    completion_tokens: int
-    cached_tokens: int
-    reasoning_tokens: int
-    cost_usd: Decimal
 
 
 class FoundEntry(msgspec.Struct, frozen=True):
@@ -58,8 +40,34 @@ class FoundEntry(msgspec.Struct, frozen=True):
     count: int
 
 
+class KindCosts(msgspec.Struct, frozen=True):
+    """What a call cost, by what was paid for, as in :class:`tollway.contract.usage.Costs`; together it is the cost."""
+
+    input: Decimal
+    cached_input: Decimal
+    cache_write: Decimal
+    output: Decimal
+    reasoning: Decimal
+    audio: Decimal
+    image: Decimal
+    other: Decimal
+
+
+class TryEntry(msgspec.Struct, frozen=True):
+    """One call of a provider that was made on the way. Times are milliseconds."""
+
+    target: str
+    status: int
+    result: str
+    took_ms: int
+
+
 class UsageEntry(msgspec.Struct, frozen=True):
-    """One call. ``cost_usd`` is ``None`` for a model without a price."""
+    """One call. ``cost_usd`` is ``None`` for a model without a price, ``costs_usd`` also where kinds are not known.
+
+    ``tags`` are the caller's, ``tried`` the calls that were made where there was more than one, ``charged`` the purses
+    that the cost was taken from.
+    """
 
     id: str
     request_id: str
@@ -87,6 +95,16 @@ class UsageEntry(msgspec.Struct, frozen=True):
     attempts: int
     role: str
     findings: tuple[FoundEntry, ...]
+    costs_usd: KindCosts | None
+    audio_input_tokens: int
+    audio_output_tokens: int
+    image_input_tokens: int
+    image_output_tokens: int
+    tags: tuple[str, ...]
+    service_tier: str | None
+    tried: tuple[TryEntry, ...]
+    cache: str
+    charged: tuple[str, ...]
 
     @property
     def position(self) -> Position:
@@ -100,43 +118,14 @@ _SELECTED = """
     and ($5::text is null or api_key_id = $5) and ($6::text is null or provider = $6)
 """
 
-_SUM = f"""
-    with sums as (
-        select case $8::text
-                   when 'tenant' then tenant_id
-                   when 'model' then model
-                   when 'key' then api_key_id
-                   when 'provider' then provider
-                   else to_char(created_at at time zone 'UTC', 'YYYY-MM-DD')
-               end as value,
-               count(*) filter (where role = coalesce($7::text, 'answer')) as calls,
-               count(*) filter (where role = coalesce($7::text, 'answer') and status <> 'ok') as failed,
-               count(*) filter (where cost is null) as unpriced,
-               sum(prompt_tokens)::bigint as prompt_tokens,
-               sum(completion_tokens)::bigint as completion_tokens,
-               sum(cached_tokens)::bigint as cached_tokens,
-               sum(reasoning_tokens)::bigint as reasoning_tokens,
-               coalesce(sum(cost), 0) as cost_usd
-        from usage_logs
-        where {_SELECTED} and case when $7::text is null then role <> 'shadow' else role = $7 end
-        group by 1
-    )
-    select sums.*,
-           case $8::text
-               when 'tenant' then (select name from tenants where id = value)
-               when 'key' then (select name from api_keys where id = value)
-           end as name
-    from sums
-    where $9::text is null or value > $9
-    order by value
-    limit $10
-"""  # noqa: S608 -- a condition of ours, with parameters
-
 _ROWS = f"""
     select id, request_id, created_at, tenant_id, api_key_id, user_id, model, provider, provider_model,
            prompt_tokens, completion_tokens, cached_tokens, cache_write_tokens, cache_write_1h_tokens,
            reasoning_tokens, cost as cost_usd, price_version, usage_source, status, http_status, stream,
-           latency_ms, first_token_ms, attempts, role, findings
+           latency_ms, first_token_ms, attempts, role, findings,
+           {", ".join(COSTS)},
+           audio_input_tokens, audio_output_tokens, image_input_tokens, image_output_tokens,
+           tags, service_tier, tried, cache, charged
     from usage_logs
     where {_SELECTED} and ($7::text is null or role = $7)
       and ($8::timestamptz is null or (created_at, id) < ($8, $9::text))
@@ -145,22 +134,28 @@ _ROWS = f"""
 """  # noqa: S608 -- a condition of ours, with parameters
 
 
-async def sum_usage(
-    connection: Connection, selection: Selection, by: Dimension, *, limit: int, after: str | None = None
-) -> list[UsageSum]:
-    """At most ``limit`` sums in the order of their values, beginning after the value ``after``."""
-    rows = await connection.fetch(_SUM, *msgspec.structs.astuple(selection), by, after, limit)
-    return [UsageSum(**dict(row)) for row in rows]
-
-
 async def list_usage(
     connection: Connection, selection: Selection, *, limit: int, after: Position | None = None
 ) -> list[UsageEntry]:
     """At most ``limit`` calls after a position, newest first."""
     at, last = (None, None) if after is None else (after.at, after.id)
     rows = await connection.fetch(_ROWS, *msgspec.structs.astuple(selection), at, last, limit)
-    return [UsageEntry(**(dict(row) | {"findings": _findings(row["findings"])})) for row in rows]
+    return [_entry(row) for row in rows]
 
 
-def _findings(stored: str | None) -> tuple[FoundEntry, ...]:
-    return () if stored is None else msgspec.json.decode(stored, type=tuple[FoundEntry, ...])
+def _entry(row: asyncpg.Record) -> UsageEntry:
+    stored = dict(row)
+    costs = [stored.pop(column) for column in COSTS]
+    known = stored["cost_usd"] == 0 or any(cost is not None for cost in costs)
+    read = {
+        "findings": _read(stored["findings"], FoundEntry),
+        "tried": _read(stored["tried"], TryEntry),
+        "tags": tuple(stored["tags"] or ()),
+        "charged": tuple(stored["charged"] or ()),
+        "costs_usd": KindCosts(*(cost or Decimal(0) for cost in costs)) if known else None,
+    }
+    return UsageEntry(**(stored | read))
+
+
+def _read(stored: str | None, kind: type[_Entry]) -> tuple[_Entry, ...]:
+    return () if stored is None else msgspec.json.decode(stored, type=tuple[kind, ...])  # type: ignore[valid-type]

@@ -16,6 +16,7 @@ import msgspec
 from tollway.contract.keys import KeyRecord
 from tollway.control import paging
 from tollway.control.call import Answer, Call, Endpoint
+from tollway.control.pricing.queries import find_prices
 from tollway.control.routing import queries, rules
 from tollway.control.routing.queries import TargetClosing, TargetPatch
 from tollway.control.routing.standing import Layout, ShownModel, ShownTarget, Standing
@@ -151,10 +152,10 @@ class Rooms:
         if declared is not None:
             return declared
         async with call.pool.acquire() as connection:
-            found = await find_tenant(connection, tenant)
+            found, own = await find_tenant(connection, tenant), await find_prices(connection, tenant)
         if found is None:
             raise InvalidRequest("tenant: there is no such tenant, or the file declares no key of it.", param="tenant")
-        return rules.record_of(found)
+        return rules.record_of(found, own.prices if own else None)
 
     async def _shown(self, call: Call, name: str) -> Answer:
         standing = await self._standing(call)

@@ -8,6 +8,7 @@ from msgspec import UNSET, field
 
 from tollway.contract.described import Described
 from tollway.contract.keys import GATEWAY_USE, KeyRecord
+from tollway.contract.prices import TenantPrices
 from tollway.contract.routing import Need
 from tollway.contract.snapshot import Snapshot
 from tollway.control import fields
@@ -130,10 +131,11 @@ def described(body: ExplainBody, record: KeyRecord | None) -> Described:
         tenant_name=record.tenant_name,
         allowed_models=record.allowed_models,
         may_spend=record.may_spend,
+        prices=record.prices,
     )
 
 
-def record_of(tenant: Tenant) -> KeyRecord:
+def record_of(tenant: Tenant, prices: TenantPrices | None) -> KeyRecord:
     """A key of a tenant that has no rights of its own."""
     models = None if tenant.allowed_models is None else frozenset(tenant.allowed_models)
     return KeyRecord(
@@ -144,6 +146,8 @@ def record_of(tenant: Tenant) -> KeyRecord:
         scopes=frozenset({GATEWAY_USE}),
         is_active=tenant.is_active,
         allowed_models=models,
+        may_spend=tenant.monthly_budget_usd != 0,
+        prices=prices,
     )
 
 

@@ -9,6 +9,7 @@ from msgspec import UNSET, UnsetType
 
 from tollway.contract.limits import LimitValues
 from tollway.control.audit.queries import record
+from tollway.control.money import plain
 from tollway.control.paging import Position
 from tollway.errors import Conflict
 from tollway.storage.pool import Connection
@@ -22,7 +23,11 @@ class Declared(msgspec.Struct, frozen=True):
 
 
 class Tenant(msgspec.Struct, frozen=True):
-    """A tenant as the API shows it. ``allowed_models`` of ``None`` are all; money is US dollars, exact."""
+    """A tenant as the API shows it. ``allowed_models`` of ``None`` are all; money is US dollars, exact.
+
+    ``monthly_budget_usd`` is what its calls may cost in a month (UTC), ``None`` for any amount; of 0 only models that
+    cost nothing answer.
+    """
 
     id: str
     name: str
@@ -30,6 +35,7 @@ class Tenant(msgspec.Struct, frozen=True):
     limits: LimitValues | None
     allowed_models: tuple[str, ...] | None
     guardrails: str | None
+    monthly_budget_usd: Decimal | None
     current_spend_usd: Decimal
     created_at: datetime
     updated_at: datetime
@@ -48,6 +54,7 @@ class TenantDraft(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     limits: LimitValues | None = None
     allowed_models: tuple[str, ...] | None = None
     guardrails: str | None = None
+    monthly_budget_usd: Decimal | None = None
 
 
 class TenantPatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -58,6 +65,7 @@ class TenantPatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
     limits: LimitValues | UnsetType | None = UNSET
     allowed_models: tuple[str, ...] | UnsetType | None = UNSET
     guardrails: str | UnsetType | None = UNSET
+    monthly_budget_usd: Decimal | UnsetType | None = UNSET
 
     @property
     def bound_to(self) -> str | None:
@@ -70,16 +78,19 @@ class TenantPatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
         return {field: value for field, value in msgspec.structs.asdict(self).items() if value is not UNSET}
 
 
-_COLUMNS = "id, name, is_active, rate_limit, allowed_models, guardrails, current_spend, created_at, updated_at"
+_COLUMNS = """
+    id, name, is_active, rate_limit, allowed_models, guardrails, monthly_budget, current_spend, created_at, updated_at
+"""
 
 _INSERT = f"""
-    insert into tenants (name, is_active, rate_limit, allowed_models, guardrails)
-    values ($1, $2, $3::jsonb, $4, $5)
+    insert into tenants (name, is_active, rate_limit, allowed_models, guardrails, monthly_budget)
+    values ($1, $2, $3::jsonb, $4, $5, $6)
     returning {_COLUMNS}
 """  # noqa: S608 -- columns named above
 
 _UPDATE = f"""
-    update tenants set name = $2, is_active = $3, rate_limit = $4::jsonb, allowed_models = $5, guardrails = $6
+    update tenants set name = $2, is_active = $3, rate_limit = $4::jsonb, allowed_models = $5, guardrails = $6,
+                       monthly_budget = $7
     where id = $1
     returning {_COLUMNS}
 """  # noqa: S608 -- columns named above
@@ -147,9 +158,9 @@ async def list_tenants(
     return [_tenant(row) for row in await connection.fetch(_LIST, is_active, at, last, limit)]
 
 
-def _stored(tenant: Tenant | TenantDraft) -> tuple[str | None, tuple[str, ...] | None, str | None]:
+def _stored(tenant: Tenant | TenantDraft) -> tuple[object, ...]:
     limits = None if tenant.limits is None else msgspec.json.encode(tenant.limits).decode()
-    return limits, tenant.allowed_models, tenant.guardrails
+    return limits, tenant.allowed_models, tenant.guardrails, tenant.monthly_budget_usd
 
 
 def _tenant(row: asyncpg.Record | None) -> Tenant:
@@ -163,6 +174,7 @@ def _tenant(row: asyncpg.Record | None) -> Tenant:
         limits=None if limits is None else msgspec.json.decode(limits, type=LimitValues),
         allowed_models=None if models is None else tuple(models),
         guardrails=row["guardrails"],
+        monthly_budget_usd=None if row["monthly_budget"] is None else plain(row["monthly_budget"]),
         current_spend_usd=row["current_spend"],
         created_at=row["created_at"],
         updated_at=row["updated_at"],

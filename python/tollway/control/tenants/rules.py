@@ -1,9 +1,12 @@
 """What a tenant may look like. Decisions only, no I/O."""
 
+from decimal import Decimal
+
 import msgspec
 from msgspec import UNSET
 
 from tollway.control import fields
+from tollway.control.money import picousd
 from tollway.control.tenants.queries import Declared, TenantDraft, TenantPatch
 from tollway.errors import Conflict, InvalidRequest
 
@@ -20,6 +23,7 @@ def checked_draft(draft: TenantDraft, declared: Declared) -> TenantDraft:
         name=_name(draft.name, declared),
         limits=fields.limits(draft.limits),
         allowed_models=fields.models(draft.allowed_models),
+        monthly_budget_usd=_budget(draft.monthly_budget_usd),
     )
 
 
@@ -40,6 +44,7 @@ def checked_patch(patch: TenantPatch, declared: Declared) -> TenantPatch:
         name=UNSET if patch.name is UNSET else _name(patch.name, declared),
         limits=UNSET if patch.limits is UNSET else fields.limits(patch.limits),
         allowed_models=UNSET if patch.allowed_models is UNSET else fields.models(patch.allowed_models),
+        monthly_budget_usd=UNSET if patch.monthly_budget_usd is UNSET else _budget(patch.monthly_budget_usd),
     )
 
 
@@ -51,6 +56,12 @@ def refuse_declared(id_or_name: str, declared: Declared) -> None:
     """
     if id_or_name in declared.tenants:
         raise Conflict("This tenant is managed by the configuration file; change it there.")
+
+
+def _budget(amount_usd: Decimal | None) -> Decimal | None:
+    if amount_usd is not None:
+        picousd(amount_usd, "monthly_budget_usd")
+    return amount_usd
 
 
 def _name(name: str, declared: Declared) -> str:

@@ -1,0 +1,1 @@
+"""Prices of tenants: what one of them pays otherwise than listed."""
