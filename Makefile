@@ -6,6 +6,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 CONFIG ?= config/tollway.yaml
 GUARDRAIL_DATA ?= ../shared/data/guardrails
+ROWS ?= 1000000
+ONLY ?=
+DRILLS ?=
 
 # The first Python that is new enough; PYTHON=… chooses another.
 PYTHON ?= $(firstword $(foreach name,python3 python3.13 python3.12 python3.11,$(shell \
@@ -27,7 +30,7 @@ export PYO3_PYTHON := $(abspath $(BIN))/python
 export VIRTUAL_ENV := $(abspath $(VENV))
 export PATH := $(abspath $(BIN)):$(PATH)
 
-.PHONY: run build check test bench bench-guardrails docs lock clean
+.PHONY: run build check test bench bench-guardrails bench-ingestion drills docs lock clean
 
 run: build # the gateway with its own PostgreSQL; prints an address and first keys
 	$(BIN)/tollway serve --config $(CONFIG) --quickstart
@@ -53,6 +56,12 @@ bench: $(VENV)/.built # the native core; for the gateway as a whole see benches/
 
 bench-guardrails: $(VENV)/.built $(VENV)/.developing # how well guardrails find, and how fast; GUARDRAIL_DATA=… names the sets
 	$(BIN)/python -m benches.guardrails --data $(GUARDRAIL_DATA)
+
+bench-ingestion: $(VENV)/.built # how fast usage rows get into PostgreSQL, and what dashboards wait for; ROWS=10000000
+	$(BIN)/python -m benches.ingestion $(ROWS)
+
+drills: $(VENV)/.built $(VENV)/.developing # failures played out on two instances; ONLY=2,8 names some, DRILLS=--quick scales them
+	$(BIN)/python -m benches.drills --only "$(ONLY)" $(DRILLS)
 
 docs: $(VENV)/.built # the pages made from the code
 	$(BIN)/python -m docs.pages

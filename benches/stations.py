@@ -25,7 +25,7 @@ from tollway.proxy.boundary import current_task
 from tollway.proxy.connection import Connection, Message
 from tollway.proxy.dialects.table import dialects
 from tollway.proxy.exchange import Arrival, Principal, Progress, Screened, Timing
-from tollway.proxy.limits.admit import compile_limits
+from tollway.proxy.limits.book import compile_limits
 from tollway.proxy.providers.call import Caller
 from tollway.proxy.providers.capabilities import capable
 from tollway.proxy.relay.heads import early_head
@@ -131,7 +131,7 @@ def _snapshot(strategy: Strategy) -> Snapshot:
             ProviderAccess(name, "openai", "http://127.0.0.1:9/v1", "sk-simulated"),
             "m",
             1,
-            Price("simulated", number, 2 * number),
+            Price("simulated", input=number, output=2 * number),
             tier=number,
         )
         for number, name in enumerate(MEDIANS_S, 1)
