@@ -118,6 +118,10 @@ class Gateway:
     def start(self) -> Self:
         """Starts it and returns when it is ready."""
         self.begin()
+        return self.wait_until_ready()
+
+    def wait_until_ready(self) -> Self:
+        """Returns when what was begun is ready."""
         self.wait_until(lambda: self.process.poll() is not None or self.ready()[0] == 200, "ready")
         assert self.process.poll() is None, f"the gateway ended:\n{self.log()}"
         return self
@@ -179,8 +183,15 @@ class Gateway:
         return self.fetch("select * from usage_logs order by created_at, id")
 
     def wait_for_rows(self, count: int) -> list[dict[str, Any]]:
-        """The usage rows, once there are at least ``count``."""
-        self.wait_until(lambda: len(self.rows()) >= count, f"{count} usage rows")
+        """The usage rows, once there are at least ``count``. The database may be starting yet."""
+
+        def there() -> bool:
+            try:
+                return len(self.rows()) >= count
+            except (OSError, asyncpg.PostgresError):
+                return False
+
+        self.wait_until(there, f"{count} usage rows")
         return self.rows()
 
     def fetch(self, query: str) -> list[dict[str, Any]]:
@@ -189,7 +200,10 @@ class Gateway:
         async def ask() -> list[dict[str, Any]]:
             dsn = self.dsn
             if dsn == "embedded":
-                dsn = EmbeddedPostgres(self.directory / "data").running_dsn() or "not running"
+                running = EmbeddedPostgres(self.directory / "data").running_dsn()
+                if running is None:
+                    raise ConnectionRefusedError("PostgreSQL is not running")
+                dsn = running
             connection = await asyncpg.connect(dsn)
             try:
                 return [dict(row) for row in await connection.fetch(query)]

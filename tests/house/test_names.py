@@ -21,7 +21,7 @@ def test_python_and_rust_files_have_plain_lower_case_names() -> None:
 
 
 def test_folders_of_tests_mirror_folders_of_the_package() -> None:
-    own = {"house", "e2e", "fakes", "native"}
+    own = {"house", "e2e", "fakes", "native", "benches"}
     folders = {path.parent.relative_to("tests") for path in inventory.named(".py", under="tests")}
     strangers = [
         str(folder)
