@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -94,6 +95,8 @@ class Stage:
                 running.callback(_end, gateway)
             for gateway in self.instances:
                 gateway.wait_until_ready()
+            for gateway in self.instances:  # a Redis that is new grants nothing at first
+                gateway.wait_until(partial(_leases, gateway), "leasing its limits")
             self._running = running.pop_all()
         return self
 
@@ -240,6 +243,11 @@ def booked(stage: Stage, name: str) -> set[Decimal]:
     hourly = sum((row["cost"] for row in spends if row["purse"] in ours), Decimal(0))
     in_all = sum((row["spent"] for row in purses), Decimal(0))
     return {amount.scaleb(-12).normalize() for amount in (hourly, in_all)}
+
+
+def _leases(gateway: Gateway) -> bool:
+    checks = gateway.ready()[1].get("checks")
+    return isinstance(checks, dict) and checks.get("limits") == "ok"
 
 
 def _end(gateway: Gateway) -> None:
