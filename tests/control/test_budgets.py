@@ -55,6 +55,12 @@ async def spend(pool: asyncpg.Pool, purse: str, picousd: int) -> None:
         await insert_usage(connection, [row], "host")
 
 
+async def test_the_smallest_amount_is_written_out(api: Api) -> None:
+    await api.new_tenant("acme")
+    shown = await made(api, amount_usd="0.000000000005")
+    assert (shown["amount_usd"], shown["left_usd"]) == ("0.000000000005", "0.000000000005")
+
+
 async def test_a_budget_is_made_and_shown(api: Api) -> None:
     tenant = await api.new_tenant("acme")
     shown = await made(api, **FULL)

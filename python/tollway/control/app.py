@@ -24,6 +24,7 @@ from tollway.control.call import Answer, Call, Endpoint
 from tollway.control.guardrails.routes import guardrail_endpoints
 from tollway.control.guardrails.view import GuardrailView
 from tollway.control.keys.routes import key_endpoints
+from tollway.control.money import written
 from tollway.control.pricing.routes import pricing_endpoints
 from tollway.control.routing.routes import routing_endpoints
 from tollway.control.routing.view import RouterView
@@ -81,7 +82,7 @@ class Resource:
         try:
             answer = await self._answer(request)
             headers = [(b"content-type", b"application/json"), (b"x-request-id", request_id.encode())]
-            await _send(send, answer.status, headers, msgspec.json.encode(answer.body))
+            await _send(send, answer.status, headers, msgspec.json.encode(written(answer.body)))
         except ClientDisconnect:
             return
         except Exception as error:  # noqa: BLE001 -- the boundary: everything becomes an answer

@@ -10,7 +10,6 @@ from tollway.control.audit.queries import record
 from tollway.control.billing import books, queries, rules, sums
 from tollway.control.billing.exports import export_to_objects
 from tollway.control.billing.invoices import read_account
-from tollway.control.billing.money import written
 from tollway.control.billing.tallies import compared
 from tollway.control.call import Answer, Call, Endpoint
 from tollway.control.routing.view import RouterView
@@ -68,11 +67,11 @@ class Offices:
         async with call.pool.acquire() as connection:
             closed = await books.find_statement(connection, tenant_id, month)
             if closed is not None:
-                return Answer(written(rules.shown_closed(*closed)))
+                return Answer(rules.shown_closed(*closed))
             items = await books.draft(connection, tenant_id, month)
             if not items:
                 await self._known(connection, tenant_id)
-        return Answer(written(rules.shown_draft(tenant_id, month, items)))
+        return Answer(rules.shown_draft(tenant_id, month, items))
 
     async def close(self, call: Call) -> Answer:
         """Close a statement for good."""
@@ -82,7 +81,7 @@ class Offices:
             if not await books.draft(connection, tenant_id, month):
                 await self._known(connection, tenant_id)
             closed = await books.close_statement(connection, tenant_id, month, call.caller.actor)
-        return Answer(written(rules.shown_closed(*closed)))
+        return Answer(rules.shown_closed(*closed))
 
     async def adjust(self, call: Call) -> Answer:
         """Put a debit or a credit on a statement."""
@@ -91,7 +90,7 @@ class Offices:
         async with call.pool.acquire() as connection:
             await self._known(connection, body.tenant)
             made = await books.adjust(connection, body.tenant, month, amount, reason, call.caller.actor)
-        return Answer(written(made), status=201)
+        return Answer(made, status=201)
 
     async def export(self, call: Call) -> Answer:
         """Put an export into object storage. One at a time, so that a worker has connections for everything else."""
@@ -110,7 +109,7 @@ class Offices:
         theirs = await asyncio.to_thread(read_account, await call.content(LARGEST_ACCOUNT_BYTES), form)
         async with call.pool.acquire() as connection:
             found = await compared(connection, providers, theirs, asked.tolerance_usd)
-        return Answer(written(found))
+        return Answer(found)
 
     async def _known(self, connection: Connection, tenant_id: str) -> None:
         if tenant_id in self._declared:
@@ -122,13 +121,13 @@ class Offices:
 
 async def _sums(call: Call) -> Answer:
     asked = call.query(rules.UsageSums)
-    return Answer(written(paging.page(await _summed(call, asked), asked.limit, lambda entry: entry.place)))
+    return Answer(paging.page(await _summed(call, asked), asked.limit, lambda entry: entry.place))
 
 
 async def _costs(call: Call) -> Answer:
     asked = call.query(rules.UsageSums)
     page = paging.page(await _summed(call, asked), asked.limit, lambda entry: entry.place)
-    return Answer(written(paging.Page([rules.shown_cost(entry) for entry in page.data], page.next_cursor)))
+    return Answer(paging.Page([rules.shown_cost(entry) for entry in page.data], page.next_cursor))
 
 
 async def _summed(call: Call, asked: rules.UsageSums) -> list[sums.Sum]:
@@ -144,7 +143,7 @@ async def _rows(call: Call) -> Answer:
     after = paging.decode(asked.cursor, paging.Position)
     async with call.pool.acquire() as connection:
         found = await queries.list_usage(connection, selection, limit=asked.limit + 1, after=after)
-    return Answer(written(paging.page(found, asked.limit, lambda entry: entry.position)))
+    return Answer(paging.page(found, asked.limit, lambda entry: entry.position))
 
 
 async def _statements(call: Call) -> Answer:
@@ -156,7 +155,7 @@ async def _statements(call: Call) -> Answer:
             connection, tenant_id=asked.tenant, month=month, limit=asked.limit + 1, after=after
         )
     page = paging.page(found, asked.limit, lambda entry: (entry.month, entry.tenant_id))
-    return Answer(written(paging.Page([rules.shown_header(entry) for entry in page.data], page.next_cursor)))
+    return Answer(paging.Page([rules.shown_header(entry) for entry in page.data], page.next_cursor))
 
 
 async def _adjustments(call: Call) -> Answer:
@@ -167,4 +166,4 @@ async def _adjustments(call: Call) -> Answer:
         found = await books.list_adjustments(
             connection, tenant_id=asked.tenant, month=month, limit=asked.limit + 1, after=after
         )
-    return Answer(written(paging.page(found, asked.limit, lambda entry: entry.position)))
+    return Answer(paging.page(found, asked.limit, lambda entry: entry.position))

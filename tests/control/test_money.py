@@ -3,7 +3,7 @@ from decimal import Decimal
 
 import msgspec
 
-from tollway.control.billing.money import written
+from tollway.control.money import written
 
 
 class Bill(msgspec.Struct):
