@@ -33,7 +33,13 @@ PULSE_S = 0.5
 hears: hence no oftener."""
 
 WRITTEN_EVERY = 4
-"""Of so many signs of life one is asked to write."""
+"""Of so many signs of life one is asked to write, and for the time: clocks don't part in two seconds."""
+
+PINGED_EVERY = 2
+"""With one of so many the connection that listens is asked too."""
+
+LISTENING_PATIENCE_S = 2.0
+"""A connection that listens and hears nothing for so long, not even the answers to its pings, is dead."""
 
 SILENCE_S = 1.25
 """Without one for so long, Redis counts as lost. Shorter outages are nobody's business."""
@@ -173,7 +179,7 @@ class RedisLink:
 
     async def _listen(self, listening: PubSub) -> None:
         while True:
-            message = await listening.get_message(timeout=PATIENCE_S)
+            message = await listening.get_message(timeout=LISTENING_PATIENCE_S)
             if message is None:  # not even an answer to a ping
                 raise TimeoutError
             if message["type"] == "message":
@@ -183,7 +189,8 @@ class RedisLink:
     async def _beat(self, listening: PubSub) -> None:
         """Until a command fails, whose cause is noted."""
         while not self._cut.is_set():
-            await listening.ping()
+            if self._pulses % PINGED_EVERY == 0:
+                await listening.ping()
             await self._pulse()
             try:
                 async with asyncio.timeout(PULSE_S):
@@ -192,20 +199,28 @@ class RedisLink:
                 continue
 
     async def _pulse(self) -> None:
-        """A sign of life, which also sets the clock, asks for the memory's name, and before long fails where nothing
+        """A sign of life that asks for the memory's name; now and then it also sets the clock, and fails where nothing
         can be written: a Redis that only reads is no help."""
-        asked_at = time.monotonic()
-        told, memory = await self._asked((("TIME",), ("GET", MEMORY)), as_one=False)
-        answered_at = time.monotonic()
-        if memory is None or self._pulses % WRITTEN_EVERY == 0:
+        is_whole = self._pulses % WRITTEN_EVERY == 0
+        if is_whole:
+            await self._set_clock()
+        (memory,) = await self._asked((("GET", MEMORY),))
+        if memory is None or is_whole:
             named = (("SET", MEMORY, uuid.uuid4().hex, "NX"), ("GET", MEMORY))
             _, memory = await self._asked(named, as_one=False)
-        if not isinstance(told, tuple) or not isinstance(memory, bytes):
+        if not isinstance(memory, bytes):
             raise ValueError("not the answers of a Redis")
         self._pulses += 1
+        self._memory = memory
+
+    async def _set_clock(self) -> None:
+        asked_at = time.monotonic()
+        (told,) = await self._asked((("TIME",),))
+        answered_at = time.monotonic()
+        if not isinstance(told, tuple):
+            raise ValueError("not the answer of a Redis")
         seconds, microseconds = told
         self._ahead_s = seconds + microseconds / 1_000_000 - (asked_at + answered_at) / 2
-        self._memory = memory
 
     async def _asked(self, commands: Sequence[Command], *, as_one: bool = True) -> Sequence[object]:
         """One command is a transaction by itself."""

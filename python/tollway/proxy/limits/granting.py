@@ -68,14 +68,14 @@ class Reply(msgspec.Struct, frozen=True, array_like=True):
 
 
 GRANT = """
-local memory = redis.call('GET', KEYS[1]) or ''
+local held = redis.call('MGET', unpack(KEYS))
+local memory = held[1] or ''
 if memory ~= ARGV[2] then return cmsgpack.pack({memory}) end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local host = ARGV[1]
 
-local packed = redis.call('GET', KEYS[2])
-local known = packed and cmsgpack.unpack(packed) or {born = now, seen = {}}
+local known = held[2] and cmsgpack.unpack(held[2]) or {born = now, seen = {}}
 if known.born > now then known.born = 0 end
 local last, hosts = known.seen[host], 0
 if not last or last > now or now - last >= tonumber(ARGV[4]) then
@@ -96,29 +96,27 @@ local function grant(free, need, want)
     return math.min(free, slice < want and need or want), slice < want
 end
 
-local function slots(key, message)
-    local packed = redis.call('GET', key)
+local function slots(key, packed, message)
     local holders = packed and cmsgpack.unpack(packed) or {}
     local own = holders[host]
     if own and own[1] >= message[5] then return {0} end
-    local held = message[9][2] or 0
-    local total = held
+    local taken = message[9][2] or 0
+    local total = taken
     for name, holder in pairs(holders) do
         if name ~= host then
             if now - holder[2] > tonumber(ARGV[5]) then holders[name] = nil else total = total + holder[3] end
         end
     end
     local more, tight = grant(message[4] - total, message[7], message[8])
-    holders[host] = {message[5], now, held + more}
+    holders[host] = {message[5], now, taken + more}
     redis.call('SET', key, cmsgpack.pack(holders), 'PX', 2 * ARGV[5])
     local free = math.max(0, message[4] - total - more)
-    return {1, 0, held + more, free, (tight or free == 0) and 1 or 0, more >= message[7] and 1 or 0, 1000}
+    return {1, 0, taken + more, free, (tight or free == 0) and 1 or 0, more >= message[7] and 1 or 0, 1000}
 end
 
-local function units(key, message)
+local function units(key, packed, message)
     local width, span = message[2], message[3]
     local bucket = math.floor(now / width)
-    local packed = redis.call('GET', key)
     local state = packed and cmsgpack.unpack(packed) or {head = bucket, hosts = {}}
     if state.head > bucket + span then state = {head = bucket, hosts = {}} end
     bucket = math.max(bucket, state.head)
@@ -173,9 +171,10 @@ end
 local answers = {}
 for index, message in ipairs(cmsgpack.unpack(ARGV[6])) do
     local count = message[1] == 0 and slots or units
-    answers[index] = count(KEYS[2 + index], message)
+    answers[index] = count(KEYS[2 + index], held[2 + index], message)
 end
 return cmsgpack.pack({memory, now, hosts, settling, answers})
 """
 """Keys: the memory of Redis, the hosts, and one for each message. Arguments: the host, the memory that it knows,
-:data:`SETTLING_MS`, :data:`SEEN_EVERY_MS`, :data:`HOST_MS`, the messages. Answers a :class:`Reply`."""
+:data:`SETTLING_MS`, :data:`SEEN_EVERY_MS`, :data:`HOST_MS`, the messages, each of a counter of its own. All that is
+read is read at once: what a script asks counts among the commands that Redis carries out. Answers a :class:`Reply`."""
