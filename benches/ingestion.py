@@ -2,8 +2,9 @@
 
 ``make bench-ingestion ROWS=10000000``: an embedded PostgreSQL as the gateway starts it, the journal's own segments, the
 shipper. Segments are written beforehand, some hundred thousand rows at a time, and only the shipping is measured. Rows
-are those of 50 tenants with ten keys each and five models, a third of a million a day; one in four has a tag. At the
-end the rows and their sums are counted, and dashboards' questions are asked of the sums and of the rows.
+are those of 50 tenants with ten keys each and five models, a third of a million a day; one in four has a tag. With
+``--purses 2`` each row is paid from so many of 500 purses, as calls under budgets are. At the end the rows and their
+sums are counted, and dashboards' questions are asked of the sums and of the rows.
 """
 
 import argparse
@@ -21,14 +22,16 @@ from pathlib import Path
 
 import asyncpg
 
+from tollway.contract.budgets import Ask, Budget, Purse
 from tollway.contract.usage import Costs, UsageRow
 from tollway.proxy.usage.journal import Journal
 from tollway.storage import partitions
+from tollway.storage.budgets import PostgresBank
 from tollway.storage.embedded import EmbeddedPostgres
 from tollway.storage.migrate import migrate
 from tollway.storage.pool import connect
 from tollway.storage.shipper import Shipper
-from tollway.telemetry.logs import open_log
+from tollway.telemetry.logs import Log, open_log
 from tollway.telemetry.metrics import Metrics, prepare
 
 ROWS_A_DAY = 333_333
@@ -37,6 +40,10 @@ ROWS_A_DAY = 333_333
 CHUNK_ROWS = 200_000
 TENANTS, KEYS, MODELS = 50, 10, ("small", "large", "reasoning", "cheap", "vision")
 REPEATS = 5
+
+HOST = "bench"
+BUDGET = Budget(id="file:bench", name="bench", amount_picousd=10**18, period="total", warn_at=(50, 80))
+PURSES = tuple(Purse(BUDGET, f"user={number}") for number in range(500))
 
 DASHBOARDS: tuple[tuple[str, str, str], ...] = (
     (
@@ -79,8 +86,8 @@ DASHBOARDS: tuple[tuple[str, str, str], ...] = (
 """A question, and how it is put to the sums and to the rows."""
 
 
-def made(count: int, first: int, since: datetime) -> Iterator[UsageRow]:
-    """Rows ``first`` to ``first + count``, in the order of time."""
+def made(count: int, first: int, since: datetime, purses: int) -> Iterator[UsageRow]:
+    """Rows ``first`` to ``first + count``, in the order of time, each paid from so many purses."""
     chance = random.Random(first)  # noqa: S311 -- numbers to count with, no secret
     step_us = 86_400_000_000 // ROWS_A_DAY
     for number in range(first, first + count):
@@ -112,7 +119,15 @@ def made(count: int, first: int, since: datetime) -> Iterator[UsageRow]:
             attempts=1,
             costs=Costs(input=cost // 3, output=cost - cost // 3),
             tags=(f"team={chance.randrange(8)}",) if chance.randrange(4) == 0 else (),
+            charged=tuple(PURSES[(number * 7 + place) % len(PURSES)].name for place in range(purses)),
         )
+
+
+async def lend(pool: asyncpg.Pool, log: Log, metrics: Metrics) -> None:
+    """Makes the purses, as a host that spends from them does."""
+    bank = PostgresBank(pool, log, metrics, patience_s=60.0)
+    await bank.renew(HOST, [Ask(purse, 0, 0, 10, 1) for purse in PURSES])
+    await bank.close()
 
 
 def resident_mb(pid: int | None = None) -> float:
@@ -134,7 +149,7 @@ def processor_s(postmaster: int) -> float:
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
-async def ship_all(total: int, home: Path, pool: asyncpg.Pool, since: datetime, server_pid: int) -> float:
+async def ship_all(total: int, home: Path, pool: asyncpg.Pool, since: datetime, server_pid: int, purses: int) -> float:
     """Ships ``total`` rows and returns the seconds that it took."""
     journal_dir = home / "journal"
     journal_dir.mkdir()
@@ -142,11 +157,13 @@ async def ship_all(total: int, home: Path, pool: asyncpg.Pool, since: datetime, 
     log = open_log(descriptor=2)
     shipped_s = 0.0
     with closing(Metrics(home / "metrics", "supervisor")) as metrics:
-        shipper = Shipper(journal_dir, pool, log, metrics)
+        if purses:
+            await lend(pool, log, metrics)
+        shipper = Shipper(journal_dir, pool, log, metrics, host=HOST)
         for first in range(0, total, CHUNK_ROWS):
             count = min(CHUNK_ROWS, total - first)
             with closing(Journal(journal_dir)) as journal:
-                for row in made(count, first, since):
+                for row in made(count, first, since, purses):
                     journal.append(row)
             began, began_cpu, began_database = time.perf_counter(), time.process_time(), processor_s(server_pid)
             stored = await shipper.ship()
@@ -194,7 +211,7 @@ async def check(pool: asyncpg.Pool, total: int) -> None:
         print(f"{table}: {sums[2]:,} lines, the sum of {total:,} rows to the pico-dollar")
 
 
-async def measure(total: int, home: Path, dsn: str, server_pid: int) -> None:
+async def measure(total: int, home: Path, dsn: str, server_pid: int, purses: int) -> None:
     """All of it."""
     days = total // ROWS_A_DAY + 1
     since = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=days)
@@ -202,7 +219,7 @@ async def measure(total: int, home: Path, dsn: str, server_pid: int) -> None:
     pool = await connect(dsn, application_name="bench", max_size=2, statement_timeout_s=600.0)
     async with pool.acquire() as connection:
         await partitions.ensure(connection, since, ahead_days=days)
-    shipped_s = await ship_all(total, home, pool, since, server_pid)
+    shipped_s = await ship_all(total, home, pool, since, server_pid, purses)
     most_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(
         f"\n{total:,} rows in {shipped_s:,.1f} s: {total / shipped_s:,.0f} rows/s, at most {most_mb:,.0f} MB resident"
@@ -222,13 +239,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("rows", type=int, nargs="?", default=1_000_000)
     parser.add_argument("--directory", help="where to work, with room for about 700 bytes a row; else a temporary one")
+    parser.add_argument("--purses", type=int, default=0, choices=range(17), metavar="0…16")
     asked = parser.parse_args()
     home = Path(tempfile.mkdtemp(prefix="tollway-ingestion-", dir=asked.directory))
     server = EmbeddedPostgres(home)
     try:
         dsn = server.start()
         if server.pid is not None:
-            asyncio.run(measure(asked.rows, home, dsn, server.pid))
+            asyncio.run(measure(asked.rows, home, dsn, server.pid, asked.purses))
     finally:
         server.stop()
         shutil.rmtree(home)
