@@ -47,6 +47,7 @@ ROWS = st.builds(
     st.lists(st.builds(Try, TEXT, SMALL, TEXT, st.integers(0, 9**9)), max_size=3).map(tuple),
     st.sampled_from(get_args(CacheOutcome)),
     st.lists(TEXT, max_size=3).map(tuple),
+    st.none() | MONEY,
 )
 
 

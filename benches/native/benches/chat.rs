@@ -1,4 +1,4 @@
-//! What every chat request costs before its call: read and rendered, screened, bounded.
+//! What every chat request costs before its call: read and rendered, screened, bounded, known to a cache.
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use std::hint::black_box;
@@ -38,8 +38,28 @@ fn requests(bench: &mut Criterion) {
         group.bench_function(BenchmarkId::new("screen", turns), |run| {
             run.iter(|| request.judged(black_box(&mut session.judge(Direction::Input))));
         });
+        group.bench_function(BenchmarkId::new("cache_keys", turns), |run| {
+            run.iter(|| request.cache_keys(black_box("tenant"), "alias"));
+        });
         group.finish();
     }
+}
+
+/// A chat of 1 KB: a system, a question in parts, a tool.
+fn cache_keys(bench: &mut Criterion) {
+    let system = "You answer questions about the railways of Europe, shortly and kindly. ".repeat(7);
+    let tool = r#"{"type":"function","function":{"name":"departures","description":"When trains leave a station.",
+        "parameters":{"type":"object","properties":{"station":{"type":"string"},"hour":{"type":"integer"}},"required":["station"]}}}"#;
+    let body = format!(
+        r#"{{"model":"gpt-4o-mini","messages":[{{"role":"system","content":"{system}"}},
+        {{"role":"user","content":[{{"type":"text","text":"When does the last train leave Lyon\nfor Paris?"}}]}}],
+        "tools":[{tool}],"stream":true,"max_tokens":256,"temperature":0}}"#
+    );
+    let request = ChatRequest::read(body.as_bytes(), Operation::Chat).unwrap();
+    assert!((900..1_200).contains(&body.len()) && request.cache_keys("tenant", "alias").namespace.is_some());
+    bench.bench_function("chat/cache_keys/1KB", |run| {
+        run.iter(|| request.cache_keys(black_box("tenant"), "alias"));
+    });
 }
 
 /// The same turns in the dialects beside chat.
@@ -92,5 +112,5 @@ fn answers(bench: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, requests, dialects, answers);
+criterion_group!(benches, requests, cache_keys, dialects, answers);
 criterion_main!(benches);

@@ -6,7 +6,7 @@ A request's fields that Tollway does not know pass through untouched, byte for b
 
 from typing import Literal, final
 
-__all__ = ["ChatAnswer", "ChatRequest", "InvalidRequest", "Usage", "read_answer", "read_request"]
+__all__ = ["CacheKeys", "ChatAnswer", "ChatRequest", "InvalidRequest", "Usage", "read_answer", "read_request"]
 
 class InvalidRequest(ValueError):
     """A request that is refused with status 400; its text is for the client and quotes nothing of the body."""
@@ -74,6 +74,9 @@ class ChatRequest:
     def prefix(self) -> int:
         """64 bits of the first 4 KiB of the prompt's texts, systems first; 0 when there are none."""
 
+    def cache_keys(self, scope: str, model: str) -> CacheKeys:
+        """What a cache knows it by. `scope` is whose answers they are, `model` the alias, whatever the body names."""
+
     def render(self, model: str, ask_usage: bool) -> bytes:
         """The body for an upstream: `model` replaced and, with `ask_usage` in a stream of a chat or a continuation,
         `stream_options.include_usage` set. Every other byte is the client's; with nothing to change it is `body`."""
@@ -85,6 +88,41 @@ class ChatRequest:
     def count_prompt(self, encoding: str) -> int:
         """The prompt's tokens: texts and chat overhead exactly, tool definitions as their JSON text and images as
         765 each, which are approximations."""
+
+@final
+class CacheKeys:
+    """What makes a request's answer the same as another's: SHA-256 over JSON in one spelling. Strings count unescaped,
+    numbers by their exact value (`1`, `1.0` and `1e0` are the same; two that a double would mix up are not), keys in
+    any order, white space and top-level nulls not at all. A key that stands twice counts twice.
+
+    What changes nothing of an answer does not count: `stream`, `stream_options`, `user`, `safety_identifier`,
+    `metadata`, `store`, `service_tier`, `prompt_cache_key`, `prompt_cache_retention`, and `cache_control` of the
+    request, its turns, their parts and its tools, but not what arguments and schemas call so. Everything else does,
+    also fields that nobody knows. Of responses `store: false` counts: what was not kept can't be continued."""
+
+    @property
+    def key(self) -> bytes:
+        """32 bytes, over scope, operation, model and all of the request."""
+
+    @property
+    def namespace(self) -> bytes | None:
+        """32 bytes over all of it but the text of the last turn; None unless that is a user's, and text alone, of a
+        chat, a message or a response."""
+
+    @property
+    def question(self) -> str | None:
+        """The text of the last turn, never empty, where there is a namespace; parts are joined by line feeds."""
+
+    @property
+    def temperature(self) -> float | None:
+        """As the request asks."""
+
+    @property
+    def is_cacheable(self) -> bool:
+        """Whether its answer follows from what it says: not where the provider keeps or fetches something for it
+        (`previous_response_id`, `conversation`, `background`, `prompt`, `store: true`, tools that it runs itself,
+        files by their id, addresses of images), nor for sound, images and forms, nor where a field stands twice whose
+        reader may go by either."""
 
 def read_request(body: bytes, operation: str = "chat") -> ChatRequest:
     """Checks a request: strict JSON, at most 128 levels deep, with a `model`. Of operations that come as a form

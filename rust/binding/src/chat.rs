@@ -99,6 +99,12 @@ impl ChatRequest {
         self.inner.prefix()
     }
 
+    fn cache_keys(&self, py: Python<'_>, scope: &str, model: &str) -> CacheKeys {
+        CacheKeys {
+            inner: self.off_loop(py, DETACH_FROM_BYTES, |request| request.cache_keys(scope, model)),
+        }
+    }
+
     /// With nothing to change, the client's own object goes back.
     fn render<'py>(&self, py: Python<'py>, model: &str, ask_usage: bool) -> Bound<'py, PyBytes> {
         match self.off_loop(py, DETACH_COPY_FROM_BYTES, |request| request.render(model, ask_usage)) {
@@ -313,9 +319,43 @@ pub(crate) fn refused(refusal: &core::InvalidRequest) -> PyErr {
     })
 }
 
+#[pyclass(frozen, module = "tollway._native.chat")]
+struct CacheKeys {
+    inner: core::CacheKeys,
+}
+
+#[pymethods]
+impl CacheKeys {
+    #[getter]
+    fn key<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, &self.inner.key)
+    }
+
+    #[getter]
+    fn namespace<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyBytes>> {
+        self.inner.namespace.as_ref().map(|bytes| PyBytes::new(py, bytes))
+    }
+
+    #[getter]
+    fn question(&self) -> Option<&str> {
+        self.inner.question.as_deref()
+    }
+
+    #[getter]
+    const fn temperature(&self) -> Option<f64> {
+        self.inner.temperature
+    }
+
+    #[getter]
+    const fn is_cacheable(&self) -> bool {
+        self.inner.is_cacheable
+    }
+}
+
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("InvalidRequest", module.py().get_type::<InvalidRequest>())?;
     module.add_class::<ChatRequest>()?;
+    module.add_class::<CacheKeys>()?;
     module.add_class::<ChatAnswer>()?;
     module.add_class::<Usage>()?;
     module.add_function(wrap_pyfunction!(read_request, module)?)?;

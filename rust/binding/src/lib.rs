@@ -6,6 +6,7 @@
 use pyo3::prelude::*;
 
 mod chat;
+mod claims;
 mod content;
 mod errors;
 mod eventstream;
@@ -16,6 +17,7 @@ mod leases;
 mod limits;
 mod pii;
 mod purses;
+mod questions;
 mod routing;
 mod rows;
 mod secrets;
@@ -30,6 +32,7 @@ type Register = (&'static str, fn(&Bound<'_, PyModule>) -> PyResult<()>);
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let modules: &[Register] = &[
         ("chat", chat::register),
+        ("claims", claims::register),
         ("content", content::register),
         ("eventstream", eventstream::register),
         ("guardrails", guardrails::register),
@@ -39,6 +42,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
         ("limits", limits::register),
         ("pii", pii::register),
         ("purses", purses::register),
+        ("questions", questions::register),
         ("routing", routing::register),
         ("rows", rows::register),
         ("secrets", secrets::register),

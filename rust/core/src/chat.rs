@@ -6,11 +6,14 @@
 //!
 //! - [`Operation`]: what is asked for, in which dialect.
 //! - [`ChatRequest`]: check, render for an upstream, screen and redact, bound and count its tokens, tell routing of it.
+//! - [`CacheKeys`]: what makes the answer to one the same as to another.
 //! - [`Need`]: what a request needs of a model beyond text.
 //! - [`ChatAnswer`]: usage, finish reasons and the completion's tokens out of a whole answer.
 //! - [`Usage`]: the numbers of a `usage` object, with the providers' oddities smoothed.
 
 mod answer;
+mod cache_keys;
+mod canonical;
 mod fields;
 mod inlined;
 mod input;
@@ -26,6 +29,7 @@ mod traits;
 mod usage;
 
 pub use answer::{ChatAnswer, InvalidAnswer};
+pub use cache_keys::CacheKeys;
 pub use fields::InvalidRequest;
 pub use operation::Operation;
 pub use request::ChatRequest;

@@ -11,13 +11,16 @@
 //! 5. [`guardrails`]: policies, and what one call's guard remembers.
 //! 6. [`routing`]: who is asked, and what is known of them, in the same piece of memory.
 //! 7. [`purses`]: money that a call may still spend, in the same piece of memory.
-//! 8. [`tokens`]: exact token counts for `OpenAI`'s vocabularies.
-//! 9. [`sse`]: server-sent events from any chunking; usage and finish reasons found on the way.
-//! 10. [`eventstream`]: the binary frames of Amazon's streams, from any chunking.
-//! 11. [`rows`]: usage rows out of the journal, as `PostgreSQL` copies them.
+//! 8. [`claims`]: which worker asks what several want to know, in the same piece of memory.
+//! 9. [`tokens`]: exact token counts for `OpenAI`'s vocabularies.
+//! 10. [`sse`]: server-sent events from any chunking; usage and finish reasons found on the way.
+//! 11. [`eventstream`]: the binary frames of Amazon's streams, from any chunking.
+//! 12. [`questions`]: what a semantic cache compares: vectors, signs, and who may stand for whom.
+//! 13. [`rows`]: usage rows out of the journal, as `PostgreSQL` copies them.
 #![forbid(unsafe_code)]
 
 pub mod chat;
+pub mod claims;
 pub mod content;
 pub mod detector;
 pub mod eventstream;
@@ -28,6 +31,7 @@ pub mod leases;
 pub mod limits;
 pub mod pii;
 pub mod purses;
+pub mod questions;
 pub mod routing;
 pub mod rows;
 pub mod secrets;

@@ -13,6 +13,7 @@
 //! a store wait. It must not be removed while in use: those who have it open would go on sharing the removed one.
 
 mod board;
+mod claims;
 mod error;
 mod file;
 mod leases;

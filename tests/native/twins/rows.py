@@ -46,6 +46,7 @@ def record(row: UsageRow) -> tuple[object, ...]:
         objects(row.tried),
         row.cache,
         [text(name) for name in row.charged] or None,
+        None if row.saved_picousd is None else dollars(row.saved_picousd),
     )
 
 

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::Operation;
+use super::cache_keys::CacheKeys;
 use super::fields::{Fields, InvalidRequest, Steering};
 use super::input::{self, Measure};
 use super::json::{self, Edit, Span};
@@ -188,6 +189,11 @@ impl<B: AsRef<[u8]>> ChatRequest<B> {
     pub fn prefix(&self) -> u64 {
         let numbers = self.numbers;
         numbers.map_or_else(|| self.prompt().prefix(), |numbers| numbers.prefix)
+    }
+
+    /// What a cache knows it by, for whom `scope` stands; `model` is the alias.
+    pub fn cache_keys(&self, scope: &str, model: &str) -> CacheKeys {
+        CacheKeys::of(self.body.as_ref(), self.operation, self.places.input, scope, model)
     }
 
     fn prompt(&self) -> Prompt<'_> {

@@ -2,6 +2,7 @@
 
 mod answers;
 pub(crate) mod broken;
+mod cache_keys;
 mod judged;
 mod places;
 mod traits;

@@ -8,12 +8,14 @@
 //! counters   capacity × 40 words: rest of the identity, window, newest bucket, 33 cells
 //! board      8,192 tags as above, then as many entries of 96 words (crate::routing)
 //! leases     a header, marks and tags, then 16,384 entries of 64 words (crate::leases)
+//! claims     4,096 × 4 words (crate::claims)
 //! purses     16 words, 8,192 tags as above, then as many purses of 80 words (crate::purses)
 //! ```
 
 use std::sync::atomic::{AtomicU64, Ordering, compiler_fence};
 
 use super::rule::MAX_RULES;
+use crate::claims;
 use crate::leases;
 use crate::purses::{self, MAX_PURSES, PURSES};
 use crate::routing::entry;
@@ -24,7 +26,7 @@ pub const COLUMNS: usize = 64;
 /// `"tollway\0"`, read little-endian.
 pub(super) const MAGIC: u64 = u64::from_le_bytes(*b"tollway\0");
 /// Raised whenever the meaning of a word changes; a ledger of another version is made anew once nobody uses it.
-pub(super) const LAYOUT_VERSION: u64 = 4;
+pub(super) const LAYOUT_VERSION: u64 = 5;
 
 /// Header words.
 pub(super) mod header {
@@ -89,8 +91,9 @@ pub(crate) const ENTRIES: usize = if cfg!(test) { 64 } else { 8_192 };
 const _: () = assert!(ENTRIES % WAYS == 0 && PURSES % WAYS == 0);
 pub(super) const BOARD_WORDS: usize = ENTRIES * (1 + entry::WORDS);
 
-/// The board, the leases and the purses.
-pub(super) const BEHIND_COUNTERS: usize = BOARD_WORDS + leases::REGION_WORDS + purses::REGION_WORDS;
+/// The board, the leases, the claims and the purses.
+pub(super) const BEHIND_COUNTERS: usize =
+    BOARD_WORDS + leases::REGION_WORDS + claims::REGION_WORDS + purses::REGION_WORDS;
 
 /// The capacity that is made when this one is asked for: whole groups, at least one.
 pub(super) fn rounded(capacity: usize) -> usize {
@@ -113,9 +116,14 @@ pub(super) fn leases_at(capacity: usize) -> usize {
     board_at(capacity) + BOARD_WORDS
 }
 
-/// Where the purses begin behind the leases.
-pub(super) fn purses_at(capacity: usize) -> usize {
+/// Where the claims begin behind the leases.
+pub(super) fn claims_at(capacity: usize) -> usize {
     leases_at(capacity) + leases::REGION_WORDS
+}
+
+/// Where the purses begin behind the claims.
+pub(super) fn purses_at(capacity: usize) -> usize {
+    claims_at(capacity) + claims::REGION_WORDS
 }
 
 const fn larger(one: usize, other: usize) -> usize {

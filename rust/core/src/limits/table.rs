@@ -5,12 +5,13 @@ use std::sync::atomic::AtomicU64;
 use super::index::Index;
 use super::journal::roll_back;
 use super::layout::{
-    BEHIND_COUNTERS, ENTRIES, Fault, Host, LAYOUT_VERSION, MAGIC, TAGS, Words, barrier, board_at, counter, header,
-    leases_at, purses_at, rounded,
+    BEHIND_COUNTERS, ENTRIES, Fault, Host, LAYOUT_VERSION, MAGIC, TAGS, Words, barrier, board_at, claims_at, counter,
+    header, leases_at, purses_at, rounded,
 };
 use super::rule::{Identity, Rule};
 use super::slots::Slots;
 use super::window::{Window, width_ms};
+use crate::claims::Claims;
 use crate::leases::Leases;
 use crate::purses::{PURSE_HEAD_WORDS, PURSE_WORDS, PURSES, Purses};
 use crate::routing::{Board, entry};
@@ -161,6 +162,13 @@ impl<'a> Table<'a> {
     #[inline]
     pub fn purses(&mut self) -> Purses<'a> {
         Purses::new(Table { ..*self }, self.purse_index(), purses_at(self.capacity))
+    }
+
+    /// The part of the memory where it stands who asks what several want to know.
+    #[inline]
+    #[must_use]
+    pub fn claims(&self) -> Claims<'a> {
+        Claims::new(Table { ..*self }, self.words, claims_at(self.capacity))
     }
 
     pub(super) fn purse_index(&self) -> Index<'a> {

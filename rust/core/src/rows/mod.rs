@@ -64,7 +64,7 @@ const TRY: &[&str] = &["target", "status", "result", "took_ms"];
 
 use Field::{Costs, MaybeMoney, MaybeText, MaybeWhole, Objects, Small, Text, Texts, Time, Truth, Whole};
 
-const FIELDS: [Field; 36] = [
+const FIELDS: [Field; 37] = [
     Text(""),         // id
     Text(""),         // request_id
     Time,             // at_us
@@ -101,6 +101,7 @@ const FIELDS: [Field; 36] = [
     Objects(TRY),     // tried
     Text("none"),     // cache
     Texts,            // charged
+    MaybeMoney,       // saved_picousd
 ];
 
 /// How many columns a row becomes.

@@ -68,7 +68,7 @@ fn a_row_of_the_first_version_has_every_column() {
     assert_eq!(found[19].as_deref(), Some(&[0][..]));
     assert_eq!(found[24].as_deref(), Some(&b"answer"[..]));
     assert_eq!(found[41].as_deref(), Some(&b"none"[..]));
-    assert_eq!(found[42], None);
+    assert_eq!((&found[42], &found[43]), (&None, &None));
 }
 
 #[test]
@@ -120,10 +120,10 @@ fn numbers_beyond_their_columns_are_cut_or_refused() {
 #[test]
 fn fields_of_tomorrow_are_passed_over_whatever_they_are() {
     let mut fields = fields();
-    fields.extend((23..36).map(|place| match place {
+    fields.extend((23..37).map(|place| match place {
         24 | 34 => vec![0xa1, b'x'],
         25 | 31 | 33 | 35 => vec![0x90],
-        26 | 32 => vec![0xc0],
+        26 | 32 | 36 => vec![0xc0],
         _ => vec![0],
     }));
     let plain = columns(&row(&fields));
@@ -136,7 +136,7 @@ fn fields_of_tomorrow_are_passed_over_whatever_they_are() {
     ]);
     assert_eq!(columns(&row(&fields)), plain);
     fields.push(vec![0xc1]);
-    assert_eq!(Batch::new().add(&row(&fields)), Err(NotARow::Unreadable(41)));
+    assert_eq!(Batch::new().add(&row(&fields)), Err(NotARow::Unreadable(42)));
 }
 
 #[test]
