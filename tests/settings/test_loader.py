@@ -279,7 +279,7 @@ models:
   m:
     targets:
       - {provider: opnai, model: x, weight: -1}
-cache: {exact: {ttl: 1h}}
+alerts: [{name: a}]
 """
     with pytest.raises(BadConfiguration) as raised:
         read(text, {}, name="my.yaml")
@@ -290,7 +290,7 @@ cache: {exact: {ttl: 1h}}
         "a default is written ${NO_SUCH_KEY:-default}",
         'my.yaml:8:20: models.m.targets[0].provider: there is no "opnai" under providers; did you mean "openai"?',
         'my.yaml:8:45: models.m.targets[0].weight: the number "-1" is out of range: from 0 to 1,000,000',
-        "my.yaml:9:1: cache: caching is not part of this version; remove it",
+        "my.yaml:9:1: alerts: alerts is not part of this version; remove it",
     ]
     assert str(raised.value) == "\n".join(raised.value.lines())
 
@@ -589,6 +589,8 @@ _KEYS = sorted(
         *("strategy", "sticky_by", "rules", "when", "to", "share", "tags", "header", "metadata", "retries", "backoff"),
         *("fallbacks", "error", "hedge", "after", "shadow", "timeouts", "keep_alive", "monthly_budget_usd", "weight"),
         *("amount_usd", "period", "rolling", "warn_at", "per", "user", "tag"),
+        *("exact", "semantic", "ttl", "max_temperature", "embedder", "adaptive", "max_wrong", "max_entries", "scope"),
+        *("max_bytes", "max_answer", "join", "pace", "minilm"),
         *("guardrails", "output", "check", "action", "actions", "entities", "threshold", "restore", "sample", "mode"),
         *("url", "secret", "deny", "patterns", "json_schema", "categories", "on_error", "languages", "max_characters"),
     }
@@ -609,6 +611,7 @@ _VALUES = st.recursive(
             "webhook",
             "presidio",
             "moderation",
+            "minilm",
             "redact",
             "monitor",
             "20MiB",

@@ -150,7 +150,12 @@ def test_the_annotated_file_names_its_schema() -> None:
         "version: 1\nserver: {drain: 120}",
         "version: 1\nserver: {max_body: 20 MiB}",
         "version: 1\nsevrer: {}",
-        "version: 1\ncache: {exact: {ttl: 1h}}",
+        "version: 1\ncache: {exact: {ttl: 3600}}",
+        "version: 1\ncache: {exact: {max_temperature: 3}}",
+        "version: 1\ncache: {semantic: {max_wrong: 0.01}}",
+        "version: 1\ncache: {scope: everybody}",
+        "version: 1\ntenants: {a: {cache: {max_entries: 1}}}",
+        "version: 1\ntenants: {a: {cache: 'none'}}",
         "version: 1\nproviders: {p: {kind: nobody}}",
         "version: 1\nmodels: {m: {targets: []}}",
         "version: 1\ntenants: {a/b: {}}",
@@ -188,6 +193,8 @@ def test_the_schema_refuses_what_the_loader_refuses(text: str) -> None:
         "version: 1\nstorage: {redis: '${REDIS:-}'}",
         "version: 1\ntenants: {a: {monthly_budget_usd: 0}, b: {monthly_budget_usd: null}, c: {monthly_budget_usd: 9}}",
         "version: 1\nbudgets: [{name: a, amount_usd: '${A:-5}', period: day, rolling: true, user: u, per: [model]}]",
+        "version: 1\ncache: {exact: {}, semantic: {adaptive: true, shadow: 0%}, scope: user, pace: 80}",
+        "version: 1\ncache: null\ntenants: {a: {cache: 'off'}, b: {cache: {exact: {ttl: '${TTL:-5m}'}}}}",
         MODEL + "fallbacks: [m]\n    hedge: {after: 2s, budget: 0.5%, max_cost_usd: 0.01}",
         MODEL + "fallbacks: {error: [m], rate_limit: []}\n    hedge: {after: p95}",
         MODEL + "timeouts: {keep_alive: 'off'}\n    hedge: null\n    retries: {budget: '${B:-5%}'}",
@@ -254,4 +261,7 @@ def test_the_annotated_file_shows_every_key_there_is() -> None:
     price, below = ("models", "price"), {"tiers", "service_tiers", "versions"}
     repeated |= {path for path in _keys(info) if path[:2] == price and path[2:3] and below & set(path[2:-1])}
     repeated |= {path for path in _keys(info) if path[:2] == ("tenants", "prices") and len(path) > 2}
+    # A tenant's cache and a key's are written like the file's, where max_entries need stand but once.
+    repeated |= {path for path in _keys(info) if path[0] == "tenants" and "cache" in path[:-1]}
+    repeated |= {("cache", "semantic", "max_entries")}
     assert set(_keys(info)) - used - repeated == set()

@@ -5,6 +5,7 @@ from typing import Protocol
 import msgspec
 
 from tollway.contract.budgets import Budget
+from tollway.contract.cache import CachePolicy
 from tollway.contract.limits import LimitValues
 from tollway.contract.prices import TenantPrices
 
@@ -18,7 +19,8 @@ class KeyRecord(msgspec.Struct, frozen=True):
     ``limits`` of tenant and key both hold. ``allowed_models`` is ``None`` for all, else the aliases that
     both tenant and key allow. ``expires_at_ms`` is Unix time in milliseconds. Who ``may_spend`` nothing is served by
     models whose price is zero alone. ``budgets`` are those of the database that its tenant has, at most 64; ``prices``
-    the tenant's own, ``None`` for the listed ones.
+    the tenant's own, ``None`` for the listed ones. ``cache`` is the key's own policy, else its tenant's, ``None`` for
+    the file's.
     """
 
     key_id: str
@@ -37,6 +39,7 @@ class KeyRecord(msgspec.Struct, frozen=True):
     may_spend: bool = True
     budgets: tuple[Budget, ...] = ()
     prices: TenantPrices | None = None
+    cache: CachePolicy | None = None
 
 
 class KeySource(Protocol):

@@ -10,6 +10,7 @@ from typing import Literal
 import msgspec
 
 from tollway.contract.budgets import Budget
+from tollway.contract.cache import CachePolicy, CacheSpace
 from tollway.contract.guardrails import Policy
 from tollway.contract.keys import KeyRecord
 from tollway.contract.limits import LimitRule, LimitValues, Queueing
@@ -265,7 +266,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     one whose policy this version can't understand: whoever it is for is refused. ``is_partial``: what is stored is not
     known yet, and any other name may have a policy, ``default`` too. ``guardrail_secret`` keys digests and
     placeholders; it is the same on every host once the database has told it. ``budgets`` are the file's.
-    ``refuses_unpriced``: a model without a price does not answer.
+    ``refuses_unpriced``: a model without a price does not answer. ``cache`` holds for whoever has no policy of its own.
     """
 
     version: int
@@ -280,6 +281,8 @@ class Snapshot(msgspec.Struct, frozen=True):
     refuses_unpriced: bool = False
     limit_rules: tuple[LimitRule, ...] = ()
     queueing: Queueing | None = None
+    cache: CachePolicy = CachePolicy()
+    cache_space: CacheSpace = CacheSpace()
 
     def __repr__(self) -> str:
         """Without the secret."""

@@ -8,7 +8,8 @@ from tollway.contract.guardrails import Found
 
 UsageSource = Literal["told", "counted", "estimated"]
 UsageRole = Literal["answer", "hedge", "shadow"]
-"""What a call was for: the client's answer; a second try at once, whose answer came too late; a copy for comparison."""
+"""What a call was for: the client's answer; a second try at once, whose answer came too late; what the
+operator has asked: a copy for comparison, a vector of a question for the cache."""
 Outcome = Literal["ok", "error", "timeout", "client_gone", "cut", "blocked"]
 """How a call ended; ``blocked``: a guardrail refused its answer."""
 
@@ -52,7 +53,8 @@ class UsageRow(msgspec.Struct, frozen=True, array_like=True):
     ``findings`` are the guardrails': kinds and counts. Tokens of sound and images are in ``prompt_tokens`` and
     ``completion_tokens`` too. ``tags`` are the caller's, ``name=value``. ``tried`` are the calls that were made, where
     there was more than one. ``charged`` names the purses that the cost is taken from. ``service_tier`` is the
-    provider's, if it told one that has its own prices.
+    provider's, if it told one that has its own prices. An answer from a cache names the provider that gave it
+    once, costs nothing, and has ``saved_picousd``: what it cost then, ``None`` where that is not known.
     """
 
     id: str
@@ -91,3 +93,4 @@ class UsageRow(msgspec.Struct, frozen=True, array_like=True):
     tried: tuple[Try, ...] = ()
     cache: CacheOutcome = "none"
     charged: tuple[str, ...] = ()
+    saved_picousd: int | None = None

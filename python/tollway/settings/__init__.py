@@ -9,6 +9,14 @@ reads the process environment; nothing here opens a socket or a database.
 """
 
 from tollway.settings.budgets import BudgetSettings
+from tollway.settings.cache import (
+    CacheChoice,
+    CachePolicySettings,
+    CacheSettings,
+    ExactSettings,
+    FileSemanticSettings,
+    SemanticSettings,
+)
 from tollway.settings.environment import environment
 from tollway.settings.faults import BadConfiguration, Fault
 from tollway.settings.guardrails import (
@@ -23,7 +31,7 @@ from tollway.settings.guardrails import (
     WebhookCheckSettings,
 )
 from tollway.settings.limit_rules import LimitRuleSettings, QueueSettings
-from tollway.settings.loader import load, load_struct, read, read_policy, read_tenant_prices
+from tollway.settings.loader import load, load_struct, read, read_cache_policy, read_policy, read_tenant_prices
 from tollway.settings.prices import (
     DatedSettings,
     LaterSettings,
@@ -76,13 +84,18 @@ __all__ = [
     "BillingSettings",
     "BreakerSettings",
     "BudgetSettings",
+    "CacheChoice",
+    "CachePolicySettings",
+    "CacheSettings",
     "CheckSettings",
     "ContentCheckSettings",
     "DatedSettings",
     "Entity",
     "EntraSettings",
+    "ExactSettings",
     "FallbackSettings",
     "Fault",
+    "FileSemanticSettings",
     "GuardrailSettings",
     "HedgeSettings",
     "InjectionCheckSettings",
@@ -108,6 +121,7 @@ __all__ = [
     "RuleSettings",
     "Secret",
     "SecretsCheckSettings",
+    "SemanticSettings",
     "ServerSettings",
     "ServiceAccount",
     "Settings",
@@ -130,6 +144,7 @@ __all__ = [
     "load_struct",
     "read",
     "read_account",
+    "read_cache_policy",
     "read_policy",
     "read_tenant_prices",
     "schema",

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 
 KEYS: Mapping[str, str] = {
     "server.trusted_proxies": "trusting proxies",
-    "cache": "caching",
     "telemetry.otlp": "OpenTelemetry export",
     "telemetry.trace_sample": "tracing",
     "alerts": "alerts",

@@ -7,6 +7,7 @@ take that for a second fault.
 from collections.abc import Iterable, Iterator
 
 from tollway.settings.addresses import KEY_LENGTH_MIN, bad_address, bad_redis, bad_secret
+from tollway.settings.cache_checks import check_cache
 from tollway.settings.document import Document, Path, dotted
 from tollway.settings.faults import Fault
 from tollway.settings.guardrail_checks import check_guardrails
@@ -40,6 +41,7 @@ def _findings(settings: Settings, document: Document) -> Iterator[Finding]:
     yield from check_prices(settings)
     yield from check_guardrails(settings, document)
     yield from check_limits(settings, document)
+    yield from check_cache(settings, document)
     yield from _secrets(settings)
     yield from _budgets(settings, document)
 

@@ -28,6 +28,7 @@ READERS: Final[Mapping[str, tuple[_Reader, Callable[[float], str]]]] = {
     "duration_s": (units.duration_s, "{:,} s".format),
     "share": (units.share, units.percent),
     "confidence": (units.confidence, "{:g}".format),
+    "temperature": (units.temperature, "{:g}".format),
     "picousd": (units.picousd, units.usd),
     "picousd_per_token": (units.picousd_per_token, "{:,}".format),
     "millionths": (units.millionths, units.factor),
@@ -214,6 +215,9 @@ class _Conversion:
                 return node.text
         others = [option for option in plain if not isinstance(option, inspect.LiteralType)]
         words = [str(word) for option in plain if isinstance(option, inspect.LiteralType) for word in option.values]
+        if words and not others and isinstance(node, Scalar) and any(map(_holds, options)):
+            mapping = f"a mapping of keys to values, or {' or '.join(words)}"
+            return self.fault(place, node.mark, f"should be {mapping}, not {_shown(node)}")
         if not words or not others or not isinstance(node, Scalar) or node.has_variables:
             return self.value((others or plain)[0], node, place)
         if (reader := _reader(others[0])) is not None:

@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from tollway.settings import checks, document, guardrail_checks, json_document, price_checks
+from tollway.settings import cache_checks, checks, document, guardrail_checks, json_document, price_checks
+from tollway.settings.cache import CachePolicySettings
 from tollway.settings.conversion import Struct, convert
 from tollway.settings.faults import BadConfiguration, Fault
 from tollway.settings.guardrails import GuardrailSettings
@@ -67,6 +68,24 @@ def read_tenant_prices(data: bytes, settings: Settings) -> TenantPriceSettings:
         return [Fault(document.dotted(path), 1, 1, message) for path, message in found]
 
     return _convert(json_document.read_json(data), "prices", TenantPriceSettings, check)
+
+
+def read_cache_policy(data: bytes, settings: Settings) -> CachePolicySettings:
+    """What a tenant or a key says of the cache as JSON, by the rules of the file; its embedder is one that ``settings``
+    have.
+
+    Raises:
+        BadConfiguration: it has faults; their paths begin inside the policy.
+    """
+
+    def check(policy: CachePolicySettings, parsed: document.Document) -> list[Fault]:
+        if policy.semantic is None or parsed.is_faulty(("semantic", "embedder")):
+            return []
+        path = ("semantic", "embedder")
+        found = cache_checks.check_embedder(path, policy.semantic.embedder, settings)
+        return [Fault(document.dotted(path), 1, 1, message) for path, message in found]
+
+    return _convert(json_document.read_json(data), "cache", CachePolicySettings, check)
 
 
 def _parse(

@@ -30,6 +30,7 @@ _WRITTEN: Final[Mapping[str, Schema]] = {
     "size_bytes": {"type": ["integer", "string"], "pattern": SIZE_PATTERN, "examples": ["20MiB"]},
     "duration_s": {"type": "string", "pattern": DURATION_PATTERN, "examples": ["500ms", "2s", "10m"]},
     "confidence": {"type": "number", "minimum": 0, "maximum": 1, "examples": [0.5]},
+    "temperature": {"type": "number", "minimum": 0, "maximum": 2, "examples": [0.7]},
     "share": {"type": "string", "pattern": SHARE_PATTERN, "examples": ["5%", "0.5%"]},
     "picousd": {"type": ["number", "string"], "pattern": MONEY_PATTERN, "minimum": 0, "examples": [0.01]},
     "picousd_per_token": {"type": ["number", "string"], "pattern": PRICE_PATTERN, "minimum": 0, "examples": [0.15]},

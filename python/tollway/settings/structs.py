@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Meta, field
 
 from tollway.settings.budgets import BudgetSettings
+from tollway.settings.cache import CacheChoice, CacheSettings
 from tollway.settings.guardrails import GuardrailSettings, WebhookCheckSettings
 from tollway.settings.limit_rules import LimitRuleSettings, QueueSettings
 from tollway.settings.prices import PriceSettings
@@ -171,6 +172,7 @@ class KeySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
         LimitSettings | LimitsName | None, Meta(description="Beside the tenant's: inline, or a name.")
     ] = None
     guardrails: Annotated[GuardrailName | None, Meta(description="A name under guardrails; else the tenant's.")] = None
+    cache: Annotated[CacheChoice | None, Meta(description="Instead of the tenant's, as a whole; off is none.")] = None
     environment: Annotated[Literal["live", "test"], Meta(description="A label of the key.")] = "live"
     expires_at_ms: Annotated[InstantMs | None, Meta(description="When it stops working; UTC unless it says.")] = field(
         default=None, name="expires"
@@ -205,6 +207,7 @@ class TenantSettings(TenantPriceSettings, frozen=True, forbid_unknown_fields=Tru
             description="US dollars that its calls may cost in a month (UTC). 0: only models that cost nothing answer."
         ),
     ] = field(default=None, name="monthly_budget_usd")
+    cache: Annotated[CacheChoice | None, Meta(description="Instead of the file's, as a whole; off is none.")] = None
     keys: dict[PlainName, KeySettings] = field(default_factory=dict)
 
 
@@ -220,6 +223,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     limits: dict[Name, LimitSettings] = field(default_factory=dict)
     limit_rules: Annotated[tuple[LimitRuleSettings, ...], Meta(max_length=64)] = ()
     queue: QueueSettings | None = None
+    cache: Annotated[
+        CacheSettings | Literal["off"] | None, Meta(description="Answers that are given again; none unless given.")
+    ] = None
     media: MediaSettings = MediaSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
     billing: BillingSettings = BillingSettings()

@@ -14,6 +14,7 @@ PRICE_PATTERN = r"^[0-9]{1,9}(\.[0-9]{1,12})?$"
 MONEY_PATTERN = r"^[0-9]{1,9}(\.[0-9]{1,12})?$"
 FACTOR_PATTERN = r"^[0-9]{1,4}(\.[0-9]{1,6})?$"
 CONFIDENCE_PATTERN = r"^[0-9]{1,3}(\.[0-9]{1,6})?$"
+TEMPERATURE_PATTERN = CONFIDENCE_PATTERN
 SHARE_PATTERN = r"^[0-9]{1,3}(\.[0-9]{1,6})?%$"
 
 _BYTES = {
@@ -65,6 +66,13 @@ def confidence(text: str) -> float:
     """How sure something is: ``0`` to ``1``."""
     if not re.fullmatch(CONFIDENCE_PATTERN, text):
         raise ValueError("should be a number from 0 to 1, such as 0.5")
+    return float(Decimal(text))
+
+
+def temperature(text: str) -> float:
+    """What a request may ask for as its ``temperature``: ``0`` to ``2``."""
+    if not re.fullmatch(TEMPERATURE_PATTERN, text):
+        raise ValueError("should be a temperature from 0 to 2, such as 0.7")
     return float(Decimal(text))
 
 
