@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import socket
 import ssl
 import time
@@ -309,6 +310,27 @@ async def test_work_that_loses_a_cancellation_is_cancelled_again() -> None:
     with pytest.raises(ValueError, match="first"):
         await first_of(works(), fails())
     assert lost == 2
+
+
+async def test_work_that_fails_while_it_is_ended_is_no_failure_that_nobody_asked_for() -> None:
+    told: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context["message"]))
+
+    async def fails(after_s: float) -> None:
+        try:
+            await asyncio.sleep(after_s)
+        finally:
+            raise ValueError(str(after_s))
+
+    with pytest.raises(ValueError, match=r"0\.01"):
+        await first_of(fails(0.01), fails(3_600.0))
+    ended = asyncio.create_task(first_of(fails(3_600.0), fails(3_600.0)))
+    await asyncio.sleep(0.01)
+    ended.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await ended
+    gc.collect()
+    assert told == []
 
 
 async def test_nobody_at_the_address(recording: Recording, metrics: Metrics) -> None:

@@ -29,10 +29,11 @@ AMOUNTS = (
     "image_output_tokens",
     "cost",
     *COSTS,
+    "saved",
     "latency_ms",
     "first_token_ms",
 )
-KEY = ("tenant_id", "api_key_id", "user_id", "model", "provider", "provider_model", "role")
+KEY = ("tenant_id", "api_key_id", "user_id", "model", "provider", "provider_model", "role", "cache")
 
 
 def mixed(count: int, seed: int = 1) -> list[UsageRow]:
@@ -52,7 +53,8 @@ def mixed(count: int, seed: int = 1) -> list[UsageRow]:
             costs=None if cost is None else Costs(input=cost // 2, output=cost - cost // 2),
             first_token_ms=chance.choice([None, 17]),
             completion_tokens=chance.randrange(5_000),
-            cache=chance.choice(["none", "exact"]),
+            cache=(cache := chance.choice(["none", "exact", "semantic"])),
+            saved_picousd=None if cache == "none" else chance.choice([None, chance.randrange(10**12)]),
             tags=tuple(sorted(chance.sample(["team=a", "team=b", "job=x"], chance.randrange(4)))),
         )
         for number in range(count)

@@ -68,7 +68,8 @@ async def test_a_row_arrives_field_by_field(pool: asyncpg.Pool) -> None:
     assert stored["created_at"].isoformat() == "2026-02-28T00:00:00.123456+00:00"
     assert stored["cost"] == Decimal("0.00000585")
     assert stored["status"] == "ok"
-    same = set(usage.COLUMNS) - {"created_at", "cost", "status", "findings", "tried", "tags", "charged", *usage.COSTS}
+    other = {"created_at", "cost", "status", "findings", "tried", "tags", "charged", "saved"}
+    same = set(usage.COLUMNS) - other - set(usage.COSTS)
     assert {name: stored[name] for name in same} == {name: getattr(ROW, name) for name in same}
     shown = {"direction": "input", "check": "pii", "kind": "email", "action": "redact", "count": 3}
     assert msgspec.json.decode(stored["findings"]) == [shown]
@@ -78,6 +79,14 @@ async def test_a_row_arrives_field_by_field(pool: asyncpg.Pool) -> None:
     tried = msgspec.json.decode(stored["tried"])
     assert tried[0] == {"target": "openai/gpt-4o-mini", "status": 503, "result": "overloaded", "took_ms": 12}
     assert len(tried) == 2
+
+
+async def test_what_an_answer_of_the_cache_saved_arrives_exactly(pool: asyncpg.Pool) -> None:
+    hit = msgspec.structs.replace(ROW, cache="semantic", cost_picousd=0, costs=Costs(), saved_picousd=5_850_001)
+    await _insert(pool, [hit])
+    stored = await pool.fetchrow("select cache, cost, saved from usage_logs")
+    assert stored is not None
+    assert tuple(stored) == ("semantic", Decimal(0), Decimal("0.000005850001"))
 
 
 async def test_a_row_without_findings_has_none(pool: asyncpg.Pool) -> None:
@@ -91,7 +100,7 @@ async def test_a_kind_that_postgresql_can_not_hold_is_no_reason_to_lose_a_row(po
 
 
 def test_the_columns_stand_in_the_order_of_the_fields() -> None:
-    renamed = {"at_us": "created_at", "cost_picousd": "cost", "outcome": "status"}
+    renamed = {"at_us": "created_at", "cost_picousd": "cost", "outcome": "status", "saved_picousd": "saved"}
     columns = [[renamed.get(field, field)] if field != "costs" else usage.COSTS for field in UsageRow.__struct_fields__]
     assert usage.COLUMNS == tuple(name for names in columns for name in names)
 

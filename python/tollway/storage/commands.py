@@ -25,5 +25,8 @@ async def first_of(*works: Coroutine[None, None, None]) -> None:
             while not task.done():
                 task.cancel()
                 await asyncio.wait({task}, timeout=0.1)
+        # All are asked: the loop logs what nobody has asked for.
+        failures = {task: task.exception() for task in tasks if not task.cancelled()}
     for task in done:
-        task.result()
+        if (failure := failures.get(task)) is not None:
+            raise failure

@@ -7,6 +7,7 @@ import asyncpg
 import msgspec
 
 from tollway.contract.budgets import MOST_PICOUSD, Budget
+from tollway.contract.cache import CachePolicy
 from tollway.contract.keys import KeyRecord
 from tollway.contract.limits import LimitValues
 from tollway.contract.prices import TenantPrices
@@ -27,7 +28,7 @@ _FIND = f"""
            k.is_active and coalesce(t.is_active, true) as is_active,
            t.name as tenant_name, t.rate_limit, t.allowed_models, t.prices,
            coalesce(k.guardrails, t.guardrails) as guardrails,
-           t.monthly_budget,
+           t.monthly_budget, coalesce(k.cache, t.cache) as cache,
            (
                select json_agg(to_json(budget)) from (
                    select id, name, amount as amount_picousd, period, rolling, warn_at, tenant_id, key_id,
@@ -84,7 +85,12 @@ def _record(row: asyncpg.Record) -> KeyRecord:
         may_spend=row["monthly_budget"] != 0,
         budgets=_budgets(row),
         prices=_prices(row["prices"]),
+        cache=_cache(row["cache"]),
     )
+
+
+def _cache(stored: str | None) -> CachePolicy | None:
+    return None if stored is None else msgspec.json.decode(stored, type=CachePolicy)
 
 
 def _prices(stored: str | None) -> TenantPrices | None:

@@ -78,7 +78,7 @@ class RedisLink:
         log: Log,
         metrics: Metrics,
     ) -> None:
-        self._pool = _pool(url)
+        self._pool = open_pool(url)
         self._client = Redis(connection_pool=self._pool)
         self._channel = channel
         self._hear = hear
@@ -273,16 +273,21 @@ class RedisLink:
             pass
 
 
-def _pool(url: str) -> ConnectionPool:
-    """Made, and tried without connecting: an option of the address that nobody knows shows now."""
+def open_pool(url: str, *, patience_s: float = PATIENCE_S, most: int = 4) -> ConnectionPool:
+    """Made, and tried without connecting: an option of the address that nobody knows shows now. ``most`` connections,
+    each of which waits for ``patience_s`` at most.
+
+    Raises:
+        ValueError: the address cannot be used; the text does not repeat it.
+    """
     if not url.startswith(_SCHEMES):
         raise ValueError("the address of Redis begins with redis:// or rediss://")
     try:
         pool = ConnectionPool.from_url(
             url,
-            max_connections=4,
-            socket_timeout=PATIENCE_S,
-            socket_connect_timeout=PATIENCE_S,
+            max_connections=most,
+            socket_timeout=patience_s,
+            socket_connect_timeout=min(patience_s, PATIENCE_S),
             retry=Retry(NoBackoff(), 0),
             protocol=2,
             driver_info=None,

@@ -50,6 +50,7 @@ COLUMNS = (
     "tried",
     "cache",
     "charged",
+    "saved",
 )
 """The columns in the order of :class:`UsageRow`'s fields."""
 
