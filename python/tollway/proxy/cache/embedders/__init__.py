@@ -1,0 +1,1 @@
+"""Second opinions on questions: embedders besides the built-in one."""
