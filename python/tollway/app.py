@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from tollway import health
 from tollway._native import limits
 from tollway._native.purses import Purses
+from tollway.caching import open_caching
 from tollway.charge import Places
 from tollway.contract.snapshot import Operation, Snapshot
 from tollway.control import app as control
@@ -44,10 +45,11 @@ from tollway.proxy.limits.queue import Queue
 from tollway.proxy.limits.sharing import open_lessee
 from tollway.proxy.media.fetch import GuardedFetcher, SystemResolver
 from tollway.proxy.models import ModelList
-from tollway.proxy.providers.asking import Asking, Moderating
+from tollway.proxy.providers.asking import Asking, Embedding, Moderating
 from tollway.proxy.providers.call import Caller
 from tollway.proxy.providers.capabilities import output_cap
 from tollway.proxy.providers.http import HttpTransport
+from tollway.proxy.providers.port import Provider
 from tollway.proxy.providers.probing import Prober, questions
 from tollway.proxy.providers.registry import open_providers
 from tollway.proxy.relay.heads import early_head
@@ -62,6 +64,7 @@ from tollway.proxy.routing.slots import Slots
 from tollway.proxy.routing.walk import Attempts
 from tollway.proxy.shadowing import Shadowing
 from tollway.proxy.usage.journal import Journal
+from tollway.proxy.usage.own_calls import OwnCalls
 from tollway.proxy.usage.settle import Account, Bookkeeper
 from tollway.proxy.vocabularies import Vocabularies
 from tollway.rulebook import Rulebook
@@ -135,9 +138,10 @@ class Gateway:
 
 
 async def build(
-    settings: Settings, snapshot: Snapshot, dsn: str, places: Places, host: str, log: Log, metrics: Metrics
+    settings: Settings, snapshot: Snapshot, dsn: str, places: Places, host: str, index: int, log: Log, metrics: Metrics
 ) -> Gateway:
-    """Opens one worker's parts and puts them together. ``host`` is what this host is known by to others over Redis."""
+    """Opens the parts of the worker of that ``index`` and puts them together. ``host`` is what this host is known by to
+    others over Redis."""
     pool, console = await _pools(dsn)
     ledger = _ledger(places)
     journal = _journal(settings, places, metrics)
@@ -165,41 +169,37 @@ async def build(
     overrides = OverrideChanges(dsn, calling.lookout.apply)
     screener = Screener(snapshot, metrics, log, calling.external)
     rulebook = Rulebook(settings, snapshot, screener, feed, calling.external, dsn, places.guardrails, log)
+    embedding = Embedding(snapshot, calling.providers, OwnCalls(journal, identities.new, metrics))
+    opening = (settings, snapshot, dsn, console, ledger, places, index, log, metrics)
+    cache = open_caching(*opening, begin, early_head, calling.shadowing.again, embedding)
     # Else a worker that starts would fill what somebody has drained, and screen by the file alone.
-    await asyncio.gather(overrides.learn(), rulebook.learn())
-    before = (authenticator, receiver, admitter, screener, calling.planner)
-    hallway = Hallway(*before, funds.reserver, calling.shadowing, calling.attempts, bookkeeper)
-    counting = Counting(*before, calling.attempts.asker, calling.caller, vocabularies)
+    await asyncio.gather(overrides.learn(), rulebook.learn(), cache.learn())
+    doorway, planner = (authenticator, receiver, admitter, screener), calling.planner
+    hallway = Hallway(*doorway, cache.look_up, planner, funds.reserver, calling.shadowing, calling.attempts, bookkeeper)
+    counting = Counting(*doorway, planner, calling.attempts.asker, calling.caller, vocabularies)
     unpriced = sum(any(target.price is None for target in route.targets) for route in snapshot.routes.values())
     health_of = health.Health(lambda: changes.last_ok, lambda: journal.standing, unpriced, lambda: lessee.state)
     exposition = health.Exposition(lambda: metrics.exposition(calling.lookout.readings()))
 
+    bound = partial(Boundary, log=log, metrics=metrics)
+    within = (feed.current, in_flight, identities, lines)
+
     def boundary(serve: Serve, method: str, spoken: Dialect, operation: Operation, told: Told | None) -> Boundary:
-        return Boundary(
-            serve,
-            feed.current,
-            in_flight,
-            identities,
-            lines,
-            methods=frozenset({method}),
-            dialect=spoken,
-            told=told,
-            operation=operation,
-            log=log,
-            metrics=metrics,
-        )
+        methods = frozenset({method})
+        return bound(serve, *within, methods=methods, dialect=spoken, told=told, operation=operation)
 
     doors = _doors(boundary, hallway, counting, ModelList(authenticator))
     routes: list[BaseRoute] = [
         Route("/v1/models/{model:path}", doors["/v1/models"]),
         *health.routes(health_of, exposition, serve_metrics=settings.telemetry.metrics),
-        *control.routes(console, log, settings, calling.lookout, rulebook),
+        *control.routes(console, log, settings, calling.lookout, rulebook, cache.desk),
         Route("/{path:path}", NothingHere(identities)),
     ]
 
     async def close() -> None:
         await calling.shadowing.close()
         await bookkeeper.finish()
+        await cache.close()
         await funds.close()
         journal.close()
         transport.close()
@@ -210,7 +210,7 @@ async def build(
         metrics.close()
 
     following = [changes.follow, overrides.follow, rulebook.follow, neighbours.follow, lessee.follow]
-    background = [*following, journal.measure, calling.prober.run, funds.treasurer.run]
+    background = [*following, journal.measure, calling.prober.run, funds.treasurer.run, *cache.background]
     return Gateway(_entrance(doors, routes), health_of, in_flight, background, close, log)
 
 
@@ -273,6 +273,7 @@ class _Calling(NamedTuple):
     shadowing: Shadowing
     lookout: Lookout
     prober: Prober
+    providers: Mapping[tuple[str, str], Provider]
 
 
 def _calling(
@@ -296,10 +297,11 @@ def _calling(
         return bookkeeper.account(admitted, "shadow")
 
     reserve = reserver.reserve_at_once
-    shadowing = Shadowing(planner.only, reserve, attempts.run, relay, shadow, identities.new, log, metrics)
+    before = (planner.only, reserve, attempts.run, relay, shadow)
+    shadowing = Shadowing(*before, identities.new, log, metrics, plan=planner.plan)
     prober = Prober(questions(snapshot, providers, policy_of), transport, router.board, slots.changed, log)
     external = Opener(Asking(transport), Moderating(snapshot, providers), log, metrics)
-    return _Calling(external, planner, attempts, caller, shadowing, Lookout(snapshot, router), prober)
+    return _Calling(external, planner, attempts, caller, shadowing, Lookout(snapshot, router), prober, providers)
 
 
 def _doors(

@@ -43,6 +43,23 @@ class Places(msgspec.Struct, frozen=True):
         """Held by the one gateway that uses this directory."""
         return self.data_dir / "run" / "lock"
 
+    @property
+    def cache(self) -> Path:
+        """What the workers' caches last as."""
+        return self.data_dir / "cache"
+
+    def discard_snapshots(self, workers: int) -> None:
+        """Deletes what is left of caches of workers that there are no more, from that number on, and what was not
+        finished. Before any worker runs.
+
+        Raises:
+            OSError: something can't be deleted.
+        """
+        kept = {f"worker-{index}" for index in range(workers)}
+        for path in self.cache.glob("worker-*"):
+            if path.name not in kept:
+                path.unlink(missing_ok=True)
+
     def make(self) -> None:
         """Makes the directories, for this user alone."""
         for directory in (self.data_dir, self.ledger.parent, self.journal):

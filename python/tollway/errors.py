@@ -26,6 +26,7 @@
     │   ├── UpstreamUnavailable          503 upstream_unavailable
     │   ├── UpstreamLimited              429 upstream_rate_limited: the provider's limit, not the caller's
     │   └── UpstreamTimeout              504 upstream_timeout
+    ├── CacheMissed                      504 cache_miss: the caller wanted an answer that is kept, or none
     ├── DependencyUnavailable            503 dependency_unavailable: our own database is out of reach
     ├── ServerBusy                       503 server_busy: more is arriving than this instance holds at once
     ├── ServerDraining                   503 server_draining
@@ -229,6 +230,13 @@ class UpstreamTimeout(UpstreamError):
 
     status = 504
     code = "upstream_timeout"
+
+
+class CacheMissed(GatewayError):
+    """No answer is kept that serves the call, which wanted nothing else (RFC 9111, section 5.2.1.7)."""
+
+    status = 504
+    code = "cache_miss"
 
 
 class DependencyUnavailable(GatewayError):

@@ -112,6 +112,7 @@ class Supervisor:
         migrated = await self._try_to_migrate(dsn)
         shipping = Shipping(self._places, dsn, self._settings.storage.journal, self._log, metrics)
         count = self._settings.server.worker_count
+        self._discard_snapshots(0 if self._settings.storage.redis else count)
         tasks = [asyncio.create_task(self._keep_worker(index, dsn, metrics)) for index in range(count)]
         side = [
             asyncio.create_task(asyncio.to_thread(shipping.run)),
@@ -138,6 +139,13 @@ class Supervisor:
                 task.cancel()
             shipping.end()
             await asyncio.gather(*side, return_exceptions=True)
+
+    def _discard_snapshots(self, workers: int) -> None:
+        """With Redis there are none to be read; and of a worker that is no more nobody would forget what is erased."""
+        try:
+            self._places.discard_snapshots(workers)
+        except OSError as error:
+            self._log.error("cache_snapshots_left", error=error)
 
     async def _try_to_migrate(self, dsn: str) -> bool:
         try:

@@ -101,7 +101,7 @@ async def serve(charge: Charge) -> None:
     metrics = Metrics(places.metrics, f"worker-{charge.index}")
     level = settings.telemetry.logs.level
     log = open_log(level, secrets=settings.secrets, on_drop=metrics.dropped_log_lines)
-    gateway = await build(settings, charge.snapshot, charge.dsn, places, charge.host, log, metrics)
+    gateway = await build(settings, charge.snapshot, charge.dsn, places, charge.host, charge.index, log, metrics)
     server = Server(
         gateway.asgi,
         address=settings.server.host,

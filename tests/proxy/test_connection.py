@@ -8,7 +8,7 @@ from tests.proxy.edge import Client, arrive
 
 from tollway.errors import BodyTooLarge, InvalidRequest, RequestTimeout
 from tollway.proxy.boundary import current_task
-from tollway.proxy.connection import WATCH_AFTER_S, ClientGone, Connection, Headers, Lines, Unheard
+from tollway.proxy.connection import SLOW_S, WATCH_AFTER_S, ClientGone, Connection, Headers, Lines, Unheard
 from tollway.proxy.keep_alive import COMMENT, NUMBERED_COMMENT
 
 EVENT = b'data: {"choices":[]}\n\n'
@@ -339,3 +339,148 @@ async def test_a_body_that_pauses_is_given_up_in_time_though_its_limit_stood_in_
     with pytest.raises(RequestTimeout):
         await in_line(Client(b"x", complete=False)).body(10, unbounded, piece_s=15.0)
     assert asyncio.get_running_loop().time() - began_at == pytest.approx(15.0, abs=1e-6)
+
+
+async def left(client: Client, connection: Connection) -> None:
+    """Has the client leave, and the connection notice."""
+    client.hang_up()
+    connection.watch(after_s=0.0)
+    await asyncio.sleep(0.01)
+
+
+async def test_an_answer_that_others_need_goes_on_when_its_client_leaves() -> None:
+    client = Client()
+    connection = arrive(client).connection
+    connection.outlive(lambda: True)
+    connection.keep_alive(0.001, early)
+    await connection.start(200, EARLY)
+    await left(client, connection)
+    sent = len(client.sent)
+    await connection.piece(EVENT)
+    await connection.end(EVENT)
+    connection.close()
+    assert (len(client.sent), connection.gone, connection.said) == (sent, False, True)
+    connection.forsake()
+    await asyncio.sleep(0)
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_it_ends_as_if_its_client_left_when_nobody_needs_it_any_more() -> None:
+    client = Client()
+    connection = arrive(client).connection
+    connection.outlive(lambda: True)
+    await left(client, connection)
+    before = connection.gone
+    connection.forsake()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.sleep(60.0)
+    assert (before, connection.gone) == (False, True)
+    connection.task.uncancel()
+
+
+async def test_an_answer_that_others_might_need_and_do_not_ends_with_its_client() -> None:
+    client = Client()
+    connection = arrive(client).connection
+    connection.outlive(lambda: False)
+    connection.forsake()
+    with pytest.raises(asyncio.CancelledError):
+        await left(client, connection)
+    assert connection.gone
+    connection.task.uncancel()
+
+
+async def test_an_answer_that_nobody_needs_any_more_is_its_clients_alone() -> None:
+    client = Client()
+    connection = arrive(client).connection
+    connection.outlive(lambda: True)
+    connection.forsake()
+    await connection.start(200, EARLY)
+    await connection.end(EVENT)
+    connection.close()
+    connection.forsake()
+    await asyncio.sleep(0)
+    assert (client.body, connection.gone) == (EVENT, False)
+
+
+@in_no_time
+@pytest.mark.parametrize("waits", [False, True], ids=["plain", "with comments"])
+async def test_a_client_that_reads_slowly_does_not_hold_up_an_answer_that_others_need(waits: bool) -> None:
+    client, loop = Client(), asyncio.get_running_loop()
+    connection = arrive(client).connection
+    connection.outlive(lambda: True)
+    if waits:
+        connection.keep_alive(60.0, early)
+    await connection.start(200, EARLY)
+    await connection.piece(EVENT)
+    client.reads.clear()
+    began_at = loop.time()
+    for _ in range(3):
+        await connection.piece(EVENT)
+    assert loop.time() - began_at == pytest.approx(SLOW_S)
+    await connection.end(EVENT)
+    client.reads.set()
+    connection.close()
+    assert (client.body, client.ends, connection.gone) == (EVENT, 0, False)
+
+
+@in_no_time
+async def test_a_client_that_does_not_take_the_end_does_not_hold_up_who_waits_for_it() -> None:
+    client, loop = Client(), asyncio.get_running_loop()
+    connection = arrive(client).connection
+    connection.outlive(lambda: True)
+    await connection.start(200, EARLY)
+    client.reads.clear()
+    began_at = loop.time()
+    await connection.end(EVENT)
+    assert loop.time() - began_at == pytest.approx(SLOW_S)
+
+
+@in_no_time
+async def test_a_client_may_read_slowly_as_long_as_nobody_else_needs_its_answer() -> None:
+    client, needed = Client(), [True]
+    connection = arrive(client).connection
+    connection.outlive(lambda: needed[0])
+    await connection.start(200, EARLY)
+    client.reads.clear()
+    sending = asyncio.create_task(connection.piece(EVENT))
+    await asyncio.sleep(SLOW_S / 2)
+    needed[0] = False
+    await asyncio.sleep(SLOW_S * 10)
+    assert not sending.done()
+    client.reads.set()
+    await sending
+    assert client.body == EVENT
+
+
+@in_no_time
+async def test_a_comment_that_a_slow_client_does_not_take_holds_up_nobody_else() -> None:
+    client = Client()
+    connection = arrive(client).connection
+    connection.outlive(lambda: True)
+    connection.keep_alive(1.0, early)
+    await connection.start(200, EARLY)
+    client.reads.clear()
+    await asyncio.sleep(2.0)
+    await connection.piece(EVENT)
+    await connection.end(EVENT)
+    connection.close()
+    await asyncio.sleep(0)
+    assert client.body == b""
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+@in_no_time
+async def test_a_piece_that_waits_for_a_comment_goes_on_when_the_client_leaves() -> None:
+    client = Client()
+    connection = arrive(client).connection
+    connection.keep_alive(1.0, early)
+    await connection.start(200, EARLY)
+    client.reads.clear()
+    await asyncio.sleep(2.0)
+    sending = asyncio.create_task(connection.piece(EVENT))
+    await asyncio.sleep(1.0)
+    connection.outlive(lambda: True)
+    await left(client, connection)
+    await sending
+    await connection.end()
+    assert client.body == b""

@@ -51,8 +51,10 @@ class Begun:
         self.called = called
 
     async def finish(self) -> Relayed:
-        """Sends as a stream would."""
+        """Sends as a stream would, if it is one."""
         connection = self.called.arrival.connection
+        if not self.called.request.stream:
+            return Relayed(self.called.arrival, 200, [], b"{}", "ok")
         await connection.start(200, [])
         await connection.piece(b"data: {}\n\n")
         return Relayed(self.called.arrival, 200, None, b"", "ok")
@@ -106,6 +108,7 @@ class Stations:
             lambda: f"copy-{len(self.asked)}",
             recording.log,
             metrics,
+            plan=self.plan,
             chance=lambda: self.chance,
         )
 
@@ -113,6 +116,10 @@ class Stations:
         """Station 5, of one target."""
         way = msgspec.structs.replace(WAY, targets=(target,))
         return Planned(screened.arrival, screened.principal, screened.request, way, *UNRANKED)
+
+    def plan(self, screened: Screened) -> Planned:
+        """Station 5, of the call's own model."""
+        return Planned(screened.arrival, screened.principal, screened.request, WAY, *UNRANKED)
 
     async def attempt(self, planned: Planned, progress: Progress) -> Attempted:
         """Station 6."""
@@ -301,4 +308,56 @@ async def test_a_copy_that_nothing_is_left_for_is_not_made(stations: Stations, r
     stations.shadowing.copy(*stations.planned())
     await stations.idle()
     assert (stations.asked, stations.rows()) == ([], [])
+    assert recording.events() == ["shadow_failed"]
+
+
+class Ear:
+    """Hears of fresh answers."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[int, bytes]] = []
+
+    async def hear(self, status: int, body: bytes) -> None:
+        """Notes it."""
+        self.heard.append((status, body))
+
+
+async def test_the_calls_own_model_is_asked_again_and_its_answer_heard(stations: Stations, metrics: Metrics) -> None:
+    ear = Ear()
+    stations.chance = 1.0
+    client = Client()
+    screened, _ = stations.planned(client=client, stream=True)
+    request = ask()
+    stations.shadowing.again(screened, request, ear.hear)
+    assert stations.asked == [], "the call itself is not held up"
+    await stations.idle()
+    (asked,) = stations.asked
+    assert (asked.request, asked.route.targets) == (request, WAY.targets)
+    assert (asked.route.retries.attempts, asked.route.fallbacks, asked.route.hedge) == (1, {}, None)
+    assert ear.heard == [(200, b"{}")]
+    (row,) = stations.rows()
+    assert (row.model, row.provider_model, row.role, row.outcome) == ("m", "m-1", "shadow", "ok")
+    assert (client.sent, screened.arrival.connection.committed) == ([], False)
+    assert counted(metrics, "tollway_shadow_copies_total") == {("m", "answered"): 1.0}
+
+
+async def test_what_is_asked_again_is_bounded_and_paid_as_copies_are(stations: Stations, metrics: Metrics) -> None:
+    ear = Ear()
+    stations.answers.clear()
+    stations.till.money = Purseful("operator")
+    for _ in range(MOST + 2):
+        stations.shadowing.again(stations.planned()[0], ask(), ear.hear)
+    stations.answers.set()
+    await stations.idle()
+    assert len(ear.heard) == MOST
+    assert {row.charged for row in stations.rows()} == {("operator",)}
+    assert counted(metrics, "tollway_shadow_copies_total")["m", "dropped"] == 2.0
+
+
+async def test_who_listens_hears_nothing_of_a_failure(stations: Stations, recording: Recording) -> None:
+    ear = Ear()
+    stations.error = UpstreamUnavailable("No provider can be asked.", inside="all open")
+    stations.shadowing.again(stations.planned()[0], ask(), ear.hear)
+    await stations.idle()
+    assert ear.heard == []
     assert recording.events() == ["shadow_failed"]

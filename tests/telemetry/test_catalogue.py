@@ -17,5 +17,5 @@ def test_buckets_rise() -> None:
 
 def test_labels_hold_nothing_a_client_chooses() -> None:
     bounded = {"model", "provider", "target", "key", "state", "outcome", "code", "kind", "action", "result"}
-    bounded |= {"version", "direction", "check", "period"}
+    bounded |= {"version", "direction", "check", "period", "embedder"}
     assert {label for family in CATALOGUE for label in family.labels} <= bounded

@@ -52,6 +52,11 @@ def every_event(metrics: Metrics) -> None:
     metrics.queued("admitted")
     metrics.budget_passed("month")
     metrics.shadowed("mini", "answered")
+    metrics.looked_up("mini", "exact")
+    metrics.embedded("minilm", "answered")
+    metrics.filled("kept")
+    metrics.saved("mini", 1_500_000_000_000)
+    metrics.holds_answers(12, 3_456)
     metrics.found("input", "pii", "email", "redact", 2)
     metrics.blocked("output", "pii")
     metrics.asked("names", "answered")
@@ -101,6 +106,11 @@ def test_every_event_is_counted_where_it_belongs(opened: Opened) -> None:
         ("tollway_cost_usd_total", "mini", "openai"): 2.5,
         ("tollway_unpriced_total", "free"): 1,
         ("tollway_limited_total", "requests"): 1,
+        ("tollway_cache_lookups_total", "mini", "exact"): 1,
+        ("tollway_cache_fills_total", "kept"): 1,
+        ("tollway_cache_saved_usd_total", "mini"): 1.5,
+        ("tollway_cache_entries",): 12,
+        ("tollway_cache_bytes",): 3_456,
         ("tollway_guardrail_findings_total", "redact", "pii", "input", "email"): 2,
         ("tollway_guardrail_blocked_total", "pii", "output"): 1,
         ("tollway_auth_total", "known"): 1,

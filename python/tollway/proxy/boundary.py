@@ -13,7 +13,15 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
 from tollway.contract.snapshot import Operation, Snapshot
-from tollway.errors import GatewayError, InternalError, InvalidRequest, MethodNotAllowed, ServerDraining, label_of
+from tollway.errors import (
+    CacheMissed,
+    GatewayError,
+    InternalError,
+    InvalidRequest,
+    MethodNotAllowed,
+    ServerDraining,
+    label_of,
+)
 from tollway.proxy.connection import ClientGone, Connection, Lines, Receive, Send
 from tollway.proxy.dialects.port import Dialect, refused
 from tollway.proxy.exchange import ATTEMPTS, Arrival, Timing
@@ -128,7 +136,7 @@ class Boundary:
     async def _refuse(self, arrival: Arrival, error: Exception) -> None:
         if not isinstance(error, GatewayError):
             self._log.error("defect", error=error, request_id=arrival.request_id)
-        elif error.status >= 500:
+        elif error.status >= 500 and not isinstance(error, CacheMissed):
             self._log.warning("failed", code=error.code, cause=error.inside, request_id=arrival.request_id)
         dialect, request_id = arrival.dialect, arrival.request_id
         rendered = render(error, request_id, lambda shown: dialect.envelope(refused(shown, request_id)))

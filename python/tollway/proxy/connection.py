@@ -27,6 +27,8 @@ PIECE_S = 15.0
 BODY_S = 300.0
 """A body must be in after this long however it drips: 20 MiB over a line of 600 kbit/s."""
 
+SLOW_S = 10.0
+"""A client that takes no piece of its answer for so long is left behind, where others need the answer too."""
 
 LONG_S = 1.0
 """A limit that is farther away gets its timer after this time only; most calls never need one."""
@@ -54,14 +56,17 @@ class Connection:
     ``committed`` tells that a status line is out, ``said`` that something of an answer's body is, ``gone`` that the
     client left, ``settled`` that station 8 has counted the call, ``is_opaque`` that what is out are bytes which no
     error event can follow. Stations add to ``answer_headers`` what any answer, also a refusal, is to carry. In the
-    line ``limits`` stand limits of its task while they are far away.
+    line ``limits`` stand limits of its task while they are far away. ``tap`` hears the pieces of an answer, but for
+    comments and the end.
     """
 
     __slots__ = (
         "_early_headers",
         "_is_numbered",
+        "_is_unheard",
         "_is_watched",
         "_keeper",
+        "_needed",
         "_receive",
         "_send",
         "_timer",
@@ -75,6 +80,7 @@ class Connection:
         "limits",
         "said",
         "settled",
+        "tap",
         "task",
         "upload",
     )
@@ -109,6 +115,9 @@ class Connection:
         self.is_opaque = False
         self.gone = False
         self.upload = None
+        self.tap: Callable[[bytes], None] | None = None
+        self._needed: Callable[[], bool] | None = None
+        self._is_unheard = False
 
     async def body(
         self, limit_bytes: int, take: Callable[[int], None], *, piece_s: float = PIECE_S, body_s: float = BODY_S
@@ -190,8 +199,33 @@ class Connection:
     async def _await_hang_up(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
+        if self._needed is None or not self._needed():
+            self._hang_up()
+            return
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """To nobody."""
+        self._is_unheard = True
+        self._send = _forget
+        if self._keeper is not None:
+            self._keeper.cut()
+            self._keeper = None
+
+    def _hang_up(self) -> None:
         self.gone = True
         self.task.cancel()
+
+    def outlive(self, needed: Callable[[], bool]) -> None:
+        """From now on a hang-up does not end the call while it is ``needed``: its answer goes on, to nobody, and
+        ``gone`` stays unset. Who needs it says by :meth:`forsake` when that is over."""
+        self._needed = needed
+
+    def forsake(self) -> None:
+        """Nobody else needs the answer at the moment: if its client has hung up, the call ends as if that were now."""
+        if self._is_unheard:
+            self._is_unheard = False
+            self._hang_up()
 
     def unwatch(self) -> None:
         """Ends the watch, and the comments: the answer is complete or nobody reads it."""
@@ -235,9 +269,14 @@ class Connection:
 
     async def piece(self, body: bytes) -> None:
         """Sends a part of the body at once."""
+        if self.tap is not None:
+            self.tap(body)
         if not self.said:
             self.said = True
             self._is_numbered = _has_number(body)  # of events, all have one or none has
+        if self._needed is not None and self._needed():
+            message = {"type": "http.response.body", "body": body, "more_body": True}
+            return await self._send_in_time(message, self._needed)
         keeper = self._keeper
         if keeper is None:
             await self._send({"type": "http.response.body", "body": body, "more_body": True})
@@ -251,11 +290,26 @@ class Connection:
 
     async def end(self, body: bytes = b"") -> None:
         """Sends the last part of the body."""
-        self.said, send = True, self._send
+        self.said = True
         if self._keeper is not None:
             self._keeper.stop()
-            send = self._keeper.send
-        await send({"type": "http.response.body", "body": body, "more_body": False})
+        message: Message = {"type": "http.response.body", "body": body, "more_body": False}
+        if self._needed is not None and self._needed():
+            await self._send_in_time(message, self._needed)
+        else:
+            await (self._send if self._keeper is None else self._keeper.send)(message)
+
+    async def _send_in_time(self, message: Message, needed: Callable[[], bool]) -> None:
+        """Sends a part of an answer that others need: who reads slowly must not hold it up for them."""
+        sending = asyncio.ensure_future((self._send if self._keeper is None else self._keeper.send)(message))
+        try:
+            await asyncio.wait([sending], timeout=SLOW_S)
+            if sending.done() or not needed():
+                await sending
+            else:
+                self._go_on()
+        finally:
+            sending.cancel()
 
     def close(self) -> None:
         """The call is over, however it ended: nothing of it stays behind."""
@@ -264,6 +318,9 @@ class Connection:
             self._keeper.cut()
             self._keeper = None  # it knows this connection: together they would wait for the collector of cycles
         self._early_headers = list
+        self.tap = None
+        self._needed = None
+        self._is_unheard = False
         if self.upload is not None:
             self.upload.close()
 

@@ -6,7 +6,8 @@ module and not each other, so the type checker refuses a wrong order.
 
 import asyncio
 import time
-from typing import Any, Protocol
+from types import TracebackType
+from typing import Any, Literal, Protocol, Self
 
 import msgspec
 
@@ -123,7 +124,7 @@ class Growing(Protocol):
         ...
 
 
-def user_of(received: "Received | Planned") -> str | None:
+def user_of(received: "Received | Screened | Planned") -> str | None:
     """Whom the call is for: the key's own user, else who the client says it is, in a header or in the body."""
     own = received.principal.record.user_id
     if own is not None:
@@ -159,6 +160,33 @@ class Screened(msgspec.Struct, frozen=True):
     request: ChatRequest
     guard: Guard | None = None
     refusal: str | None = None
+
+
+class Filling(Protocol):
+    """What becomes of a provider's answer. Whatever ends the block is the end of it, for those who wait for it too."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def hear(self, attempted: "Attempted") -> None:
+        """An answer begins to leave."""
+        ...
+
+    def keep(self, settled: "Settled") -> None:
+        """It has left: it is kept, if it may be. Never waits."""
+        ...
+
+
+class LookedUp(msgspec.Struct, frozen=True):
+    """Station 4's result: an answer that was kept is ``recalled`` and may be relayed; or a provider has to be asked,
+    and ``filling`` has its answer."""
+
+    screened: Screened
+    filling: Filling
+    recalled: "Attempted | None" = None
 
 
 class Planned(msgspec.Struct, frozen=True):
@@ -370,7 +398,7 @@ class Tried(msgspec.Struct):
 class Trail(msgspec.Struct):
     """Where a request has been: its plans, aliases that it could not turn to and why, the calls that were made, how far
     second ones at the same time have come (``legs``), and which of all are billed beside the one that counted.
-    ``growth`` hears how long the answer becomes."""
+    ``growth`` hears how long the answer becomes. ``cache`` is what station 4 made of it, empty where nobody asked."""
 
     plans: list[Planned] = []
     refused: list[tuple[str, str]] = []
@@ -378,6 +406,15 @@ class Trail(msgspec.Struct):
     legs: list["Progress"] = []
     beside: list["Progress"] = []
     growth: Growing | None = None
+    cache: str = ""
+
+
+class Recalled(msgspec.Struct):
+    """An answer comes from the cache. ``saved_picousd`` is what it cost when it was given first, as far as that is
+    known; filled on the way."""
+
+    cache: Literal["exact", "semantic"]
+    saved_picousd: int | None = None
 
 
 class Progress(msgspec.Struct, eq=False):
@@ -394,6 +431,7 @@ class Progress(msgspec.Struct, eq=False):
     http_status: int = 0
     reader: Relay | None = None
     answer: ChatAnswer | None = None
+    recalled: Recalled | None = None
 
     def planned(self, route: Route, target: Target) -> None:
         """Where the call goes next, should it leave: nothing that another attempt brought counts any more, but for

@@ -71,7 +71,8 @@ class KeepAlive(Timer):
         if not saying.done():
             await asyncio.wait([saying])  # unlike an await of the task, this does not cancel it when it is cancelled
         self.saying = None
-        saying.result()
+        if not saying.cancelled():
+            saying.result()
 
     def passed(self) -> None:
         """A part of the answer has been sent."""
@@ -114,7 +115,7 @@ class KeepAlive(Timer):
         self._clear()
 
     def cut(self) -> None:
-        """Nothing more is said, and nobody waits for what is on its way: the call is over."""
+        """Nothing more is said, and what is on its way need not arrive: nobody hears it."""
         self.stop()
         if self.saying is not None:
             self.saying.cancel()

@@ -75,6 +75,38 @@ COST = Family(
 UNPRICED = Family(
     "tollway_unpriced_total", "counter", "Calls settled without a price, since the model has none.", ("model",)
 )
+LOOK_UPS = Family(
+    "tollway_cache_lookups_total",
+    "counter",
+    "Calls of models with a cache, by what it did: `exact`, `semantic` or `joined` (it answered, or the call waited "
+    "for an identical one), `miss`, `refresh` (the client wanted a fresh answer), `off` (the call can't be answered "
+    "from a cache, or is not to be), `refused` (nothing was there, and the client wanted nothing else), or `failed` (a "
+    "defect: the model was asked).",
+    ("model", "result"),
+)
+FILLS = Family(
+    "tollway_cache_fills_total",
+    "counter",
+    "Answers that might be kept: `kept`, `unfit` (cut short, refused, altered by a guardrail…), `large`, `dropped` "
+    "(too many were being kept), or `failed` (a defect).",
+    ("result",),
+)
+SAVED = Family(
+    "tollway_cache_saved_usd_total",
+    "counter",
+    "What answers of the cache have cost when they were given first, in US dollars; a rounded view, the exact sums are "
+    "in `usage_logs`.",
+    ("model",),
+)
+CACHE_ENTRIES = Family(
+    "tollway_cache_entries", "gauge", "Answers that the worker with the most of them knows of.", merge="livemax"
+)
+CACHE_BYTES = Family(
+    "tollway_cache_bytes",
+    "gauge",
+    "What they take of `cache.max_bytes`, at the worker where they take most.",
+    merge="livemax",
+)
 RETRIES = Family(
     "tollway_retries_total",
     "counter",
@@ -134,6 +166,14 @@ CHECKS_ASKED = Family(
     "Times that an external check was to be asked: `answered`, `late`, `failed` (no answer, or none that can be used), "
     "or `left_out` (not asked, since it has failed before).",
     ("check", "result"),
+)
+EMBEDDED = Family(
+    "tollway_cache_embedder_total",
+    "counter",
+    "Questions of which another embedder than the built-in one was to make a vector: `answered`, `late`, `failed` "
+    "(no answer, or none that can be used), `left_out` (not asked, since it has failed before), or `busy` (not asked, "
+    "since too many were under way).",
+    ("embedder", "result"),
 )
 AUTH = Family(
     "tollway_auth_total",
@@ -251,6 +291,11 @@ CATALOGUE: tuple[Family, ...] = (
     TOKENS,
     COST,
     UNPRICED,
+    LOOK_UPS,
+    FILLS,
+    SAVED,
+    CACHE_ENTRIES,
+    CACHE_BYTES,
     RETRIES,
     BREAKER_CHANGES,
     KEYS_SET_ASIDE,
@@ -260,6 +305,7 @@ CATALOGUE: tuple[Family, ...] = (
     FINDINGS,
     BLOCKED,
     CHECKS_ASKED,
+    EMBEDDED,
     AUTH,
     SHADOWS,
     IN_FLIGHT,

@@ -161,6 +161,28 @@ class Metrics:
             else:
                 self._one(catalogue.COST, model, provider).add(cost_picousd / _PICOUSD_PER_USD)
 
+    def looked_up(self, model: str, result: str) -> None:
+        """What the cache did for a call of a model: :data:`~tollway.telemetry.catalogue.LOOK_UPS` names the results."""
+        with self._lock:
+            self._one(catalogue.LOOK_UPS, model, result).add(1)
+
+    def filled(self, result: str) -> None:
+        """What became of an answer that might be kept: ``kept``, ``unfit``, ``large``, ``dropped`` or ``failed``."""
+        with self._lock:
+            self._one(catalogue.FILLS, result).add(1)
+
+    def saved(self, model: str, picousd: int) -> None:
+        """The cache has answered, which saved so much."""
+        with self._lock:
+            self._one(catalogue.SAVED, model).add(picousd / _PICOUSD_PER_USD)
+
+    def holds_answers(self, entries: int, size_bytes: int) -> None:
+        """What this worker's cache holds now."""
+        with self._lock:
+            if self._files:
+                self._one(catalogue.CACHE_ENTRIES).set(entries)
+                self._one(catalogue.CACHE_BYTES).set(size_bytes)
+
     def retried(self, model: str, kind: str) -> None:
         """Another call was made for a request for ``model``: ``retry``, ``fail_over``, ``fallback`` or ``hedge``."""
         with self._lock:
@@ -213,6 +235,11 @@ class Metrics:
         """An external check was to be asked: it ``answered``, was ``late``, ``failed``, or was ``left_out``."""
         with self._lock:
             self._one(catalogue.CHECKS_ASKED, check, result).add(1)
+
+    def embedded(self, embedder: str, result: str) -> None:
+        """A vector was to be had of an embedder: ``answered``, ``late``, ``failed``, ``left_out`` or ``busy``."""
+        with self._lock:
+            self._one(catalogue.EMBEDDED, embedder, result).add(1)
 
     def authenticated(self, result: str) -> None:
         """A key was checked: ``known``, ``asked``, ``missing``, ``refused`` or ``forbidden``."""

@@ -7,13 +7,14 @@ import msgspec
 import pytest
 from tests.fakes.gateway import free_port
 from tests.fakes.media import ServedMedia
-from tests.fakes.scripts import Script, whole
+from tests.fakes.scripts import Script, hang, whole
 from tests.fakes.upstream import FakeUpstream
-from tests.proxy.edge import route, snapshot, target
+from tests.proxy.edge import record, route, snapshot, target
 
 from tollway.contract.snapshot import ProviderAccess, Target
-from tollway.errors import UpstreamBroken, UpstreamError, UpstreamUnreachable
-from tollway.proxy.providers.asking import Asking, Moderating
+from tollway.errors import DependencyUnavailable, UpstreamBroken, UpstreamError, UpstreamUnreachable
+from tollway.proxy.own_calls import OwnCall
+from tollway.proxy.providers.asking import Asking, Embedding, Moderating
 from tollway.proxy.providers.http import HttpTransport
 from tollway.proxy.providers.registry import open_providers
 
@@ -98,3 +99,104 @@ async def test_an_alias_that_nobody_answers_for_is_an_error(transport: HttpTrans
         await moderating(transport, target(access=access)).moderate("moderator", b'{"input":[]}', 999)
     with pytest.raises(UpstreamUnreachable):
         await moderating(transport).moderate("another", b'{"input":[]}', 999)
+
+
+class Books:
+    """Notes what is written down."""
+
+    def __init__(self) -> None:
+        self.calls: list[OwnCall] = []
+        self.is_full = False
+
+    def check_room(self) -> None:
+        """Until it is full."""
+        if self.is_full:
+            raise DependencyUnavailable("No room.", inside="full")
+
+    def record(self, call: OwnCall) -> None:
+        """Notes it."""
+        self.calls.append(call)
+
+
+EMBEDDED = whole({"data": [{"embedding": [0.5]}], "usage": {"prompt_tokens": 3}})
+QUESTION = b'{"input":"a question"}'
+
+
+def embedding(transport: HttpTransport, books: Books, *targets: Target) -> Embedding:
+    known = snapshot(route("ours", *targets))
+    return Embedding(known, open_providers(known, transport, ServedMedia()), books)
+
+
+async def test_an_alias_is_asked_for_embeddings_and_the_call_written_down(transport: HttpTransport) -> None:
+    books = Books()
+    with FakeUpstream({"embed": EMBEDDED}) as upstream:
+        asked = embedding(transport, books, at(upstream, "one", "embed"))
+        assert asked.model("ours") == "embed"
+        status, body = await asked.embed("ours", QUESTION, 999, record())
+        [seen] = upstream.requests
+        assert (status, seen.path, seen.json) == (200, "/v1/embeddings", {"model": "embed", "input": "a question"})
+    [call] = books.calls
+    assert (call.alias, call.target.name, call.operation, call.prompt_bytes) == ("ours", "one/embed", "embeddings", 22)
+    assert (call.status, call.body, call.record) == (200, body, record())
+    assert call.at_us > 0
+
+
+async def test_only_targets_of_one_model_are_asked_for_embeddings(transport: HttpTransport) -> None:
+    books = Books()
+    with FakeUpstream(default=whole({}, status=500)) as upstream:
+        targets = [
+            at(upstream, "one", "embed", 1),
+            at(upstream, "two", "another", 2),
+            at(upstream, "three", "embed", 3),
+        ]
+        assert (await embedding(transport, books, *targets).embed("ours", QUESTION, 999, record()))[0] == 500
+        assert [seen.header("authorization") for seen in upstream.requests] == [
+            "Bearer sk-one-canary",
+            "Bearer sk-three-canary",
+        ]
+    assert [(call.target.name, call.status) for call in books.calls] == [("one/embed", 500), ("three/embed", 500)]
+
+
+async def test_a_call_that_is_given_up_is_written_down_if_it_had_left(transport: HttpTransport) -> None:
+    books = Books()
+    with FakeUpstream({"embed": hang()}) as upstream:
+        asked = embedding(transport, books, at(upstream, "one", "embed"))
+        asking = asyncio.create_task(asked.embed("ours", QUESTION, 999, record()))
+        await upstream.until(lambda: upstream.hits == 1)
+        asking.cancel()
+        await asyncio.wait([asking])
+    [call] = books.calls
+    assert (call.status, call.body) == (0, None)
+
+
+async def test_what_never_left_is_not_written_down(transport: HttpTransport) -> None:
+    books = Books()
+    nobody = ProviderAccess("none", "openai", f"http://127.0.0.1:{free_port()}/v1", "sk-none-canary")
+    with pytest.raises(UpstreamUnreachable):
+        await embedding(transport, books, target("embed", access=nobody)).embed("ours", QUESTION, 999, record())
+    assert books.calls == []
+
+
+async def test_a_long_answer_of_embeddings_is_cut_and_written_down(transport: HttpTransport) -> None:
+    books = Books()
+    with FakeUpstream({"embed": whole(b"x" * 1_001)}) as upstream:
+        with pytest.raises(UpstreamBroken):
+            await embedding(transport, books, at(upstream, "one", "embed")).embed("ours", QUESTION, 1_000, record())
+    assert [call.body for call in books.calls] == [None]
+
+
+async def test_nobody_is_asked_for_what_could_not_be_written_down(transport: HttpTransport) -> None:
+    books = Books()
+    books.is_full = True
+    with FakeUpstream({"embed": EMBEDDED}) as upstream:
+        with pytest.raises(DependencyUnavailable):
+            await embedding(transport, books, at(upstream, "one", "embed")).embed("ours", QUESTION, 999, record())
+        assert upstream.hits == 0
+
+
+async def test_an_alias_without_embeddings_has_no_model_for_them(transport: HttpTransport) -> None:
+    access = ProviderAccess("claude", "anthropic", "http://127.0.0.1:9", "sk")
+    asked = embedding(transport, Books(), target(access=access))
+    assert (asked.model("ours"), asked.model("another")) == (None, None)
+    with pytest.raises(UpstreamUnreachable):
+        await asked.embed("ours", QUESTION, 999, record())

@@ -24,7 +24,7 @@ from tollway.contract.prices import Price, Tariff, TenantPrices
 from tollway.contract.snapshot import Route
 from tollway.contract.usage import Costs, Outcome, Try, UsageRole, UsageRow
 from tollway.errors import DependencyUnavailable, UpstreamBroken, UpstreamTimeout
-from tollway.proxy.exchange import Admitted, Principal, Progress, Relayed, Tried
+from tollway.proxy.exchange import Admitted, Principal, Progress, Recalled, Relayed, Tried
 from tollway.proxy.limits.book import compile_principal
 from tollway.proxy.usage.journal import Journal
 from tollway.proxy.usage.price import MOST_PICOUSD
@@ -598,3 +598,30 @@ async def test_a_tenant_pays_its_own_price_but_not_for_copies(books: Books) -> N
             read_whole(leave(account), completion(prompt=1, answer=1))
             rows.append(await settle(account, admitted))
     assert [(row.price_version, row.cost_picousd) for row in rows] == [("acme/m", 18), ("test", 3_000)]
+
+
+async def test_an_answer_of_the_cache_costs_nothing_and_gives_its_tokens_back(books: Books) -> None:
+    admitted = books.admitted()
+    with books.keeper.account(admitted) as account:
+        progress = leave(account)
+        progress.trail.tried.clear()
+        progress.recalled = Recalled("semantic", 26_000)
+        read_whole(progress, completion(prompt=7, answer=3))
+        row = await settle(account, admitted)
+    assert (row.cache, row.cost_picousd, row.costs, row.saved_picousd) == ("semantic", 0, Costs(), 26_000)
+    assert (row.prompt_tokens, row.completion_tokens, row.attempts, row.price_version) == (7, 3, 0, None)
+    assert books.used() == {"requests": 1, "tokens": 0, "concurrency": 0}
+    assert counted(books.metrics, "tollway_cache_saved_usd_total") == {("m",): 26_000 / 1e12}
+    assert counted(books.metrics, "tollway_tokens_total") == {}
+
+
+async def test_a_client_that_leaves_in_an_answer_of_the_cache_gets_a_row_and_its_slot_back(books: Books) -> None:
+    def recalled(progress: Progress) -> None:
+        progress.recalled = Recalled("exact", 26_000)
+        read_stream(progress, "Hello", usage=None, finished=False)
+
+    await interrupt(books, books.admitted(stream=True), asyncio.CancelledError(), gone=True, before=recalled)
+    await books.keeper.finish()
+    (row,) = books.rows()
+    assert (row.outcome, row.cache, row.cost_picousd) == ("client_gone", "exact", 0)
+    assert books.used() == {"requests": 1, "tokens": 0, "concurrency": 0}

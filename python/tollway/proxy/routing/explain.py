@@ -104,13 +104,14 @@ def record(trail: Trail) -> Record:
 
 
 def summary(trail: Trail) -> dict[str, Any]:
-    """The same in few words, for the log's line of the request: candidates where there was a choice, each with its
-    state, score and calls in flight; attempts where there is something to tell.
+    """The same in few words, for the log's line of the request: what the cache did; candidates where there was a
+    choice, each with its state, score and calls in flight; attempts where there is something to tell.
     """
+    told: dict[str, Any] = {"cache": trail.cache} if trail.cache else {}
     if not trail.plans:
-        return {}
+        return told
     first, tried = trail.plans[0], trail.tried
-    told: dict[str, Any] = {"strategy": first.route.strategy}
+    told["strategy"] = first.route.strategy
     if first.rule is not None:
         told["rule"] = first.rule
     if tried:

@@ -1,7 +1,8 @@
 """Station 8, settle: once per call, on every exit path: tokens, cost, reservation, journal, metrics, log.
 
 In: a relayed answer, or whatever cut the call short. Out: its usage row, in the journal. A call that never reached
-a provider leaves no row and gives back all it had reserved. It never waits for PostgreSQL.
+a provider leaves no row and gives back all it had reserved. One that the cache answered has a row at no cost, and takes
+no tokens of its limits. It never waits for PostgreSQL.
 """
 
 import asyncio
@@ -14,7 +15,8 @@ import msgspec
 
 from tollway._native.chat import ChatRequest
 from tollway.contract.guardrails import Found
-from tollway.contract.prices import Owed, owed
+from tollway.contract.prices import owed
+from tollway.contract.snapshot import Target
 from tollway.contract.usage import Costs, Outcome, Try, UsageRole, UsageRow
 from tollway.errors import UpstreamTimeout, label_of
 from tollway.proxy.exchange import Admitted, Progress, Relayed, Reserved, Settled, Trail, Tried
@@ -165,13 +167,15 @@ class Account:
 
     def _write(self, used: Tokens, outcome: Outcome) -> UsageRow:
         reservation = self._admitted.reservation
+        recalled = self.progress.recalled
         if reservation is not None:
-            reservation.settle(used.prompt, used.completion, _now_ms())
+            prompt, completion = (used.prompt, used.completion) if recalled is None else (0, 0)
+            reservation.settle(prompt, completion, _now_ms())
         row = self._row(used, outcome)
         if self.reserved is not None:
             # Before the row: killed in between, money is spent that nobody was billed, and never the other way round.
             self.reserved.pay(row.cost_picousd or 0)
-        if outcome == "ok":
+        if outcome == "ok" and recalled is None:
             self._bookkeeper.learn(self._admitted.request, row.model, used.completion)
         self._bookkeeper.journal.append(row)
         self._report(row)
@@ -197,10 +201,7 @@ class Account:
         assert progress.target is not None  # noqa: S101
         assert progress.route is not None  # noqa: S101
         assert progress.dispatched_at_us is not None  # noqa: S101
-        # A copy is the operator's own affair: no tenant has agreed upon its price.
-        prices = None if self._role == "shadow" else record.prices
-        price, at_ms = owed(prices, progress.route.alias, progress.target.price), progress.dispatched_at_us // 1_000
-        costs = self._costs(price, used, at_ms)
+        costs, price_version = self._costs(used, progress.route.alias, progress.target, progress.dispatched_at_us)
         return UsageRow(
             id=arrival.id,
             request_id=arrival.request_id,
@@ -217,7 +218,7 @@ class Account:
             cache_write_tokens=used.cache_write,
             reasoning_tokens=used.reasoning,
             cost_picousd=None if costs is None else total_picousd(costs),
-            price_version=price.version(at_ms),
+            price_version=price_version,
             usage_source=used.source,
             outcome=outcome,
             http_status=progress.http_status,
@@ -237,11 +238,19 @@ class Account:
             image_input_tokens=used.image_input,
             image_output_tokens=used.image_output,
             service_tier=used.service_tier,
+            cache="none" if progress.recalled is None else progress.recalled.cache,
+            saved_picousd=None if progress.recalled is None else progress.recalled.saved_picousd,
         )
 
-    def _costs(self, price: Owed, used: Tokens, at_ms: int) -> Costs | None:
+    def _costs(self, used: Tokens, alias: str, target: Target, at_us: int) -> tuple[Costs | None, str | None]:
+        """What the call costs, and by which prices; ``None`` where that is not known."""
+        if self.progress.recalled is not None:
+            return Costs(), None
+        # A copy is the operator's own affair: no tenant has agreed upon its price.
+        prices = None if self._role == "shadow" else self._admitted.principal.record.prices
+        price, at_ms = owed(prices, alias, target.price), at_us // 1_000
         costs = cost_owed(price, used, at_ms)
-        return Costs() if costs is None and self._used().is_given_away else costs
+        return Costs() if costs is None and self._used().is_given_away else costs, price.version(at_ms)
 
     def _report(self, row: UsageRow) -> None:
         timing = self._admitted.arrival.timing
@@ -263,15 +272,18 @@ class Account:
                 max(0, elapsed_ns - timing.upstream_ns()) / 1e9,
                 None if self.progress.first_piece_ns is None else self.progress.first_piece_ns / 1e9,
             )
-        metrics.settled(
-            row.model,
-            row.provider,
-            prompt_tokens=row.prompt_tokens,
-            completion_tokens=row.completion_tokens,
-            cached_tokens=row.cached_tokens,
-            reasoning_tokens=row.reasoning_tokens,
-            cost_picousd=row.cost_picousd,
-        )
+        if self.progress.recalled is not None:
+            metrics.saved(row.model, row.saved_picousd or 0)
+        else:
+            metrics.settled(
+                row.model,
+                row.provider,
+                prompt_tokens=row.prompt_tokens,
+                completion_tokens=row.completion_tokens,
+                cached_tokens=row.cached_tokens,
+                reasoning_tokens=row.reasoning_tokens,
+                cost_picousd=row.cost_picousd,
+            )
         log.facts(
             "request",
             {

@@ -13,8 +13,8 @@ from tests.fakes.upstream import FakeUpstream
 
 from tollway.contract.guardrails import Direction, OnError
 from tollway.errors import UpstreamUnreachable
+from tollway.proxy.breaker import FAILURES, LEFT_OUT_S
 from tollway.proxy.guardrails.external.asking import Unanswered
-from tollway.proxy.guardrails.external.breaker import FAILURES, LEFT_OUT_S
 from tollway.proxy.guardrails.external.steady import DECISION_S_MAX, MOST_AT_ONCE, Steady
 from tollway.proxy.guardrails.external.webhook import Webhook
 from tollway.proxy.outside import Judgement, Remark

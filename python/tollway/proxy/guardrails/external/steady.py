@@ -12,8 +12,8 @@ from typing import Literal, Protocol
 
 from tollway.contract.guardrails import Direction, OnError
 from tollway.errors import GatewayError
+from tollway.proxy.breaker import Breaker
 from tollway.proxy.guardrails.external.asking import Unanswered
-from tollway.proxy.guardrails.external.breaker import Breaker
 from tollway.proxy.outside import UNAVAILABLE, Judgement, Remark
 from tollway.telemetry.logs import Log
 from tollway.telemetry.metrics import Metrics

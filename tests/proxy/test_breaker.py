@@ -2,7 +2,7 @@
 
 import pytest
 
-from tollway.proxy.guardrails.external.breaker import FAILURES, LEFT_OUT_S, Breaker
+from tollway.proxy.breaker import FAILURES, LEFT_OUT_S, Breaker
 
 
 class Hand:

@@ -10,10 +10,12 @@ LEFT_OUT_S = 5.0
 
 
 class Breaker:
-    """One worker's, of one check. ``clock`` is in seconds."""
+    """One worker's, of one check or one embedder. ``clock`` is in seconds."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], float], *, failures: int = FAILURES, left_out_s: float = LEFT_OUT_S) -> None:
         self._clock = clock
+        self._most_failures = failures
+        self._left_out_s = left_out_s
         self._failures = 0
         self._left_out_until = 0.0
         self._is_trying = False
@@ -21,7 +23,7 @@ class Breaker:
     @property
     def is_open(self) -> bool:
         """Whether failures have opened it, and no answer has closed it since."""
-        return self._failures >= FAILURES
+        return self._failures >= self._most_failures
 
     def may_ask(self) -> bool:
         """Whether a question may be asked; if so, its outcome must be told."""
@@ -40,7 +42,7 @@ class Breaker:
     def failed(self) -> None:
         """A question was not."""
         self._failures += 1
-        self._left_out_until = self._clock() + LEFT_OUT_S
+        self._left_out_until = self._clock() + self._left_out_s
         self._is_trying = False
 
     def given_up(self) -> None:
