@@ -13,6 +13,7 @@ import msgspec
 import pytest
 from starlette.applications import Starlette
 
+from tollway.contract.cache import EntryFacts, Selection, ShelfFacts
 from tollway.contract.described import Described
 from tollway.contract.guardrails import Policy
 from tollway.contract.keys import GATEWAY_USE, KeyRecord
@@ -32,10 +33,17 @@ SETTINGS = read(
 version: 1
 providers: {mistral: {kind: mistral, api_key: provider-key-canary}}
 models: {moderation: {targets: [{provider: mistral, model: mistral-moderation-latest}]}}
+cache: {exact: {ttl: 5m}}
 guardrails:
   default: {input: [{check: pii, entities: [email], action: redact, threshold: 0.25}], mode: monitor, sample: 5%}
   strict: {output: [{check: webhook, url: "https://dlp.test/judge", secret: signing-canary-0123, timeout: 250ms}]}
-tenants: {from-file: {monthly_budget_usd: 20}}
+tenants:
+  from-file:
+    monthly_budget_usd: 20
+    cache: {semantic: {threshold: 0.9}, scope: key}
+    keys:
+      ci: {key: from-file-key-0123456789}
+      old: {key: from-file-key-expired-01, expires: 2001-01-01}
 budgets: [{name: all, amount_usd: 100, period: day}]
 """,
     {},
@@ -107,6 +115,34 @@ class Guard:
         return Examined(blocked=False, findings=(finding,), text="[EMAIL]")
 
 
+class Desk:
+    """A worker's answers: those it is given, and what it was told to forget."""
+
+    def __init__(self) -> None:
+        self.kept: list[EntryFacts] = []
+        self.removed: list[Selection] = []
+        self.reaches_everybody = True
+
+    def stats(self) -> ShelfFacts:
+        count = len(self.kept)
+        return ShelfFacts(
+            entries=count, questions=1, namespaces=1, bytes=99, is_shared=False, evicted=2, expired=3, removed=4
+        )
+
+    def entries(self, selection: Selection, most: int, after: bytes) -> Sequence[EntryFacts]:
+        wanted = (entry for entry in self.kept if selection.tenant_id in (None, entry.tenant_id))
+        wanted = (entry for entry in wanted if selection.key_id in (None, entry.key_id))
+        wanted = (entry for entry in wanted if selection.model in (None, entry.model) and entry.key > after)
+        return sorted(wanted, key=lambda entry: entry.key)[:most]
+
+    def find(self, key: bytes) -> EntryFacts | None:
+        return next((entry for entry in self.kept if entry.key == key), None)
+
+    async def remove(self, selection: Selection) -> bool:
+        self.removed.append(selection)
+        return self.reaches_everybody
+
+
 class Reply(msgspec.Struct):
     """What came back. ``body`` is decoded JSON."""
 
@@ -127,7 +163,8 @@ class Api:
     def __init__(self, pool: asyncpg.Pool, log: Log) -> None:
         self.router = Router()
         self.guard = Guard()
-        self.app = Starlette(routes=routes(pool, log, SETTINGS, self.router, self.guard))
+        self.desk = Desk()
+        self.app = Starlette(routes=routes(pool, log, SETTINGS, self.router, self.guard, self.desk))
         self.pool = pool
         self.log = log
         self.admin = ""

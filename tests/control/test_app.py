@@ -10,8 +10,9 @@ import asyncpg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.control.conftest import SETTINGS, Api, Guard, Router
+from tests.control.conftest import SETTINGS, Api, Desk, Guard, Router
 
+from tollway.contract.keys import GATEWAY_USE
 from tollway.control.app import endpoints
 from tollway.control.call import Endpoint
 from tollway.control.paging import Position, decode, encode
@@ -24,7 +25,7 @@ from tollway.telemetry.logs import Log
 
 ENDPOINTS = pytest.mark.parametrize(
     "endpoint",
-    endpoints(SETTINGS, Router(), Guard()),
+    endpoints(SETTINGS, Router(), Guard(), Desk()),
     ids=lambda endpoint: f"{endpoint.method}-{endpoint.path.removeprefix('/api/v1/')}",
 )
 
@@ -80,10 +81,21 @@ async def test_no_route_answers_an_expired_revoked_or_well_formed_but_unknown_ke
 
 
 @ENDPOINTS
-async def test_a_gateway_key_is_forbidden_everywhere(api: Api, endpoint: Endpoint) -> None:
+async def test_a_gateway_key_is_forbidden_everywhere_but_where_its_scope_will_do(api: Api, endpoint: Endpoint) -> None:
     secret = await api.new_key(tenant=await api.new_tenant())
-    reply = await api(endpoint.method, _path(endpoint), key=secret)
-    assert (reply.status, reply.error["code"]) == (403, "permission_denied")
+    for key in (secret, "from-file-key-0123456789"):
+        reply = await api(endpoint.method, _path(endpoint), key=key)
+        if endpoint.or_else == GATEWAY_USE:
+            assert reply.status == 400, "the empty body is read"
+        else:
+            assert (reply.status, reply.error["code"]) == (403, "permission_denied")
+
+
+def test_only_verdicts_on_hits_are_for_gateway_keys_too() -> None:
+    table = endpoints(SETTINGS, Router(), Guard(), Desk())
+    assert {endpoint.path: endpoint.or_else for endpoint in table if endpoint.or_else is not None} == {
+        "/api/v1/cache/feedback": GATEWAY_USE
+    }
 
 
 @ENDPOINTS
@@ -118,7 +130,7 @@ async def test_odd_ids_queries_and_bodies_are_never_our_fault(api: Api, endpoint
 
 
 def test_every_permission_of_a_route_and_of_a_role_exists() -> None:
-    assert {endpoint.permission for endpoint in endpoints(SETTINGS, Router(), Guard())} <= ADMIN
+    assert {endpoint.permission for endpoint in endpoints(SETTINGS, Router(), Guard(), Desk())} <= ADMIN
     assert all(role <= EVERY for role in ROLES.values())
 
 

@@ -12,6 +12,7 @@ from tests.fakes.identity import account
 from tollway._native.pii import ENTITIES
 from tollway.contract import snapshot as contract
 from tollway.contract.budgets import Budget
+from tollway.contract.cache import CachePolicy, CacheSpace, ExactCaching, SemanticCaching
 from tollway.contract.guardrails import PiiCheck, Policy
 from tollway.contract.keys import GATEWAY_USE
 from tollway.contract.limits import LimitRule, LimitValues, Queueing
@@ -380,6 +381,33 @@ queue: {max_waiting: 9, weights: {acme: 2}}
             on_exceed="cut",
         ),
     )
+
+
+def test_a_key_has_its_own_cache_else_its_tenants_else_the_files() -> None:
+    snapshot = publish(
+        read(
+            "version: 1\ncache: {exact: {ttl: 2h}, max_entries: 5}\ntenants:\n"
+            "  a: {cache: {semantic: {}, scope: user}, keys: {own: {key: 0123456789abcdefg, cache: off},"
+            " none: {key: 0123456789abcdefh}}}\n"
+            "  b: {keys: {k: {key: 0123456789abcdefi}}}\n",
+            {},
+        ),
+        load_prices(PACKAGED),
+        1,
+    )
+    assert snapshot.cache == CachePolicy(exact=ExactCaching(ttl_s=7200.0))
+    assert snapshot.cache_space == CacheSpace(max_entries=5)
+    assert {record.key_id: record.cache for _, record in snapshot.file_keys} == {
+        "a/own": CachePolicy(),
+        "a/none": CachePolicy(semantic=SemanticCaching(), scope="user"),
+        "b/k": None,
+    }
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode(snapshot), type=Snapshot) == snapshot
+
+
+def test_a_file_without_a_cache_publishes_none() -> None:
+    snapshot = publish(load(SHIPPED, {}), load_prices(PACKAGED), 1)
+    assert (snapshot.cache, snapshot.cache_space) == (CachePolicy(), CacheSpace())
 
 
 def test_no_representation_shows_the_secret_of_digests(published: Snapshot) -> None:

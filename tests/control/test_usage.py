@@ -83,6 +83,7 @@ async def test_sums_are_exact_and_say_what_they_leave_out(api: Api) -> None:
         "image_input_tokens": 0,
         "image_output_tokens": 0,
         "cost_usd": "1.000000000000",
+        "saved_usd": "0",
         "mean_latency_ms": 10,
         "mean_first_token_ms": None,
     }

@@ -27,6 +27,7 @@ VERBS = (
     "targets",
     "route",
     "guardrails",
+    "cache",
     "doctor",
     "simulate",
 )

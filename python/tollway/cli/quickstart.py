@@ -54,7 +54,7 @@ async def ensure(connection: Connection, data_dir: Path, declared: Declared) -> 
     """
     refuse_declared(TENANT, declared)
     await _ensure_tenant(connection)
-    kept = _read(data_dir / FILE)
+    kept = read_kept(data_dir / FILE)
     keys = QuickstartKeys(
         await _good(connection, kept.api_key if kept else None, KeyDraft(name=TENANT, tenant=TENANT)),
         await _good(connection, kept.admin_key if kept else None, KeyDraft(name=TENANT, admin=True)),
@@ -84,7 +84,8 @@ async def _good(connection: Connection, kept: KeptKey | None, draft: KeyDraft) -
     return KeptKey(key.id, secret)
 
 
-def _read(path: Path) -> QuickstartKeys | None:
+def read_kept(path: Path) -> QuickstartKeys | None:
+    """The keys of an earlier start, ``None`` where there are none."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=QuickstartKeys)
     except (OSError, msgspec.DecodeError):

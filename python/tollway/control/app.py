@@ -20,6 +20,8 @@ from tollway.control import session
 from tollway.control.billing.routes import billing_endpoints
 from tollway.control.budgets.routes import budget_endpoints
 from tollway.control.budgets.rules import declared_budgets
+from tollway.control.cache.routes import cache_endpoints
+from tollway.control.cache.view import CacheDesk, NoDesk
 from tollway.control.call import Answer, Call, Endpoint
 from tollway.control.guardrails.routes import guardrail_endpoints
 from tollway.control.guardrails.view import GuardrailView
@@ -28,6 +30,7 @@ from tollway.control.money import written
 from tollway.control.pricing.routes import pricing_endpoints
 from tollway.control.routing.routes import routing_endpoints
 from tollway.control.routing.view import RouterView
+from tollway.control.session import DeclaredKey
 from tollway.control.tenants.queries import Declared
 from tollway.control.tenants.routes import tenant_endpoints
 from tollway.errors import DependencyUnavailable, GatewayError, MethodNotAllowed
@@ -40,21 +43,29 @@ _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:\-]{1,128}")
 
 
 def routes(
-    pool: asyncpg.Pool, log: Log, settings: Settings, router: RouterView, guardrails: GuardrailView
+    pool: asyncpg.Pool,
+    log: Log,
+    settings: Settings,
+    router: RouterView,
+    guardrails: GuardrailView,
+    desk: CacheDesk | None = None,
 ) -> list[Route]:
     """Every route of the control plane, one for each path.
 
     What ``settings`` declare is managed in the configuration file. ``router`` is what this process sees of its host's
-    targets, ``guardrails`` how it screens texts.
+    targets, ``guardrails`` how it screens texts, ``desk`` what it knows of answers that may be given again.
     """
-    table = endpoints(settings, router, guardrails)
+    table = endpoints(settings, router, guardrails, desk)
+    declared = session.declared_keys(settings)
     by_path: dict[str, dict[str, Endpoint]] = defaultdict(dict)
     for endpoint in table:
         by_path[endpoint.path][endpoint.method] = endpoint
-    return [Route(path, Resource(methods, pool, log)) for path, methods in by_path.items()]
+    return [Route(path, Resource(methods, pool, log, declared)) for path, methods in by_path.items()]
 
 
-def endpoints(settings: Settings, router: RouterView, guardrails: GuardrailView) -> Sequence[Endpoint]:
+def endpoints(
+    settings: Settings, router: RouterView, guardrails: GuardrailView, desk: CacheDesk | None = None
+) -> Sequence[Endpoint]:
     """The table of all routes with their permissions."""
     declared = Declared(frozenset(settings.tenants), frozenset(settings.guardrails))
     return (
@@ -65,14 +76,18 @@ def endpoints(settings: Settings, router: RouterView, guardrails: GuardrailView)
         *budget_endpoints(declared_budgets(settings), declared),
         *routing_endpoints(router),
         *guardrail_endpoints(settings, guardrails),
+        *cache_endpoints(settings, desk or NoDesk()),
     )
 
 
 class Resource:
     """One path as an ASGI application. Who is not known learns nothing, not even which methods there are."""
 
-    def __init__(self, methods: Mapping[str, Endpoint], pool: asyncpg.Pool, log: Log) -> None:
+    def __init__(
+        self, methods: Mapping[str, Endpoint], pool: asyncpg.Pool, log: Log, declared: Mapping[bytes, DeclaredKey]
+    ) -> None:
         self._methods = methods
+        self._declared = declared
         self._pool = pool
         self._log = log
 
@@ -90,11 +105,12 @@ class Resource:
             await _send(send, rendered.status, [*rendered.headers, *self._allow(error)], rendered.body)
 
     async def _answer(self, request: Request) -> Answer:
-        caller = await session.identify(request.scope["headers"], self._pool)
+        caller = await session.identify(request.scope["headers"], self._pool, self._declared)
         endpoint = self._methods.get(request.method)
         if endpoint is None:
             raise MethodNotAllowed(f"This path takes {', '.join(self._methods)}.")
-        caller.require(endpoint.permission)
+        if endpoint.or_else not in caller.permissions:
+            caller.require(endpoint.permission)
         return await endpoint.run(Call(request, caller, self._pool))
 
     def _known(self, error: Exception, request_id: str) -> Exception:

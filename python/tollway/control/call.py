@@ -100,12 +100,13 @@ class Call:
 
 
 class Endpoint(msgspec.Struct, frozen=True):
-    """One row of a capability's table of routes: who needs which permission to do what."""
+    """One row of a capability's table of routes: who needs which permission to do what. ``or_else`` will do as well."""
 
     method: HTTPMethod
     path: str
     permission: str
     run: Callable[[Call], Awaitable[Answer]]
+    or_else: str | None = None
 
 
 def _unfit(error: msgspec.ValidationError) -> InvalidRequest:

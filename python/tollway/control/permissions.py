@@ -12,6 +12,8 @@ ADMIN: frozenset[str] = frozenset(
         "audit:view",
         "billing:update",
         "billing:view",
+        "cache:update",
+        "cache:view",
         "guardrails:test",
         "guardrails:update",
         "guardrails:view",
@@ -36,7 +38,7 @@ ROLES: dict[str, frozenset[str]] = {
     "tenant_admin": EVERY - {"billing:update", "router:update"},
     "developer": frozenset(
         {GATEWAY_USE, "api_keys:view", "api_keys:create", "api_keys:delete", "guardrails:test", "guardrails:view"}
-        | {"router:view", "billing:view"}
+        | {"router:view", "billing:view", "cache:view"}
     ),
     "billing": frozenset({"billing:view", "billing:update", "tenants:view", "alerts:view", "alerts:update"}),
     "auditor": frozenset({"audit:view", "billing:view", "tenants:view", "users:view", "api_keys:view"}),

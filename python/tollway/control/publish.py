@@ -10,6 +10,7 @@ from typing import Final
 
 import msgspec
 
+from tollway.contract.cache import CachePolicy
 from tollway.contract.keys import GATEWAY_USE, KeyRecord
 from tollway.contract.limits import LimitRule, LimitValues, Queueing
 from tollway.contract.prices import Price
@@ -30,6 +31,7 @@ from tollway.contract.snapshot import (
 )
 from tollway.control.billing.prices import Prices, configured_price, tenant_prices
 from tollway.control.budgets.rules import declared_budgets
+from tollway.control.cache.policies import cache_space, declared_cache
 from tollway.control.policies import declared_policy
 from tollway.settings import (
     BreakerSettings,
@@ -89,6 +91,8 @@ def publish(settings: Settings, prices: Prices, version: int) -> Snapshot:
         refuses_unpriced=settings.billing.unpriced == "refuse",
         limit_rules=tuple(_limit_rule(rule, settings) for rule in settings.limit_rules),
         queueing=None if settings.queue is None else Queueing(**msgspec.structs.asdict(settings.queue)),
+        cache=declared_cache(settings.cache) or CachePolicy(),
+        cache_space=cache_space(settings.cache),
     )
 
 
@@ -330,6 +334,7 @@ def _record(tenant_name: str, tenant: TenantSettings, key_name: str, key: KeySet
         policy=key.guardrails or tenant.guardrails,
         may_spend=tenant.monthly_budget_picousd != 0,
         prices=tenant_prices(tenant_name, tenant),
+        cache=declared_cache(key.cache) or declared_cache(tenant.cache),
     )
 
 

@@ -91,6 +91,18 @@ async def test_shadows_are_on_no_statement_and_hedges_are_no_request(pool: async
     assert [item.quantity for item in items if item.what == "requests"] == [1]
 
 
+async def test_what_a_cache_answered_is_on_no_statement(pool: asyncpg.Pool) -> None:
+    hit = {"cache": "exact", "saved_picousd": 5, "costs": Costs()}
+    async with pool.acquire() as connection:
+        await insert_usage(connection, [row(0, noon(JANUARY), **hit), row(0, noon(JANUARY), id="other", **hit)])
+        assert await books.draft(connection, "acme", JANUARY) == []
+        assert await books.open_tenants(connection, JANUARY, limit=9) == []
+        await insert_usage(connection, [row(7, noon(JANUARY))])
+        items = await books.draft(connection, "acme", JANUARY)
+    assert picousd(items) == 7
+    assert {item.what: item.quantity for item in items}["requests"] == 1
+
+
 async def test_closing_twice_is_refused(pool: asyncpg.Pool) -> None:
     async with pool.acquire() as connection:
         await books.close_statement(connection, "acme", JANUARY, "test")

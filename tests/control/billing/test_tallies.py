@@ -30,12 +30,14 @@ async def test_everything_that_reached_the_provider_is_tallied(pool: asyncpg.Poo
         assert (found.estimated, counted.estimated) == (0, 1)
 
 
-async def test_what_a_cache_answered_alone_is_not(pool: asyncpg.Pool) -> None:
-    rows = [row(1, noon(JANUARY), cache="exact"), row(2, noon(JANUARY, 11))]
+async def test_what_a_cache_answered_is_not_though_calls_like_it_are(pool: asyncpg.Pool) -> None:
+    eleventh = date(2027, 1, 11)
+    hits = [row(1, noon(JANUARY), cache="exact"), row(2, noon(JANUARY, 11), cache="semantic")]
+    call = row(3, noon(JANUARY, 11))
     async with pool.acquire() as connection:
-        await insert_usage(connection, rows)
-        found = await tally(connection, [rows[0].provider], DAY, date(2027, 1, 11))
-    assert [each.day for each in found] == [date(2027, 1, 11)]
+        await insert_usage(connection, [*hits, call])
+        (found,) = await tally(connection, [call.provider], DAY, eleventh)
+    assert (found.day, found.requests, found.input_tokens) == (eleventh, 1, call.prompt_tokens)
 
 
 async def test_estimates_are_asked_for_days_that_differ(pool: asyncpg.Pool) -> None:

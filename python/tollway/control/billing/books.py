@@ -70,7 +70,8 @@ _SUMS = """
            sum(cost_reasoning) as cost_reasoning, sum(cost_audio) as cost_audio, sum(cost_image) as cost_image,
            sum(cost_other) as cost_other
     from usage_daily
-    where tenant_id = $1 and role <> 'shadow' and bucket < ($2::date + interval '1 month') at time zone 'UTC'
+    where tenant_id = $1 and role <> 'shadow' and cache = 'none'
+      and bucket < ($2::date + interval '1 month') at time zone 'UTC'
     group by 1, 2, 3, 4
 """
 
@@ -136,7 +137,8 @@ _ADJUSTMENTS = """
 _OPEN = """
     select tenant_id from (
         select tenant_id from usage_daily
-        where role <> 'shadow' and bucket < ($1::date + interval '1 month') at time zone 'UTC'
+        where role <> 'shadow' and cache = 'none'
+          and bucket < ($1::date + interval '1 month') at time zone 'UTC'
         union select tenant_id from billing_adjustments where month = $1
     ) as known
     where tenant_id > $2 and not exists (

@@ -45,7 +45,7 @@ _ROW_COLUMNS = (
         "cost_other",
     ),
     *_columns(text="price_version"),
-    *_columns(whole="latency_ms first_token_ms attempts", texts="tags"),
+    *_columns(whole="latency_ms first_token_ms attempts", texts="tags", decimal="saved"),
 )
 
 _DAILY_COLUMNS = (
@@ -57,6 +57,7 @@ _DAILY_COLUMNS = (
         decimal="cost cost_input cost_cached_input cost_cache_write cost_output cost_reasoning cost_audio cost_image "
         "cost_other",
     ),
+    *_columns(text="cache", decimal="saved"),
 )
 
 _FOCUS_COLUMNS = (
@@ -82,8 +83,9 @@ def _select(columns: tuple[Column, ...], source: str, moment: str) -> str:
     """  # noqa: S608 -- names of ours
 
 
-# A line for each kind of token, as a statement has it (statements.py), of everything but shadows. Late calls are in the
-# billing period of their day; the statement that they are on is told by `tollway billing statement`.
+# A line for each kind of token, as a statement has it (statements.py), of everything but shadows and what caches
+# answered. Late calls are in the billing period of their day; `tollway billing statement` tells the
+# statement that they are on.
 _FOCUS = """
     with lines as (
         select daily.*, what, quantity, amount,
@@ -103,7 +105,7 @@ _FOCUS = """
             ('unpriced', unpriced, 0)
         ) as line (what, quantity, amount)
         where ($1::text is null or tenant_id = $1) and bucket >= $2 and bucket < $3 and role <> 'shadow'
-          and (amount <> 0 or quantity <> 0)
+          and cache = 'none' and (amount <> 0 or quantity <> 0)
     ), charges as (
         select amount, tenant_id, period, bucket as begins, bucket + interval '1 day' as ends,
                'Usage' as category, 'Usage-Based' as frequency,

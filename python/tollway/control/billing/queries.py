@@ -66,7 +66,7 @@ class UsageEntry(msgspec.Struct, frozen=True):
     """One call. ``cost_usd`` is ``None`` for a model without a price, ``costs_usd`` also where kinds are not known.
 
     ``tags`` are the caller's, ``tried`` the calls that were made where there was more than one, ``charged`` the purses
-    that the cost was taken from.
+    that the cost was taken from. ``saved_usd`` is what an answer from a cache cost when it was given first.
     """
 
     id: str
@@ -105,6 +105,7 @@ class UsageEntry(msgspec.Struct, frozen=True):
     tried: tuple[TryEntry, ...]
     cache: str
     charged: tuple[str, ...]
+    saved_usd: Decimal | None
 
     @property
     def position(self) -> Position:
@@ -125,7 +126,7 @@ _ROWS = f"""
            latency_ms, first_token_ms, attempts, role, findings,
            {", ".join(COSTS)},
            audio_input_tokens, audio_output_tokens, image_input_tokens, image_output_tokens,
-           tags, service_tier, tried, cache, charged
+           tags, service_tier, tried, cache, charged, saved as saved_usd
     from usage_logs
     where {_SELECTED} and ($7::text is null or role = $7)
       and ($8::timestamptz is null or (created_at, id) < ($8, $9::text))

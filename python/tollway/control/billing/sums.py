@@ -65,8 +65,9 @@ class Sum(msgspec.Struct, frozen=True, kw_only=True):
 
     ``at`` is when the bucket begins, if there are buckets. ``name`` is what people call it, if that is not ``value``
     itself. Money is US dollars, exact, and leaves out ``unpriced`` rows, whose models have no price; ``failed`` counts
-    the calls whose outcome is not ``ok``. A hedge is no call of its own, but what it took and cost is in the sums. Mean
-    times are milliseconds, ``None`` where nothing was measured.
+    the calls whose outcome is not ``ok``. A hedge is no call of its own, but what it took and cost is in the sums. So
+    is what caches answered (``cache_hits`` of the calls), at no cost; ``saved_usd`` is what it cost when it was given
+    first. Mean times are milliseconds, ``None`` where nothing was measured.
     """
 
     at: datetime | None
@@ -88,6 +89,7 @@ class Sum(msgspec.Struct, frozen=True, kw_only=True):
     image_output_tokens: int
     cost_usd: Decimal
     costs_usd: "CostsByKind"
+    saved_usd: Decimal
     mean_latency_ms: int | None
     mean_first_token_ms: int | None
 
@@ -127,7 +129,7 @@ _TOKENS = (
     "image_output_tokens",
 )
 _COSTS = tuple(f"cost_{kind}" for kind in CostsByKind.__struct_fields__ if kind != "unsplit")
-_ALIKE = ("unpriced", "cache_hits", "first_tokens", "latency_ms", "first_token_ms", *_TOKENS, "cost", *_COSTS)
+_ALIKE = ("unpriced", "cache_hits", "first_tokens", "latency_ms", "first_token_ms", *_TOKENS, "cost", *_COSTS, "saved")
 _MEASURES = {"calls": "all_calls", **{name: name for name in _ALIKE}}
 
 _SELECTED = """
@@ -233,6 +235,7 @@ def _sum(row: asyncpg.Record, *, two: bool) -> Sum:
         **{name: int(row[name]) for name in _TOKENS},
         cost_usd=row["cost"],
         costs_usd=_by_kind(row),
+        saved_usd=row["saved"],
         mean_latency_ms=_mean(row["latency_ms"], int(row["all_calls"])),
         mean_first_token_ms=_mean(row["first_token_ms"], int(row["first_tokens"])),
     )

@@ -23,9 +23,8 @@ _OURS = """
            sum(cost) as cost_usd
     from usage_daily
     where provider = any ($1) and bucket >= $2::date::timestamp at time zone 'UTC'
-      and bucket < ($3::date + 1)::timestamp at time zone 'UTC'
+      and bucket < ($3::date + 1)::timestamp at time zone 'UTC' and cache = 'none'
     group by 1, 2
-    having sum(calls) > sum(cache_hits)
     order by 1, 2
 """
 
@@ -42,7 +41,7 @@ _ESTIMATED = """
 async def tally(connection: Connection, providers: Sequence[str], first: date, last: date) -> list[Ours]:
     """What our rows say of the models of ``providers``, from one day to another (UTC), both included.
 
-    What was answered from a cache alone reached no provider, and is left out.
+    What a cache has answered reached no provider, and is left out.
     """
     return [Ours(**dict(row)) for row in await connection.fetch(_OURS, providers, first, last)]
 
