@@ -6,6 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 CONFIG ?= config/tollway.yaml
 GUARDRAIL_DATA ?= ../shared/data/guardrails
+CACHE_DATA ?= ../shared/data/semantic-cache
 ROWS ?= 1000000
 ONLY ?=
 DRILLS ?=
@@ -30,7 +31,7 @@ export PYO3_PYTHON := $(abspath $(BIN))/python
 export VIRTUAL_ENV := $(abspath $(VENV))
 export PATH := $(abspath $(BIN)):$(PATH)
 
-.PHONY: run build check test bench bench-guardrails bench-ingestion drills docs lock clean
+.PHONY: run build check test bench bench-guardrails bench-cache bench-ingestion drills docs lock clean
 
 run: build # the gateway with its own PostgreSQL; prints an address and first keys
 	$(BIN)/tollway serve --config $(CONFIG) --quickstart
@@ -56,6 +57,9 @@ bench: $(VENV)/.built # the native core; for the gateway as a whole see benches/
 
 bench-guardrails: $(VENV)/.built $(VENV)/.developing # how well guardrails find, and how fast; GUARDRAIL_DATA=… names the sets
 	$(BIN)/python -m benches.guardrails --data $(GUARDRAIL_DATA)
+
+bench-cache: $(VENV)/.built $(VENV)/.developing # how often a semantic cache hits and lies; CACHE_DATA=… names pairs
+	$(BIN)/python -m benches.cache --data $(CACHE_DATA)
 
 bench-ingestion: $(VENV)/.built # how fast usage rows get into PostgreSQL, and what dashboards wait for; ROWS=10000000
 	$(BIN)/python -m benches.ingestion $(ROWS)

@@ -38,6 +38,7 @@ class Heard:
     words: int = 0
     tokens: int | None = None
     cost_usd: str | None = None
+    cache: str | None = None
     is_whole: bool = False
     ended_s: float = 0.0
     has_left: bool = False
@@ -85,6 +86,8 @@ class _Client(asyncio.Protocol):
                 self._heard.retry_after = value.decode("latin-1")
             case b"x-tollway-cost-usd":
                 self._heard.cost_usd = value.decode("latin-1")
+            case b"x-tollway-cache":
+                self._heard.cache = value.decode("latin-1")
 
     def on_headers_complete(self) -> None:
         self._heard.status = self._parser.get_status_code()
