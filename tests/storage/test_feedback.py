@@ -99,7 +99,7 @@ async def test_every_worker_learns_each_verdict_once(pool: asyncpg.Pool, postgre
 async def test_a_call_is_judged_once_and_the_first_verdict_stays(pool: asyncpg.Pool) -> None:
     assert await _insert(pool, _said("same"))
     assert not await _insert(pool, _said("same", 0.5))
-    assert await pool.fetchval("select array_agg(confidence) from cache_feedback") == [0.97]
+    assert await pool.fetchval("select array_agg(confidence::float8) from cache_feedback") == [0.97]
     assert await _insert(pool, _said(None))
     assert await _insert(pool, _said(None)), "of calls that are not known each verdict counts"
 

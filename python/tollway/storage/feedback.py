@@ -35,7 +35,7 @@ _AGAIN_S = 86_400.0
 _INSERT = f"""
     with told as (
         insert into cache_feedback (tenant_id, region, confidence, verdict, source, request_id)
-        values ($1, $2, $3, $4, $5, $6)
+        values ($1, $2, $3::text::numeric, $4, $5, $6)
         on conflict (tenant_id, request_id) do nothing
         returning id
     ), old as (
@@ -52,7 +52,7 @@ _INSERT = f"""
     select count(*) from told
 """  # noqa: S608 -- numbers of ours
 
-_FIELDS = "id, at, tenant_id, region, confidence, verdict, source, request_id"
+_FIELDS = "id, at, tenant_id, region, confidence::float8 as confidence, verdict, source, request_id"
 
 _ALL = f"""
     select {_FIELDS} from (
@@ -70,7 +70,7 @@ async def insert_feedback(connection: Connection, feedback: Feedback) -> bool:
         _INSERT,
         feedback.tenant_id,
         feedback.region,
-        feedback.confidence,
+        repr(feedback.confidence),  # as many digits as tell it from any other
         feedback.verdict,
         feedback.source,
         feedback.request_id,

@@ -236,7 +236,9 @@ async def test_a_tenants_key_judges_its_own_tenants_hits_once_each(api: Api) -> 
         assert (first.status, first.body) == (201, {"is_counted": True})
         again = await api("POST", f"{BASE}/feedback", _said(region, verdict="good"), key=key)
         assert again.body == {"is_counted": False}
-    rows = await api.pool.fetch("select tenant_id, region, confidence, verdict, source, request_id from cache_feedback")
+    rows = await api.pool.fetch(
+        "select tenant_id, region, confidence::float8 as confidence, verdict, source, request_id from cache_feedback"
+    )
     assert [tuple(row) for row in rows] == [
         (tenant, f"{tenant}/moderation/5", 0.97, "wrong", "client", "r-1"),
         ("from-file", "from-file/moderation/5", 0.97, "wrong", "client", "r-1"),

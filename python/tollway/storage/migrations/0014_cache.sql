@@ -39,7 +39,7 @@ create table cache_feedback (
     at         timestamptz      not null default clock_timestamp(),
     tenant_id  text             not null,
     region     text             not null,    -- where thresholds are learned apart
-    confidence double precision not null check (confidence between 0 and 1),
+    confidence numeric          not null check (confidence between 0 and 1),
     verdict    text             not null check (verdict in ('good', 'wrong')),
     source     text             not null check (source in ('client', 'shadow')),
     request_id text,                         -- the call that was answered
