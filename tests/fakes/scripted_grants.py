@@ -97,6 +97,8 @@ class ScriptedGrants:
         own.spent[bucket] = has + ahead
         for each in state.hosts.values():
             each.spent = {at: amount for at, amount in each.spent.items() if at >= bucket - span and amount > 0}
+        # Whoever has nothing is forgotten, and what it was asked last: an old question could only be granted more.
+        state.hosts = {name: each for name, each in state.hosts.items() if each.spent or name == host}
         total = sum(amount for each in state.hosts.values() for amount in each.spent.values())
         more, is_tight = _grant(message.limit - total, message.need, message.want, hosts, settling_ms)
         retry_ms = 0 if more >= message.need else self._retry_ms(state, message, total, now_ms)

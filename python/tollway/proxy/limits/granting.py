@@ -68,14 +68,15 @@ class Reply(msgspec.Struct, frozen=True, array_like=True):
 
 
 GRANT = """
-local held = redis.call('MGET', unpack(KEYS))
-local memory = held[1] or ''
+local read, held = redis.call('MGET', unpack(KEYS)), {}
+for index, key in ipairs(KEYS) do held[key] = read[index] end
+local memory = held[KEYS[1]] or ''
 if memory ~= ARGV[2] then return cmsgpack.pack({memory}) end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local host = ARGV[1]
 
-local known = held[2] and cmsgpack.unpack(held[2]) or {born = now, seen = {}}
+local known = held[KEYS[2]] and cmsgpack.unpack(held[KEYS[2]]) or {born = now, seen = {}}
 if known.born > now then known.born = 0 end
 local last, hosts = known.seen[host], 0
 if not last or last > now or now - last >= tonumber(ARGV[4]) then
@@ -96,6 +97,11 @@ local function grant(free, need, want)
     return math.min(free, slice < want and need or want), slice < want
 end
 
+local function keep(key, value, lasts_ms)
+    held[key] = cmsgpack.pack(value)
+    redis.call('SET', key, held[key], 'PX', lasts_ms)
+end
+
 local function slots(key, packed, message)
     local holders = packed and cmsgpack.unpack(packed) or {}
     local own = holders[host]
@@ -109,7 +115,7 @@ local function slots(key, packed, message)
     end
     local more, tight = grant(message[4] - total, message[7], message[8])
     holders[host] = {message[5], now, taken + more}
-    redis.call('SET', key, cmsgpack.pack(holders), 'PX', 2 * ARGV[5])
+    keep(key, holders, 2 * ARGV[5])
     local free = math.max(0, message[4] - total - more)
     return {1, 0, taken + more, free, (tight or free == 0) and 1 or 0, more >= message[7] and 1 or 0, 1000}
 end
@@ -151,7 +157,7 @@ local function units(key, packed, message)
     local more, tight = grant(message[4] - total, message[7], message[8])
     local booked = has + ahead + more
     own.spent[bucket] = booked > 0 and booked or nil
-    redis.call('SET', key, cmsgpack.pack(state), 'PX', width * (span + 2))
+    keep(key, state, width * (span + 2))
     local retry = 0
     if more < message[7] then
         local excess, freed = total + message[7] - message[4], 0
@@ -171,10 +177,10 @@ end
 local answers = {}
 for index, message in ipairs(cmsgpack.unpack(ARGV[6])) do
     local count = message[1] == 0 and slots or units
-    answers[index] = count(KEYS[2 + index], held[2 + index], message)
+    answers[index] = count(KEYS[2 + index], held[KEYS[2 + index]], message)
 end
 return cmsgpack.pack({memory, now, hosts, settling, answers})
 """
 """Keys: the memory of Redis, the hosts, and one for each message. Arguments: the host, the memory that it knows,
-:data:`SETTLING_MS`, :data:`SEEN_EVERY_MS`, :data:`HOST_MS`, the messages, each of a counter of its own. All that is
-read is read at once: what a script asks counts among the commands that Redis carries out. Answers a :class:`Reply`."""
+:data:`SETTLING_MS`, :data:`SEEN_EVERY_MS`, :data:`HOST_MS`, the messages. All that is read is read at once:
+what a script asks counts among the commands that Redis carries out. Answers a :class:`Reply`."""
