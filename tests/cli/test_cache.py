@@ -1,6 +1,7 @@
 import json
 import threading
 from collections.abc import Iterator
+from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -121,7 +122,7 @@ async def test_a_verdict_counts_once(configured: Tollway, postgres_dsn: str) -> 
     assert "judged already" in configured(*words, "--tenant", "acme").stderr
     assert "region: " in configured.says(*words, "--tenant", "nobody")
     (row,) = await _rows(postgres_dsn, "select tenant_id, region, confidence, verdict, request_id from cache_feedback")
-    assert tuple(row.values()) == ("acme", "acme/m/5", 0.97, "wrong", "r-1")
+    assert tuple(row.values()) == ("acme", "acme/m/5", Decimal("0.97"), "wrong", "r-1")
 
 
 def test_entries_are_listed_by_the_running_gateway_page_by_page(configured: Tollway, gateway: Gateway) -> None:
