@@ -118,24 +118,25 @@ async def look_up(shelf: Shelf, kept: list[tuple[Entry, Question]], questions: I
     for entry, question in kept:
         if entry.namespace == namespace:
             block.append(question.vector)
+    asked = [Question(next(questions)) for _ in range(LOOK_UPS)]
     once, best, found, found_near, wanted, wanted_near = [], [], 0, 0, 0, 0
-    for _ in range(LOOK_UPS):
-        asked = Question(next(questions))
-        exact = [cosine for _, cosine in block.nearest(asked.vector, 8)]
+    for question in asked:
         taken = []
         for _ in range(7):
             begun = time.perf_counter()
-            near = shelf.near(namespace, asked)
+            shelf.near(namespace, question)
             taken.append(time.perf_counter() - begun)
         once.append(taken[0])
         best.append(min(taken))
-        cosines = [each.similarity for each in near]
+        await asyncio.sleep(0)
+    for question in asked:  # by itself: it goes through all the memory that the look-ups need
+        exact = [cosine for _, cosine in block.nearest(question.vector, 8)]
+        cosines = [each.similarity for each in shelf.near(namespace, question)]
         found += sum(cosine >= exact[-1] - 1e-6 for cosine in cosines)
         wanted += len(exact)
         close = [cosine for cosine in exact if cosine >= 0.7]
         wanted_near += len(close)
         found_near += sum(cosine >= close[-1] - 1e-6 for cosine in cosines) if close else 0
-        await asyncio.sleep(0)
     return {
         "near us p50": median(once) * 1e6,
         "p99": percentile(once, 0.99),

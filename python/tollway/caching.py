@@ -69,8 +69,6 @@ class Caching:
     async def learn(self) -> None:
         """Before anybody is served: what was to be forgotten while this worker did not run, and what takes long to load
         of the embedders that the file's policies name."""
-        if self._named:
-            await asyncio.to_thread(self._answers.prepare)
         await asyncio.gather(self._removals.learn(), self._embedders.prepare(self._named))
 
     async def _measure(self) -> None:

@@ -1,6 +1,7 @@
 """Questions of the semantic cache: read and compared as the twin does it, strict where numbers or negation differ."""
 
 import struct
+import threading
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.native.twins import questions as twin
 
-from tollway._native.questions import DIMENSIONS, MOST_BYTES, Block, Question
+from tollway._native.questions import DIMENSIONS, MOST_BYTES, Block, Graph, Question
 
 WORDS = twin.Words(twin.MODEL.read_bytes())
 VERIFIER = twin.Verifier((Path(twin.MODEL).parent / "verifier.bin").read_bytes())
@@ -160,7 +161,10 @@ def test_a_text_without_words_or_too_long_is_no_question(text: str) -> None:
         Question(text)
 
 
-@given(st.lists(st.sampled_from(["open an account", "close it", "lost card", "exchange rate", "top up"]), max_size=12))
+WORDED = ["open an account", "close it", "lost card", "exchange rate", "top up"]
+
+
+@given(st.lists(st.sampled_from(WORDED), max_size=12))
 @settings(deadline=None)
 def test_a_block_finds_what_is_nearest_and_forgets_what_is_removed(texts: list[str]) -> None:
     block = Block()
@@ -183,3 +187,52 @@ def test_a_block_refuses_what_it_has_not() -> None:
         Block().swap_remove(0)
     with pytest.raises(ValueError, match="bytes"):
         Block().append(b"short")
+
+
+@given(st.lists(st.sampled_from(WORDED), max_size=60), st.sets(st.integers(0, 59)))
+@settings(deadline=None)
+def test_a_graph_finds_what_is_nearest_and_not_what_is_forgotten(texts: list[str], forgotten: set[int]) -> None:
+    graph, asked = Graph(), Question("open an account")
+    for number, text in enumerate(texts):
+        assert graph.insert(Question(text).vector) == number
+    forgotten = {number for number in forgotten if number < len(texts)}
+    for number in forgotten:
+        graph.forget(number)
+    found = graph.nearest(asked.vector, 3, 128)
+    exact = sorted((asked.similarity(Question(texts[n])) for n in set(range(len(texts))) - forgotten), reverse=True)
+    assert [closeness for _, closeness in found] == pytest.approx(exact[:3], abs=1e-6)
+    assert all(asked.similarity(Question(texts[n])) == pytest.approx(near, abs=1e-6) for n, near in found)
+    assert len(graph) == len(texts)
+    graph.clear()
+    assert (len(graph), graph.nearest(asked.vector, 3, 128)) == (0, [])
+
+
+def test_a_graph_refuses_what_it_has_not() -> None:
+    with pytest.raises(IndexError):
+        Graph().forget(0)
+    with pytest.raises(ValueError, match="bytes"):
+        Graph().insert(b"short")
+    with pytest.raises(ValueError, match="bytes"):
+        Graph().nearest(b"short", 1, 1)
+
+
+def test_a_graph_is_searched_while_a_thread_changes_it() -> None:
+    graph, asked = Graph(), Question("open an account").vector
+    texts = [f"{one} {other} {number}" for number in range(20) for one in WORDED for other in WORDED]
+
+    def put() -> None:
+        for text in texts:
+            graph.insert(Question(text).vector)
+        for number in range(0, len(texts), 2):
+            graph.forget(number)
+        graph.clear()
+
+    thread = threading.Thread(target=put)
+    thread.start()
+    searches = 0
+    while thread.is_alive():
+        found = graph.nearest(asked, 8, 128)
+        assert found == sorted(found, key=lambda each: -each[1])
+        searches += 1
+    thread.join()
+    assert searches > 100

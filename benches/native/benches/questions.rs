@@ -4,7 +4,7 @@
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use tollway_core::questions::{Block, Question};
+use tollway_core::questions::{Block, Graph, Question, Scratch};
 
 const SHORT: &str = "How do I cancel my subscription before next month?";
 const TWIN: &str = "How can I end my subscription before the next month starts?";
@@ -65,5 +65,35 @@ fn nearest(bench: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, read, compare, nearest);
+/// Vectors about a few hundred directions, as a namespace's questions are.
+fn vectors(count: usize) -> Vec<[i8; 256]> {
+    let mut state = 7_u64;
+    let mut next = move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        i8::from_le_bytes([state.to_le_bytes()[3]])
+    };
+    let kinds: Vec<[i8; 256]> = (0..400).map(|_| std::array::from_fn(|_| next() / 2)).collect();
+    (0..count)
+        .map(|number| kinds[number % 400].map(|value| value.saturating_add(next() / 3)))
+        .collect()
+}
+
+fn graph(bench: &mut Criterion) {
+    let all = vectors(20_000);
+    let (mut graph, mut scratch) = (Graph::new(), Scratch::new());
+    for vector in &all[1..] {
+        let plan = graph.plan(vector, &mut scratch);
+        graph.commit(plan);
+    }
+    bench.bench_function("questions/graph of 20,000: nearest", |run| {
+        run.iter(|| graph.nearest(black_box(&all[0]), 8, 128, &mut scratch));
+    });
+    bench.bench_function("questions/graph of 20,000: plan", |run| {
+        run.iter(|| graph.plan(black_box(&all[0]), &mut scratch));
+    });
+}
+
+criterion_group!(benches, read, compare, nearest, graph);
 criterion_main!(benches);

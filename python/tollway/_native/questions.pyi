@@ -6,7 +6,7 @@ All of it is deterministic and the same on every host. A question is of at most 
 
 from typing import Final, final
 
-__all__ = ["DIMENSIONS", "MOST_BYTES", "Block", "Question"]
+__all__ = ["DIMENSIONS", "MOST_BYTES", "Block", "Graph", "Question"]
 
 DIMENSIONS: Final[int]
 """Of the built-in embedder's vectors."""
@@ -60,3 +60,29 @@ class Block:
 
     def nearest(self, vector: bytes, most: int) -> list[tuple[int, float]]:
         """The slots whose vectors are nearest, best first, with their cosines."""
+
+@final
+class Graph:
+    """Vectors in a graph (HNSW), for search among many that is nearly always right. They are numbered from 0 in the
+    order in which they come. One thread may change it while another searches: each waits for the other for
+    microseconds."""
+
+    def __new__(cls) -> Graph: ...
+    def __len__(self) -> int:
+        """How many were put in, forgotten or not."""
+
+    def insert(self, vector: bytes) -> int:
+        """Its number. Takes some tenths of a millisecond, without the interpreter and without keeping searches waiting.
+
+        Raises ValueError for a vector of another length than `DIMENSIONS`."""
+
+    def forget(self, number: int) -> None:
+        """It is not found any more; it still leads to others. Raises IndexError for a number that is none."""
+
+    def nearest(self, vector: bytes, most: int, breadth: int) -> list[tuple[int, float]]:
+        """The numbers of the nearest that are not forgotten, best first, with their cosines.
+
+        `breadth` (ef) is how many are kept in view: the more, the surer, and the longer it takes."""
+
+    def clear(self) -> None:
+        """Empties it, without the interpreter: giving much memory back takes time."""

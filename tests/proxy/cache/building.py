@@ -12,9 +12,6 @@ class AtOnce:
 
     pause_s = 0.0
 
-    def __init__(self) -> None:
-        self.graphs = 0
-
     def do(self, work: Callable[[], T], then: Callable[[T], None]) -> None:
         then(work())
 
@@ -28,7 +25,6 @@ class OneByOne:
     pause_s = 0.0
 
     def __init__(self) -> None:
-        self.graphs = 0
         self.pieces: deque[Callable[[], Callable[[], None]]] = deque()
         self._ends: deque[Callable[[], None]] = deque()
 

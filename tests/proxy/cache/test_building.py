@@ -45,7 +45,6 @@ async def test_nothing_is_begun_once_it_is_closed() -> None:
 
 async def test_a_shelf_that_is_closed_while_it_builds_still_answers() -> None:
     shelf = Shelf(CacheSpace(), holds_bodies=False, now_ms=lambda: 0, few=30)
-    shelf.prepare()
     for each in questions(200):
         shelf.put(each.entry, each.question, None)
     await asyncio.sleep(0.01)
@@ -53,26 +52,25 @@ async def test_a_shelf_that_is_closed_while_it_builds_still_answers() -> None:
     assert shelf.near(b"n" * 32, Question("baton corim dilsa"))
 
 
-def test_a_loop_that_gets_no_turn_does_without() -> None:
-    graph = Graph(10, is_even=True)
-    for number, each in enumerate(questions(10)):
-        assert each.question is not None
-        graph.insert(each.question.vector, number)
-        graph.place(each)
+def test_what_the_thread_has_put_in_is_found_once_it_has_its_place() -> None:
+    graph = Graph(is_even=True)
     asked = Question("baton corim dilsa").vector
+    for each in questions(10):
+        assert each.question is not None
+        graph.insert(each.question.vector)
+    assert graph.nearest(asked, 4) == []
+    for each in questions(10):
+        graph.place(each)
     assert len(graph.nearest(asked, 4)) == 4
-    with graph._turn:
-        assert graph.nearest(asked, 4) == []
-    with graph._next:
-        assert graph.nearest(asked, 4) == []
-    assert len(graph.nearest(asked, 4)) == 4
+    graph.clear()
+    assert graph.nearest(asked, 4) == []
 
 
 def test_a_graph_of_which_all_is_gone_finds_nothing() -> None:
-    graph = Graph(10, is_even=True)
-    for number, each in enumerate(questions(10)):
+    graph = Graph(is_even=True)
+    for each in questions(10):
         assert each.question is not None
-        graph.insert(each.question.vector, number)
+        graph.insert(each.question.vector)
         graph.place(each)
     for number in range(10):
         graph.discard(number)

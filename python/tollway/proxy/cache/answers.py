@@ -104,10 +104,6 @@ class KnownAnswers:
             self.forgotten.note(selection, at_ms=at_ms)
             self._forget(selection)
 
-    def prepare(self) -> None:
-        """Loads what comparing many questions needs, before anybody is served: it takes a tenth of a second."""
-        self._shelf.prepare()
-
     def stats(self) -> Stats:
         """What the shelf holds."""
         return self._shelf.stats()

@@ -9,10 +9,7 @@ T = TypeVar("T")
 
 
 class Building(Protocol):
-    """Does work elsewhere, one after another, and comes back with what came of it. ``graphs`` counts those there are:
-    each takes 3 MB before it holds anything, so that the more there are, the larger a namespace must be to get one."""
-
-    graphs: int
+    """Does work elsewhere, one after another, and comes back with what came of it."""
 
     @property
     def pause_s(self) -> float:
@@ -37,7 +34,6 @@ class BuildingThread:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="cache")
         self._is_closed = False
         self._pending = 0
-        self.graphs = 0
 
     @property
     def is_at_work(self) -> bool:

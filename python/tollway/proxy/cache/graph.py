@@ -1,60 +1,30 @@
-"""A graph over many vectors (HNSW), by ``hnswlib``: which of them are most similar, nearly always right.
+"""A graph over many vectors (HNSW): which of them are most similar, nearly always right. Its nodes are natives', this
+module knows whose they are.
 
-hnswlib lets others run while it adds and asks, but must not do both at once. So a thread adds, one vector at a time,
-and the event loop asks between two; it waits for its turn for a millisecond at most, and does without otherwise.
-
-M, ef_construction and ef are measured: ``benches/README.md``. To make room in a graph or to make a large one holds the
-interpreter for milliseconds, so one never grows: it is made with room to spare, and made anew when that is used up.
+A thread puts vectors in while the event loop asks; the one waits for the other for microseconds. hnswlib, the usual
+library, did not do here: its binding holds the interpreter for up to 15 ms to make or to drop a large graph, adds and
+asks only by turns, and takes four bytes a dimension.
 """
 
-from threading import Lock
-from typing import Protocol
-
-import hnswlib
-
-from tollway._native.questions import DIMENSIONS
+from tollway._native import questions
 from tollway.proxy.cache.held import Held
 
-_M = 16
-_EF_CONSTRUCTION = 200
-_EF = 128
-_SMALLEST = 8_192
-_MOST_SPARE = 100_000
-_TURN_S = 0.001
-_SEED = 1
-
-
-class _Index(Protocol):
-    """What is used of ``hnswlib.Index``, which says nothing of its types."""
-
-    def init_index(self, *, max_elements: int, M: int, ef_construction: int, random_seed: int) -> None: ...  # noqa: N803
-    def set_ef(self, ef: int) -> None: ...
-    def add_items(self, data: memoryview, ids: int, num_threads: int) -> None: ...
-    def knn_query(self, data: memoryview, k: int, num_threads: int) -> "tuple[_Labels, object]": ...
-    def mark_deleted(self, label: int) -> None: ...
-
-
-class _Labels(Protocol):
-    def tolist(self) -> list[list[int]]: ...
+_BREADTH = 96
+"""So many are kept in view while it is searched; measured, see ``benches/README.md``."""
 
 
 class Graph:
-    """Made for ``count`` and more, up to ``room``. Entries have labels, from 0 in the order they came.
+    """Entries have labels, from 0 in the order they came.
 
     ``insert`` and ``forget`` are for one thread, everything else for the event loop. ``is_even`` tells two graphs of
     one namespace apart, so that an entry knows its label in both.
     """
 
-    def __init__(self, count: int, *, is_even: bool) -> None:
-        self.room = max(_SMALLEST, min(4 * count, count + _MOST_SPARE))
+    def __init__(self, *, is_even: bool) -> None:
         self.is_even = is_even
-        self._index: _Index = hnswlib.Index(space="cosine", dim=DIMENSIONS)
-        self._index.init_index(max_elements=self.room, M=_M, ef_construction=_EF_CONSTRUCTION, random_seed=_SEED)
-        self._index.set_ef(_EF)
+        self._nodes = questions.Graph()
         self._held: list[Held | None] = []
         self._gone = 0
-        # Two locks make it fair: whoever waits holds the first, so that the thread can't take the second again at once.
-        self._next, self._turn = Lock(), Lock()
 
     def __len__(self) -> int:
         """How many have been put in, gone or not."""
@@ -65,23 +35,17 @@ class Graph:
         """How many of them are."""
         return self._gone
 
-    def insert(self, vector: bytes, label: int) -> None:
-        """Puts a vector in, in the thread. The label is :meth:`place`'s next."""
-        with self._next:
-            self._turn.acquire()
-        try:
-            self._index.add_items(_signed(vector), label, num_threads=1)
-        finally:
-            self._turn.release()
+    def insert(self, vector: bytes) -> None:
+        """Puts a vector in, in the thread. Its label is :meth:`place`'s next."""
+        self._nodes.insert(vector)
 
     def forget(self, label: int) -> None:
         """What is gone is not to be found, in the thread."""
-        with self._next:
-            self._turn.acquire()
-        try:
-            self._index.mark_deleted(label)
-        finally:
-            self._turn.release()
+        self._nodes.forget(label)
+
+    def clear(self) -> None:
+        """Gives its memory back, in the thread: nobody asks it any more."""
+        self._nodes.clear()
 
     def place(self, held: Held) -> int:
         """The label under which its vector was put in."""
@@ -108,35 +72,7 @@ class Graph:
         self._gone += 1
 
     def nearest(self, vector: bytes, most: int) -> list[Held]:
-        """Those that are most similar, or none when it is not the loop's turn in time."""
-        if not self._next.acquire(timeout=_TURN_S):
-            return []
-        has_turn = self._turn.acquire(timeout=_TURN_S)
-        self._next.release()
-        if not has_turn:
-            return []
-        try:
-            labels = self._asked(_signed(vector), min(most, len(self._held) - self._gone))
-        finally:
-            self._turn.release()
-        found = (self._held[label] for label in labels if label < len(self._held))
+        """Those that are most similar, best first."""
+        count = len(self._held)  # what the thread has put in since then has no place yet
+        found = (self._held[label] for label, _ in self._nodes.nearest(vector, most, _BREADTH) if label < count)
         return [held for held in found if held is not None]
-
-    def _asked(self, vector: memoryview, most: int) -> list[int]:
-        while most > 0:
-            try:
-                return self._index.knn_query(vector, k=most, num_threads=1)[0].tolist()[0]
-            except RuntimeError:  # it has not come upon as many: whoever waits for them gets fewer
-                most //= 2
-        return []
-
-
-def prepare() -> None:
-    """Makes a graph and drops it. The first one loads numpy, which takes 20 MB and holds the interpreter for a tenth of
-    a second: better before a worker serves, where graphs will be needed."""
-    graph = Graph(1, is_even=True)
-    graph.insert(bytes([1]) * DIMENSIONS, 0)
-
-
-def _signed(vector: bytes) -> memoryview:
-    return memoryview(vector).cast("b")

@@ -1,8 +1,8 @@
 """The questions of one namespace, and which of them are most similar to another.
 
 While they are few they lie in a block and all are compared. When they are more, a thread takes them from the block into
-a graph, a batch at a time; each is in one of the two, and both are asked. A graph that is nearly full, or of which a
-third is gone, is made anew while the old one serves. One that hardly holds anything any more goes back into the block.
+a graph, a batch at a time; each is in one of the two, and both are asked. A graph of which a third is gone is made anew
+while the old one serves. One that hardly holds anything any more goes back into the block.
 """
 
 import time
@@ -18,7 +18,7 @@ from tollway.proxy.cache.held import Held
 T = TypeVar("T")
 
 FEW = 2_048
-"""So many are compared one by one, and an eighth more for each graph that there is: 100,000 entries have 21 at most."""
+"""So many are compared one by one."""
 
 _BATCH = 64
 """How many are taken from one place to the other at a time: what comes back from the thread holds the loop for."""
@@ -65,7 +65,7 @@ class Nearest:
     def add(self, held: Held, question: Question) -> None:
         """From now on it is found by what is similar to its question."""
         self._count += 1
-        most = _MOST_OUTSIDE + (0 if self._graph is not None else self._most_few())
+        most = _MOST_OUTSIDE + (0 if self._graph is not None else self._few)
         if len(self._slots) < most and not self._waiting:
             self._append(held, question)
         else:
@@ -123,25 +123,21 @@ class Nearest:
             step()
         self._is_going = False
 
-    def _most_few(self) -> int:
-        return self._few + self._few * self._building.graphs // 8
-
     def _next_step(self) -> Callable[[], None] | None:
         graph = self._graph
         if graph is None:
-            return self._begin if len(self._slots) > self._most_few() else None
+            return self._begin if len(self._slots) > self._few else None
         if self._renewed is None and self._count <= self._few // 4:
             return lambda: self._dissolve(graph)
         if len(self._marks) >= self._batch:
             return self._forget
         outside = len(self._slots) + len(self._waiting)
-        if outside >= self._batch and len(graph) + self._batch <= graph.room:
+        if outside >= self._batch:
             return lambda: self._take_in(graph)
         if self._renewed is not None:
             renewed = self._renewed
             return lambda: self._copy(graph, renewed)
-        is_nearly_full = 4 * len(graph) >= 3 * graph.room
-        if is_nearly_full or (3 * graph.gone >= len(graph) and 2 * graph.gone >= self._few):
+        if 3 * graph.gone >= len(graph) and 2 * graph.gone >= self._few:
             return lambda: self._renew(graph)
         return None
 
@@ -155,12 +151,7 @@ class Nearest:
         self._building.do(work, done)
 
     def _begin(self) -> None:
-        def begun(graph: Graph) -> None:
-            self._graph = graph
-
-        count = self._count
-        self._building.graphs += 1
-        self._do(lambda: Graph(count, is_even=True), begun)
+        self._graph = Graph(is_even=True)
 
     def _take_in(self, graph: Graph) -> None:
         while self._waiting and len(self._slots) < self._batch:
@@ -183,12 +174,8 @@ class Nearest:
             self._append(held, held.question)
 
     def _renew(self, graph: Graph) -> None:
-        def begun(renewed: Graph) -> None:
-            self._renewed = renewed
-            self._copied = 0
-
-        count = self._count
-        self._do(lambda: Graph(count, is_even=not graph.is_even), begun)
+        self._renewed = Graph(is_even=not graph.is_even)
+        self._copied = 0
 
     def _copy(self, graph: Graph, renewed: Graph) -> None:
         batch = graph.part(self._copied, self._batch)
@@ -200,6 +187,7 @@ class Nearest:
             if self._copied >= len(graph):
                 self._graph, self._renewed = renewed, None
                 self._marks = [mark for mark in self._marks if mark[0] is not graph]
+                self._building.do(graph.clear, lambda _: None)
 
         self._do(lambda: self._insert(renewed, batch), copied)
 
@@ -218,14 +206,14 @@ class Nearest:
                 if held.question is not None:
                     self._append(held, held.question)
         self._graph = None
-        self._building.graphs -= 1
         self._marks.clear()
+        self._building.do(graph.clear, lambda _: None)
 
     def _insert(self, graph: Graph, batch: list[Held]) -> None:
         """In the thread. Where they lie is noted on the loop, when all of them are in."""
-        for offset, held in enumerate(batch):
+        for held in batch:
             if held.question is not None:
-                graph.insert(held.question.vector, len(graph) + offset)
+                graph.insert(held.question.vector)
             time.sleep(self._building.pause_s)
 
     def _place(self, graph: Graph, held: Held) -> None:

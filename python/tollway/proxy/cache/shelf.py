@@ -14,7 +14,6 @@ from tollway.contract.cache import CacheSpace, Selection
 from tollway.proxy.cache.building import Building, BuildingThread
 from tollway.proxy.cache.drawers import PARTS, Catalogue, Drawers
 from tollway.proxy.cache.entry import Entry, Near
-from tollway.proxy.cache.graph import prepare
 from tollway.proxy.cache.held import Held, taken_bytes
 from tollway.proxy.cache.nearest import FEW, Nearest
 from tollway.proxy.cache.worth import Worth
@@ -187,11 +186,6 @@ class Shelf:
             self._expire()
             self._make_room(0, _SLICE, entries=0)
         return bool(self._gone) or self._lacks_room(0, entries=0)
-
-    def prepare(self) -> None:
-        """Loads what graphs need. Called before a worker serves, where questions are to be compared at all; it can be
-        left out, and then the first graph holds the loop for a tenth of a second."""
-        prepare()
 
     def close(self) -> None:
         """Ends the thread that builds graphs."""

@@ -5,7 +5,7 @@ use super::vector::{DIMENSIONS, cosine_of, dot};
 /// Slots of vectors, numbered from 0.
 #[derive(Default)]
 pub struct Block {
-    values: Vec<i8>,
+    vectors: Vec<[i8; DIMENSIONS]>,
     squares: Vec<i32>,
 }
 
@@ -14,7 +14,7 @@ impl Block {
     #[must_use]
     pub const fn new() -> Self {
         Self {
-            values: Vec::new(),
+            vectors: Vec::new(),
             squares: Vec::new(),
         }
     }
@@ -33,7 +33,7 @@ impl Block {
 
     /// The slot that the vector gets.
     pub fn append(&mut self, vector: &[i8; DIMENSIONS]) -> usize {
-        self.values.extend_from_slice(vector);
+        self.vectors.push(*vector);
         self.squares.push(dot(vector, vector));
         self.squares.len() - 1
     }
@@ -43,9 +43,7 @@ impl Block {
         if slot >= self.squares.len() {
             return false;
         }
-        let last = self.squares.len() - 1;
-        self.values.copy_within(last * DIMENSIONS.., slot * DIMENSIONS);
-        self.values.truncate(last * DIMENSIONS);
+        self.vectors.swap_remove(slot);
         self.squares.swap_remove(slot);
         true
     }
@@ -55,7 +53,7 @@ impl Block {
     pub fn nearest(&self, vector: &[i8; DIMENSIONS], most: usize) -> Vec<(usize, f32)> {
         let square = dot(vector, vector);
         let mut best: Vec<(usize, f32)> = Vec::with_capacity(most + 1);
-        for (slot, other) in self.values.chunks_exact(DIMENSIONS).enumerate() {
+        for (slot, other) in self.vectors.iter().enumerate() {
             let cosine = cosine_of(dot(vector, other), square, self.squares[slot]);
             if best.len() == most && best.last().is_none_or(|worst| worst.1 >= cosine) {
                 continue;

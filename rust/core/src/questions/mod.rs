@@ -6,8 +6,10 @@
 
 mod block;
 mod cut;
+mod graph;
 mod numbers;
 mod reading;
+mod scratch;
 mod signs;
 mod vector;
 mod verifier;
@@ -20,7 +22,9 @@ use thiserror::Error;
 
 pub use block::Block;
 use cut::Cut;
+pub use graph::{Graph, Plan};
 use reading::{Number, Reading};
+pub use scratch::Scratch;
 pub use signs::SIGNS;
 pub use vector::{DIMENSIONS, cosine};
 

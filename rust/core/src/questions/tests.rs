@@ -119,3 +119,117 @@ proptest! {
         prop_assert!(!agrees(&one, &other));
     }
 }
+
+mod graph {
+    use proptest::prelude::*;
+
+    use crate::questions::{DIMENSIONS, Graph, Scratch, cosine};
+
+    type Vector = [i8; DIMENSIONS];
+
+    /// Vectors about a few directions, as questions of a few kinds are; the same for the same seed.
+    fn vectors(count: usize, seed: u64) -> Vec<Vector> {
+        let mut state = seed | 1;
+        let mut next = move || {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            i8::from_le_bytes([state.to_le_bytes()[3]])
+        };
+        let kinds: Vec<Vector> = (0..8).map(|_| std::array::from_fn(|_| next() / 2)).collect();
+        (0..count)
+            .map(|number| kinds[number % 8].map(|value| value.saturating_add(next() / 3)))
+            .collect()
+    }
+
+    fn built(vectors: &[Vector]) -> Graph {
+        let (mut graph, mut scratch) = (Graph::new(), Scratch::new());
+        for (number, vector) in vectors.iter().enumerate() {
+            let plan = graph.plan(vector, &mut scratch);
+            assert_eq!(graph.commit(plan), Some(number));
+        }
+        graph
+    }
+
+    fn exact(vectors: &[Vector], asked: &Vector, most: usize, is_there: impl Fn(usize) -> bool) -> Vec<usize> {
+        let mut all: Vec<usize> = (0..vectors.len()).filter(|&number| is_there(number)).collect();
+        all.sort_by(|&one, &other| cosine(asked, &vectors[other]).total_cmp(&cosine(asked, &vectors[one])));
+        all.truncate(most);
+        all
+    }
+
+    #[test]
+    fn nearly_all_of_the_nearest_are_found() {
+        let all = vectors(3_000, 7);
+        let (graph, mut scratch) = (built(&all[..2_900]), Scratch::new());
+        let mut found = 0;
+        for asked in &all[2_900..] {
+            let wanted = exact(&all[..2_900], asked, 8, |_| true);
+            let nearest = graph.nearest(asked, 8, 128, &mut scratch);
+            found += nearest.iter().filter(|(number, _)| wanted.contains(number)).count();
+        }
+        assert!(found >= 760, "{found} of 800");
+    }
+
+    #[test]
+    fn a_plan_that_was_overtaken_changes_nothing() {
+        let all = vectors(3, 1);
+        let (mut graph, mut scratch) = (built(&all[..1]), Scratch::new());
+        let (first, second) = (graph.plan(&all[1], &mut scratch), graph.plan(&all[2], &mut scratch));
+        assert_eq!(graph.commit(first), Some(1));
+        assert_eq!(graph.commit(second), None);
+        assert_eq!(graph.len(), 2);
+    }
+
+    #[test]
+    fn an_empty_graph_and_one_that_is_all_gone_find_nothing() {
+        let all = vectors(40, 3);
+        let mut scratch = Scratch::new();
+        assert!(Graph::new().nearest(&all[0], 8, 128, &mut scratch).is_empty());
+        let mut graph = built(&all);
+        assert!((0..40).all(|number| graph.forget(number)));
+        assert!(!graph.forget(40));
+        assert!(graph.nearest(&all[0], 8, 128, &mut scratch).is_empty());
+        let plan = graph.plan(&all[0], &mut scratch);
+        assert_eq!(graph.commit(plan), Some(40));
+        assert_eq!(
+            graph.nearest(&all[0], 8, 128, &mut scratch).len(),
+            1,
+            "what is new is found though all else is gone"
+        );
+    }
+
+    #[test]
+    fn a_search_among_what_is_gone_ends() {
+        let all = vectors(1_200, 5);
+        let (mut graph, mut scratch) = (built(&all), Scratch::new());
+        graph.nearest(&all[0], 4, 4, &mut scratch);
+        assert!(scratch.visited() <= 4 * 64);
+        assert!((0..1_199).all(|number| graph.forget(number)));
+        graph.nearest(&all[0], 4, 4, &mut scratch);
+        let visited = scratch.visited();
+        assert!((4 * 64..=4 * 64 + 32).contains(&visited), "{visited}");
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_found_is_there_in_order_and_as_near_as_it_says(
+            count in 1_usize..200, seed: u64, most in 0_usize..12, gone in proptest::collection::vec(0_usize..200, 0..60),
+        ) {
+            let all = vectors(count + 1, seed);
+            let (asked, all) = (all[count], &all[..count]);
+            let (mut graph, mut scratch) = (built(all), Scratch::new());
+            for &number in &gone {
+                prop_assert_eq!(graph.forget(number), number < count);
+            }
+            let found = graph.nearest(&asked, most, 128, &mut scratch);
+            let left = (0..count).filter(|number| !gone.contains(number)).count();
+            prop_assert!(found.len() <= most.min(left));
+            prop_assert!(found.is_sorted_by(|one, other| one.1 >= other.1));
+            for &(number, similarity) in &found {
+                prop_assert!(!gone.contains(&number));
+                prop_assert!((similarity - cosine(&asked, &all[number])).abs() < 1e-5);
+            }
+        }
+    }
+}
