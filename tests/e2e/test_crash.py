@@ -4,11 +4,13 @@
 """
 
 import asyncio
+import itertools
 import os
 import signal
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx2
@@ -26,8 +28,9 @@ def answer(seen: Seen) -> Script:
     return sse(deltas("a", "b", "c")) if seen.json.get("stream") else whole(completion())
 
 
-async def load(gateway: Gateway, answered: set[str], rate: int, seconds: float) -> None:
-    """An open loop of calls, half of them streamed; remembers the ids of those that were answered whole."""
+async def load(gateway: Gateway, answered: set[str], rate: int, is_over: Callable[[int], bool]) -> None:
+    """An open loop of calls, half of them streamed, until so many are enough; remembers the ids of those that were
+    answered whole."""
     tasks: set[asyncio.Task[None]] = set()
     limits = httpx2.Limits(max_connections=200, max_keepalive_connections=200)
     headers = {"authorization": f"Bearer {KEY}"}
@@ -43,7 +46,9 @@ async def load(gateway: Gateway, answered: set[str], rate: int, seconds: float) 
                 answered.add(got.headers["x-request-id"])
 
         began = time.monotonic()
-        for number in range(int(rate * seconds)):
+        for number in itertools.count():
+            if is_over(number):
+                break
             await asyncio.sleep(max(0.0, began + number / rate - time.monotonic()))
             tasks.add(asyncio.create_task(one(number)))
         await asyncio.gather(*tasks)
@@ -53,11 +58,14 @@ async def drill(gateway: Gateway, rate: int, seconds: float) -> tuple[set[str], 
     """Load, ``kill -9`` of every process half-way, a new start; returns the ids answered, the rows' ids, and how many
     answers there had been before the kill."""
     answered: set[str] = set()
-    loading = asyncio.create_task(load(gateway, answered, rate, seconds))
+    over = asyncio.Event()
+    loading = asyncio.create_task(load(gateway, answered, rate, lambda _: over.is_set()))
     await asyncio.sleep(seconds / 2)
     before = len(answered)
     await asyncio.to_thread(gateway.kill)
     await asyncio.to_thread(gateway.start)
+    await asyncio.sleep(seconds / 2)  # however long it took to start
+    over.set()
     await loading
     rows = await asyncio.to_thread(gateway.wait_for_rows, len(answered))
     return answered, [row["request_id"] for row in rows], before
@@ -85,7 +93,7 @@ async def test_an_embedded_database_that_dies_is_started_again_and_no_row_is_los
     with Gateway(config("embedded", upstream.base_url), tmp_path) as gateway:
         pid = int((tmp_path / "data" / "postgres" / "data" / "postmaster.pid").read_text().split()[0])
         answered: set[str] = set()
-        loading = asyncio.create_task(load(gateway, answered, 50, 4.0))
+        loading = asyncio.create_task(load(gateway, answered, 50, lambda number: number == 200))
         await asyncio.sleep(1.0)
         os.kill(pid, signal.SIGKILL)
         await loading

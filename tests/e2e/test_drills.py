@@ -5,7 +5,7 @@ from benches.drills.stage import Scale, unknown_parts
 
 
 def test_a_drill_over_two_instances_holds() -> None:
-    report = hang_ups.drill(Scale(0.1), ["slow"])
+    report = hang_ups.drill(Scale(0.1), ["slow"], slack=3.0)
     assert report.verdict == "held", report.why
     figures = report.figures
     assert (figures.requests, figures.rows) == (20, 20)
