@@ -9,7 +9,7 @@ from tests.proxy.edge import arrive, ask, principal, route, snapshot
 from tollway._native.questions import Question
 from tollway.contract.cache import CachePolicy, ExactCaching, SemanticCaching
 from tollway.contract.snapshot import Operation
-from tollway.proxy.cache.entry import Entry, Near
+from tollway.proxy.cache.entry import Call, Entry, Near
 from tollway.proxy.exchange import Screened
 
 EXACT = CachePolicy(exact=ExactCaching())
@@ -24,6 +24,7 @@ class Kept:
         self.bodies: dict[bytes, bytes] = {}
         self.questions: dict[bytes, Question] = {}
         self.serves: list[bytes] = []
+        self.removed: set[str] = set()
         self.is_broken = False
         self.lies = False
 
@@ -62,6 +63,10 @@ class Kept:
     def served(self, entry: Entry) -> None:
         """Notes it."""
         self.serves.append(entry.key)
+
+    def is_removed(self, call: Call, begun_ns: int) -> bool:
+        """Whether :attr:`removed` names its tenant."""
+        return call.tenant_id in self.removed
 
 
 class Claims:

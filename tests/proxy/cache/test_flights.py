@@ -1,6 +1,7 @@
 """Identical calls at the same time: one asks, the others hear it, and nobody waits for longer than it was told."""
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -443,6 +444,30 @@ def test_a_worker_does_not_wait_for_its_own_news() -> None:
         assert asyncio.get_running_loop().time() == began
         again.fail()
         assert isinstance(await elsewhere, Leading)
+
+    run(main())
+
+
+def test_a_call_that_is_outdated_is_not_followed_and_the_next_one_is() -> None:
+    async def main() -> None:
+        flights = worker()
+        began = time.monotonic_ns()
+        first = await leader(flights)
+        removed = time.monotonic_ns()
+        asked: list[int] = []
+
+        def is_outdated(begun_ns: int) -> bool:
+            asked.append(begun_ns)
+            return begun_ns <= removed
+
+        assert await flights.board(KEY, None, is_outdated) is None
+        assert began <= asked[0] <= removed
+        first.fail()
+        second = await leader(flights)
+        waiting = asyncio.create_task(flights.board(KEY, None, is_outdated))
+        await settle()
+        second.land(is_kept=True)
+        assert await waiting is Landed.LANDED
 
     run(main())
 

@@ -307,6 +307,15 @@ async def test_identical_streams_at_the_same_time_hear_one(hall: Hall) -> None:
     assert {each.target.name for each in joined if each.target is not None} == {"fake/m-1"}
 
 
+async def test_a_call_that_began_before_its_answers_were_erased_is_not_joined(hall: Hall) -> None:
+    first = asyncio.create_task(hall.serve(screened(), whole(PARIS)))
+    while not len(hall.flights):  # noqa: ASYNC110 - the first is to be under way
+        await asyncio.sleep(0)
+    hall.kept.removed.add("tenant-1")
+    second = asyncio.create_task(hall.serve(screened(), whole(PARIS)))
+    assert [each.result for each in await asyncio.gather(first, second)] == ["miss", "miss"]
+
+
 async def test_when_the_first_is_cut_another_asks(hall: Hall) -> None:
     first = asyncio.create_task(hall.serve(screened(), whole(PARIS, status=500)))
     second = asyncio.create_task(hall.serve(screened(), whole(PARIS)))

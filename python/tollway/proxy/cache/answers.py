@@ -16,7 +16,7 @@ import msgspec
 
 from tollway._native.questions import Question
 from tollway.contract.cache import CacheSpace, Selection
-from tollway.proxy.cache.entry import Entry, Near
+from tollway.proxy.cache.entry import Call, Entry, Near
 from tollway.proxy.cache.port import Commons
 from tollway.proxy.cache.shelf import Shelf, Stats
 from tollway.proxy.cache.snapshots import Snapshots, path_of
@@ -85,6 +85,10 @@ class KnownAnswers:
     def served(self, entry: Entry) -> None:
         """It has been served once more: what saves much stays longest."""
         self._shelf.served(entry)
+
+    def is_removed(self, call: Call, begun_ns: int) -> bool:
+        """Whether answers like that call's have been removed since ``begun_ns``, by ``time.monotonic_ns()``."""
+        return self.forgotten.since(call, begun_ns)
 
     async def remove(self, selection: Selection) -> bool:
         """Forgets what is meant, here at once. ``True``: nobody whom this worker can reach serves any of it from

@@ -1,11 +1,21 @@
 """One answer that may be served again, and how it was found."""
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
 from tollway._native.questions import Question
 from tollway.contract.snapshot import Operation
+
+
+class Call(NamedTuple):
+    """A call whose answer may be kept, with what a removal goes by. ``filled_at_ms`` is when it began, Unix time."""
+
+    key: bytes
+    tenant_id: str
+    key_id: str
+    model: str
+    filled_at_ms: int
 
 
 class Entry(msgspec.Struct, frozen=True, array_like=True, gc=False):

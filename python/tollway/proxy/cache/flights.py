@@ -8,6 +8,7 @@ was told: at worst a call is made that a cache would have spared.
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import Enum
@@ -172,6 +173,7 @@ class _Flight:
         self._flights = flights
         self.key = key
         self.leading: Leading | None = None
+        self.begun_ns = time.monotonic_ns()
         self._waiting: dict[_Waiter, None] = {}
 
     @property
@@ -186,6 +188,7 @@ class _Flight:
 
     def lead(self, form: bytes | None, *, has_waited: bool) -> Leading:
         """Somebody here asks from now on."""
+        self.begun_ns = time.monotonic_ns()
         self.leading = Leading(self, Tape(form, self._flights.room), has_waited=has_waited)
         return self.leading
 
@@ -258,6 +261,10 @@ class _Flight:
             self.left()
 
 
+def _never(_begun_ns: int) -> bool:
+    return False
+
+
 class Flights:
     """One worker's. Who waits does so for ``join_s`` seconds at most; ``now_ms`` is Unix time in milliseconds."""
 
@@ -274,8 +281,11 @@ class Flights:
         """Keys that are asked for now, here or by another worker that somebody here waits for."""
         return len(self._flights)
 
-    async def board(self, key: bytes, form: bytes | None = None) -> Boarded:
-        """Who asks: this call, or another that it waits for.
+    async def board(
+        self, key: bytes, form: bytes | None = None, is_outdated: Callable[[int], bool] = _never
+    ) -> Boarded:
+        """Who asks: this call, or another that it waits for, unless that ``is_outdated``, which is told when the other
+        began, by ``time.monotonic_ns()``.
 
         ``form`` is what the bytes of two answers have in common beyond the key (a stream, and whether it tells usage);
         ``None``: only the kept answer will do. Who is cancelled leaves nothing behind.
@@ -286,7 +296,7 @@ class Flights:
             if self._claimed(key):
                 return flight.lead(form, has_waited=False)
             self._look_soon(flight)
-        if flight.follower_count >= MOST_FOLLOWERS:
+        if flight.follower_count >= MOST_FOLLOWERS or is_outdated(flight.begun_ns):
             return None
         return flight.follow(form) or await self._wait(flight, form)
 

@@ -16,7 +16,7 @@ from tollway.contract.snapshot import Route
 from tollway.errors import CacheMissed
 from tollway.proxy.cache.comparing import Comparing
 from tollway.proxy.cache.directives import CACHE, Directives, directives
-from tollway.proxy.cache.entry import Entry, Found
+from tollway.proxy.cache.entry import Call, Entry, Found
 from tollway.proxy.cache.fill import NOTHING, Asked, Filler, Filling, Nothing, now_ms
 from tollway.proxy.cache.fitness import OPERATIONS, SAYING
 from tollway.proxy.cache.flights import Flights, Landed, Leading
@@ -148,7 +148,10 @@ class LookUp:
         connection.watch()  # who hangs up waits no longer
         if screened.request.stream and keep_alive_s is not None:
             connection.keep_alive(keep_alive_s, lambda: [*self._early_head(screened.arrival), *JOINED])
-        boarded = await self._flights.board(asked.key, _form(screened))
+        call = _call(screened, asked)
+        boarded = await self._flights.board(
+            asked.key, _form(screened), lambda begun_ns: self._answers.is_removed(call, begun_ns)
+        )
         recalled: Attempted | None = None
         leading = boarded if isinstance(boarded, Leading) else None
         if leading is None or leading.has_waited:
@@ -269,6 +272,11 @@ def _form(screened: Screened) -> bytes | None:
     if not request.stream or STRICT in screened.arrival.headers or (guard is not None and guard.sees_answers):
         return None
     return b"usage" if request.include_usage else b"plain"
+
+
+def _call(screened: Screened, asked: Asked) -> Call:
+    record = screened.principal.record
+    return Call(asked.key, record.tenant_id, record.key_id, screened.request.model, asked.at_ms)
 
 
 def _scope(policy: CachePolicy, screened: Screened) -> str | None:

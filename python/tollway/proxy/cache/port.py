@@ -5,7 +5,7 @@ from typing import Protocol
 
 from tollway._native.questions import Question
 from tollway.contract.cache import Selection
-from tollway.proxy.cache.entry import Entry, Near
+from tollway.proxy.cache.entry import Call, Entry, Near
 
 
 class Answers(Protocol):
@@ -29,6 +29,10 @@ class Answers(Protocol):
 
     def served(self, entry: Entry) -> None:
         """It has been served once more: what saves much stays longest."""
+        ...
+
+    def is_removed(self, call: Call, begun_ns: int) -> bool:
+        """Whether answers like that call's have been removed since ``begun_ns``, by ``time.monotonic_ns()``."""
         ...
 
 
