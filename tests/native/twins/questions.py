@@ -4,6 +4,7 @@ The words and their vectors are read from the core's own file; what is done with
 """
 
 import math
+import re
 import struct
 import unicodedata
 from collections import Counter
@@ -68,6 +69,11 @@ JOINED = {
     **{"whos": ("who", "is"), "thats": ("that", "is")},
 }
 NEGATORS = {*"not no never none nobody nothing neither nor without nowhere".split()}
+IDLE = {*"the please kindly really actually basically hi hello thanks".split()}
+OPENING = re.compile(
+    r"(how to|how (do|can|could|should|would) (i|we)"
+    r"|what (is|are) ((the|a|some) )?((best|good|right|proper|correct) )?ways? (for me )?to) "
+)
 PREFIXES = ("un", "in", "im", "il", "ir", "non", "dis")
 DIGIT = frozenset("0123456789")
 SYMBOLS = "+*=<>&|^~#@%$€£¥₹"
@@ -290,6 +296,7 @@ class Question:
     negations: int = 0
     scopes: list[int] = field(default_factory=list)
     names: list[int] = field(default_factory=list)
+    gist: tuple[int, ...] = ()
     vector: list[int] = field(default_factory=list)
 
 
@@ -393,8 +400,10 @@ def read(text: str, words: Words) -> Question:
     raw = cut(text)
     question = Question(text)
     sequence: list[int] = []
+    said: list[tuple[int, str]] = []
     awaiting: list[Number] = []
     scope = False
+    opening = len(match[0].split()) if (match := OPENING.match(" ".join(each.text for each in raw) + " ")) else 0
     at = 0
     while at < len(raw):
         here = raw[at]
@@ -405,6 +414,7 @@ def read(text: str, words: Words) -> Question:
             question.numbers.append(Number(number, may_lack))
             awaiting = [question.numbers[-1]]
             sequence.append(NUMBER | number & (NUMBER - 1))
+            said.append((sequence[-1], ""))
             at += taken
             continue
         pieces = [here.text] if here.text in words.place else []
@@ -423,8 +433,12 @@ def read(text: str, words: Words) -> Question:
         if here.capital and not here.first and here.text != "i":
             question.names.append(words.lemma(word))
         sequence.append(word)
+        if at >= opening:
+            said.append((word, here.text))
         at += 1
     bound(question, sequence)
+    telling = [word for word, letters in said if letters not in IDLE]
+    question.gist = (opening > 0, *(telling if len(telling) > 3 else [word for word, _ in said]))
     question.vector = embed(raw, words)
     return question
 
@@ -575,7 +589,7 @@ def signs(one: Question, other: Question, words: Words) -> list[float]:
         ]
         differ = [len(lone(kinds[0], kinds[1])), len(lone(kinds[1], kinds[0]))]
         found += [capped(max(differ), 3), capped(min(differ), 3)]
-    return found
+    return [*found, float(one.gist == other.gist and one.names == other.names)]
 
 
 NAMES = (
@@ -586,6 +600,7 @@ NAMES = (
     + " ".join(
         f"{kind}_most {kind}_least" for kind in "question time degree quantity joint person modal being place".split()
     )
+    + " same_gist"
 ).split()
 
 

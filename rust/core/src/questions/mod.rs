@@ -6,6 +6,7 @@
 
 mod block;
 mod cut;
+mod gist;
 mod graph;
 mod numbers;
 mod reading;
@@ -30,6 +31,9 @@ pub use vector::{DIMENSIONS, cosine};
 
 /// A longer text is no question.
 pub const MOST_BYTES: usize = 8 * 1024;
+
+/// How sure one is of texts that say the same, but for words that say nothing.
+const SAME_GIST: f32 = 0.99;
 
 /// Why a text is no question.
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -101,6 +105,11 @@ impl Question {
         signs::signs(self, other)
     }
 
+    /// Whether only words differ that say nothing: "How do I" and "How can I", "the", "please".
+    fn says_as(&self, other: &Self) -> bool {
+        self.reading.gist == other.reading.gist && self.reading.names == other.reading.names
+    }
+
     /// How sure one can be that an answer to the one serves the other, 0 to 1; 0 where they do not agree.
     ///
     /// `second` is the cosine by another embedder; one that is no number counts as none.
@@ -112,7 +121,12 @@ impl Question {
         if self.reading.words == other.reading.words && self.reading.names == other.reading.names {
             return 1.0;
         }
-        verifier::confidence(&self.signs(other), second.filter(|second| second.is_finite()))
+        let judged = verifier::confidence(&self.signs(other), second.filter(|second| second.is_finite()));
+        if self.says_as(other) {
+            judged.max(SAME_GIST)
+        } else {
+            judged
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! From a text to its words, numbers, negation and names, in one walk.
 
 use super::cut::{Cut, Raw};
+use super::gist::{Gist, opening};
 use super::numbers::number_at;
 use super::vector::{DIMENSIONS, quantized};
 use super::words::{self, Kind, NUMBER, UNKNOWN};
@@ -37,6 +38,8 @@ pub(super) struct Reading {
     /// What is negated.
     pub(super) scopes: Box<[u32]>,
     pub(super) names: Box<[u32]>,
+    /// A hash of the words but for those that say nothing.
+    pub(super) gist: u64,
 }
 
 impl Reading {
@@ -46,6 +49,8 @@ impl Reading {
         let (mut scopes, mut names) = (Vec::new(), Vec::new());
         let mut negations = 0_u16;
         let (mut awaiting, mut negated) = (false, false);
+        let opening = opening(cut);
+        let mut gist = Gist::new(opening > 0);
         let mut at = 0;
         while let Some(raw) = cut.words.get(at) {
             if let Some(found) = number_at(cut, at) {
@@ -56,7 +61,9 @@ impl Reading {
                     may_lack: found.may_lack,
                 });
                 awaiting = true;
-                sequence.push(NUMBER | (hash & (NUMBER - 1)));
+                let word = NUMBER | (hash & (NUMBER - 1));
+                sequence.push(word);
+                gist.push(word, "");
                 at += found.words;
                 continue;
             }
@@ -81,6 +88,9 @@ impl Reading {
                 names.push(words::lemma(word));
             }
             sequence.push(word);
+            if at >= opening {
+                gist.push(word, text);
+            }
             at += 1;
         }
         let (kept, beyond) = sequence.split_at(sequence.len().min(MOST_WORDS));
@@ -99,6 +109,7 @@ impl Reading {
             negations,
             scopes: scopes.into(),
             names: names.into(),
+            gist: gist.hash(),
         }
     }
 }

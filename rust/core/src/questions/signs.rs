@@ -17,7 +17,7 @@ const COMPARED: [Kind; 9] = [
 ];
 
 /// How many there are.
-pub const SIGNS: usize = 27 + 2 * COMPARED.len();
+pub const SIGNS: usize = 28 + 2 * COMPARED.len();
 
 /// More words than these are not looked at one by one: texts that differ in so many are no twins.
 const MOST_LONE: usize = 24;
@@ -167,6 +167,7 @@ pub(super) fn signs(one: &Question, other: &Question) -> [f32; SIGNS] {
         all[head.len() + 2 * place] = capped(differ[0].max(differ[1]), 3);
         all[head.len() + 2 * place + 1] = capped(differ[0].min(differ[1]), 3);
     }
+    all[SIGNS - 1] = flag(one.says_as(other));
     all
 }
 

@@ -88,6 +88,38 @@ fn the_same_words_are_sure_and_other_ones_are_not() {
 }
 
 #[test]
+fn what_only_opens_a_question_or_says_nothing_may_differ() {
+    for (one, other) in [
+        ("How do I cancel my subscription?", "how can I cancel my subscription"),
+        ("How to learn Spanish?", "What's the best way to learn Spanish?"),
+        ("What are some good ways to lose weight?", "How should I lose weight?"),
+        (
+            "Is the PIN delivered with my card?",
+            "Is PIN really delivered with my card?",
+        ),
+        ("What is the way for me to get a refund", "How would we get a refund"),
+    ] {
+        let sure = question(one).confidence(&question(other), None);
+        assert!(sure >= 0.99, "{one} / {other}: {sure}");
+    }
+}
+
+#[test]
+fn what_asks_something_else_is_not_the_same() {
+    for (one, other) in [
+        ("How do I store my data?", "How do you store my data?"),
+        ("How do I learn Spanish?", "What is the fastest way to learn Spanish?"),
+        ("What is matter?", "What is the matter?"),
+        ("How can I move to Spain?", "Can I move to Spain?"),
+        ("Please", "Hello"),
+        ("How do I get to Paris by train?", "How do I get to Lyon by train?"),
+    ] {
+        let sure = question(one).confidence(&question(other), None);
+        assert!(sure < 0.99, "{one} / {other}: {sure}");
+    }
+}
+
+#[test]
 fn words_without_vectors_are_told_apart() {
     assert!(question("как открыть счёт").similarity(&question("как закрыть вклад")) < 0.9);
     assert!(question("как открыть счёт").similarity(&question("Как открыть счет?")) > 0.99);
