@@ -25,7 +25,7 @@ How to {v} {n} in {m}|Please {v} this {n} and {w} the {m}|Are there any {a} {n} 
 def sentences(wordnet: WordNet, count: int, seed: int = 7) -> list[str]:
     """So many at most, the same ones every time, none of them long."""
     chosen = random.Random(seed)  # noqa: S311
-    parts = [_glosses(wordnet), _examples(wordnet), _described(), list(_asked(wordnet, count, chosen))]
+    parts = [_glosses(wordnet), _examples(wordnet), _described(), list(asked_of(wordnet, count, chosen))]
     found: list[str] = []
     for part, share in zip(parts, (0.3, 0.3, 0.1, 0.3), strict=True):
         short = sorted({text for text in part if 8 < len(text) < MOST_LETTERS})
@@ -55,7 +55,8 @@ def _described() -> list[str]:
     return found
 
 
-def _asked(wordnet: WordNet, count: int, chosen: random.Random) -> Iterator[str]:
+def asked_of(wordnet: WordNet, count: int, chosen: random.Random) -> Iterator[str]:
+    """Questions of common words that mean nothing much."""
     frames = [frame for frame in FRAMES.replace("\n", "|").split("|") if frame]
     known = {
         part: sorted({word.replace("_", " ") for (word, of) in wordnet.of if of == part and wordnet.counts[word]})

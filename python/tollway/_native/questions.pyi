@@ -40,8 +40,8 @@ class Question:
         in either order; `benches/cache/train_verifier.py` names them."""
 
     def confidence(self, other: Question, second: float | None = None) -> float:
-        """How sure the verifier is, from 0 to 1, that an answer to the one serves the other; 0 where they do not agree, 1
-        for the same words, at least 0.99 where only words differ that say nothing.
+        """How sure the verifier is, from 0 to 1, that an answer to the one serves the other: 0 where they do not agree,
+        1 for the same words, at least 0.99 where only words differ that say nothing.
 
         `second` is the cosine by another embedder, of MiniLM's class. 0.95 is where at most one look-up in a hundred
         was answered wrongly, with a second similarity and without."""
