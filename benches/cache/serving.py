@@ -2,11 +2,12 @@
 
     .venv/bin/python benches/cache/serving.py --gwbench target/gwbench
 
-One worker on core 0, load and upstream on core 1; everything is on, as in ``benches/gateway.py``. Calls with
-``x-tollway-cache: off``, calls that are looked up and miss, and exact hits take turns, so that a machine that is slower
-for a while is slower for all of them. Prints the median of each, hits over calls, and what a look-up adds; and what the
-worker took of its core for each call, which tells the same where others have the machine as well. A hit has no provider
-to be subtracted: all that it takes is the gateway's.
+One worker on core 0, load and upstream on core 1; everything is on, as in ``benches/gateway.py``. The supervisor and
+PostgreSQL are on the worker's core, or with ``--worker-alone`` on the load's. Calls with ``x-tollway-cache: off``,
+calls that are looked up and miss, and exact hits take turns, so that a machine that is slower for a while is slower
+for all of them. Prints the median of each, hits over calls, and what a look-up adds; and what the worker took of its
+core for each call, which tells the same where others have the machine as well. A hit has no provider to be
+subtracted: all that it takes is the gateway's.
 """
 
 import argparse
@@ -22,7 +23,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from benches.gateway import GATEWAY_CORE, LOAD_CORE, load, settings
+from benches.gateway import GATEWAY_CORE, LOAD_CORE, leave_alone, load, settings
 from tests.fakes.gateway import Gateway, free_port
 
 KINDS: Mapping[str, Sequence[str]] = {
@@ -87,6 +88,7 @@ def main() -> None:
     parser.add_argument("--seconds", default="5")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--semantic", action="store_true", help="with a semantic look-up behind the exact one")
+    parser.add_argument("--worker-alone", action="store_true", help="supervisor and PostgreSQL on the load's core")
     options = parser.parse_args()
     port = free_port()
     upstream = subprocess.Popen(["taskset", "-c", LOAD_CORE, options.gwbench, "upstream", "--port", str(port)])
@@ -97,6 +99,8 @@ def main() -> None:
             cache: dict[str, object] = {"exact": {"max_temperature": 2}, "semantic": {} if options.semantic else None}
             configured = {**settings(f"http://127.0.0.1:{port}/v1"), "cache": cache}
             with Gateway(configured, Path(directory)) as gateway:
+                if options.worker_alone:
+                    leave_alone(gateway)
                 time.sleep(2)
                 print("whole answers")
                 measure(options.gwbench, gateway, options.rounds, options.seconds, ())
