@@ -80,6 +80,7 @@ def start(request: pytest.FixtureRequest, tmp_path: Path, recording: Recording) 
             try:
                 await asyncio.sleep(0)
                 await until(lambda: is_up(answers, index))
+                await asyncio.sleep(0.005)  # of a call that began before it was up it tells nobody
                 yield answers
                 assert not task.done()
             finally:
