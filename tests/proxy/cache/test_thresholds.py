@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import Literal
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tollway.contract.cache import Feedback, SemanticCaching
@@ -163,6 +163,7 @@ def test_a_worker_remembers_so_many_regions_and_forgets_who_was_not_asked_for_lo
     ),
     st.floats(0.0001, 0.5),
 )
+@example([(1.0, "wrong")] * 5, 0.0625)
 def test_whatever_is_heard_a_threshold_is_an_edge_or_never_and_a_looser_bound_is_no_higher(
     heard: list[tuple[float, Literal["good", "wrong"]]], max_wrong: float
 ) -> None:

@@ -144,13 +144,15 @@ class _Region:
         return next((edge for edge in TRIED if not self._has_failed(edge, max_wrong)), NEVER)
 
     def _has_failed(self, edge: float, max_wrong: float) -> bool:
-        """Whether what is tried is wrong too often: beyond chance, or else, where there is a higher edge, after as many
-        hits as must be good for the bound to hold. Good hits above it give it another try."""
+        """Whether what is tried is wrong too often: beyond chance, or else, where there is a higher edge, for the bound or
+        for the strictest that as many good hits could prove, so that no looser bound fails what a stricter one tries.
+        Good hits above it give it another try."""
         at = EDGES.index(edge)
         hits = sum(self._hits[at:]) + sum(count for count, _ in self._prior[at:])
         wrong = sum(self._wrong[at:]) + sum(count for _, count in self._prior[at:])
-        is_judged = edge < TRIED[-1] and is_bounded(0, hits, max_wrong)
-        return is_refuted(wrong, hits, max_wrong) or (is_judged and wrong > hits * max_wrong)
+        strictest = 1.0 - _DOUBT ** (1.0 / max(1, hits))
+        has_higher = edge < TRIED[-1]
+        return is_refuted(wrong, hits, max_wrong) or (has_higher and wrong > hits * max(max_wrong, strictest))
 
 
 def is_bounded(wrong: int, hits: int, share: float) -> bool:
