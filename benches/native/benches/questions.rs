@@ -88,7 +88,7 @@ fn graph(bench: &mut Criterion) {
         graph.commit(plan);
     }
     bench.bench_function("questions/graph of 20,000: nearest", |run| {
-        run.iter(|| graph.nearest(black_box(&all[0]), 8, 128, &mut scratch));
+        run.iter(|| graph.nearest(black_box(&all[0]), 8, 96, &mut scratch));
     });
     bench.bench_function("questions/graph of 20,000: plan", |run| {
         run.iter(|| graph.plan(black_box(&all[0]), &mut scratch));

@@ -69,7 +69,7 @@ JOINED = {
     **{"whos": ("who", "is"), "thats": ("that", "is")},
 }
 NEGATORS = {*"not no never none nobody nothing neither nor without nowhere".split()}
-IDLE = {*"the please kindly really actually basically hi hello thanks".split()}
+FILLERS = {*"please kindly really actually basically hi hello thanks".split()}
 OPENING = re.compile(
     r"(how to|how (do|can|could|should|would) (i|we)"
     r"|what (is|are) ((the|a|some) )?((best|good|right|proper|correct) )?ways? (for me )?to) "
@@ -296,7 +296,9 @@ class Question:
     negations: int = 0
     scopes: list[int] = field(default_factory=list)
     names: list[int] = field(default_factory=list)
-    gist: tuple[int, ...] = ()
+    said: tuple[int, ...] = ()
+    telling: tuple[int, ...] = ()
+    has_fillers: bool = False
     vector: list[int] = field(default_factory=list)
 
 
@@ -437,8 +439,9 @@ def read(text: str, words: Words) -> Question:
             said.append((word, here.text))
         at += 1
     bound(question, sequence)
-    telling = [word for word, letters in said if letters not in IDLE]
-    question.gist = (opening > 0, *(telling if len(telling) > 3 else [word for word, _ in said]))
+    question.said = (opening > 0, *(word for word, _ in said))
+    question.telling = (opening > 0, *(word for word, letters in said if letters not in {"the", *FILLERS}))
+    question.has_fillers = any(letters in FILLERS for _, letters in said)
     question.vector = embed(raw, words)
     return question
 
@@ -533,6 +536,15 @@ def lone(left: list[int], right: list[int]) -> list[int]:
     return found
 
 
+def same_gist(one: Question, other: Question) -> bool:
+    """Whether only words differ that say nothing."""
+    if one.said != other.said:
+        is_short = min(len(one.telling), len(other.telling)) < 5  # the first tells whether it opens
+        if is_short or (one.has_fillers and other.has_fillers) or one.telling != other.telling:
+            return False
+    return one.names == other.names
+
+
 def signs(one: Question, other: Question, words: Words) -> list[float]:
     """What the verifier weighs; the same in either order."""
     contents = [[word for word in each.words if words.kind(word) == CONTENT] for each in (one, other)]
@@ -589,7 +601,7 @@ def signs(one: Question, other: Question, words: Words) -> list[float]:
         ]
         differ = [len(lone(kinds[0], kinds[1])), len(lone(kinds[1], kinds[0]))]
         found += [capped(max(differ), 3), capped(min(differ), 3)]
-    return [*found, float(one.gist == other.gist and one.names == other.names)]
+    return [*found, float(same_gist(one, other))]
 
 
 NAMES = (

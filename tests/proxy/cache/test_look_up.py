@@ -309,7 +309,7 @@ async def test_identical_streams_at_the_same_time_hear_one(hall: Hall) -> None:
 
 async def test_a_call_that_began_before_its_answers_were_erased_is_not_joined(hall: Hall) -> None:
     first = asyncio.create_task(hall.serve(screened(), whole(PARIS)))
-    while not len(hall.flights):  # noqa: ASYNC110 - the first is to be under way
+    while not len(hall.flights):  # noqa: ASYNC110 - nothing tells when a flight begins
         await asyncio.sleep(0)
     hall.kept.removed.add("tenant-1")
     second = asyncio.create_task(hall.serve(screened(), whole(PARIS)))

@@ -1,5 +1,5 @@
-"""A graph over many vectors (HNSW): which of them are most similar, nearly always right. Its nodes are natives', this
-module knows whose they are.
+"""A graph over many vectors (HNSW): which of them are most similar, nearly always right. The nodes are the
+extension's; this module knows whose they are.
 
 A thread puts vectors in while the event loop asks; the one waits for the other for microseconds. hnswlib, the usual
 library, did not do here: its binding holds the interpreter for up to 15 ms to make or to drop a large graph, adds and

@@ -6,8 +6,8 @@ const HELPERS: [&str; 5] = ["do", "can", "could", "should", "would"];
 /// Nobody else: what "you" or "they" do may be another question.
 const ASKERS: [&str; 2] = ["i", "we"];
 const GOOD: [&str; 5] = ["best", "good", "right", "proper", "correct"];
-const IDLE: [&str; 9] = [
-    "the",
+const ARTICLE: &str = "the";
+const FILLERS: [&str; 8] = [
     "please",
     "kindly",
     "really",
@@ -46,41 +46,45 @@ pub(super) fn opening(cut: &Cut) -> usize {
     if is(at, &["to"]) { at + 1 } else { 0 }
 }
 
-/// Hashes of the words after the opening, as they are read.
-#[derive(Debug)]
+/// What a text says after its opening, as hashes of its words.
+#[derive(Debug, Default)]
 pub(super) struct Gist {
     all: u64,
+    /// Without articles and fillers.
     telling: u64,
     words: usize,
+    has_fillers: bool,
 }
 
 impl Gist {
-    /// Of a text with an opening or without.
+    /// Of a text with an opening or without, before its first word.
     pub(super) fn new(opens: bool) -> Self {
         let seed = u64::from(opens);
         Self {
             all: seed,
             telling: seed,
             words: 0,
+            has_fillers: false,
         }
     }
 
     /// Takes the next word by its number and its letters; a number has none.
     pub(super) fn push(&mut self, word: u32, text: &str) {
         self.all = folded(self.all, word);
-        if !IDLE.contains(&text) {
+        if FILLERS.contains(&text) {
+            self.has_fillers = true;
+        } else if text != ARTICLE {
             self.telling = folded(self.telling, word);
             self.words += 1;
         }
     }
 
-    /// The same for texts that say the same.
-    pub(super) const fn hash(&self) -> u64 {
-        if self.words < LEAST_WORDS {
-            self.all
-        } else {
-            self.telling
-        }
+    /// Whether two texts say the same. Where both have fillers these are compared, too: they may be what is asked about,
+    /// as in "What does please mean in Spanish?".
+    pub(super) const fn is_same(&self, other: &Self) -> bool {
+        let is_long = self.words >= LEAST_WORDS && other.words >= LEAST_WORDS;
+        let may_differ = is_long && !(self.has_fillers && other.has_fillers);
+        self.all == other.all || (may_differ && self.telling == other.telling)
     }
 }
 

@@ -19,7 +19,7 @@ const LINKS: usize = 16;
 const LINKS_LOWEST: usize = 2 * LINKS;
 /// How many are looked at to find a new node's links (efConstruction).
 const LOOKED_AT: usize = 200;
-/// One node in so many reaches the next layer: e to the 1 / mL, with mL = 1 / ln(M).
+/// No node reaches a higher layer: of as many as have numbers hardly one would.
 const HIGHEST: usize = 8;
 
 /// A search looks at so many for each that it keeps in view, at most: where most of what is near is gone, it ends with

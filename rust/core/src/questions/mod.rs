@@ -107,7 +107,7 @@ impl Question {
 
     /// Whether only words differ that say nothing: "How do I" and "How can I", "the", "please".
     fn says_as(&self, other: &Self) -> bool {
-        self.reading.gist == other.reading.gist && self.reading.names == other.reading.names
+        self.reading.gist.is_same(&other.reading.gist) && self.reading.names == other.reading.names
     }
 
     /// How sure one can be that an answer to the one serves the other, 0 to 1; 0 where they do not agree.

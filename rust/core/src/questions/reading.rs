@@ -38,8 +38,7 @@ pub(super) struct Reading {
     /// What is negated.
     pub(super) scopes: Box<[u32]>,
     pub(super) names: Box<[u32]>,
-    /// A hash of the words but for those that say nothing.
-    pub(super) gist: u64,
+    pub(super) gist: Gist,
 }
 
 impl Reading {
@@ -109,7 +108,7 @@ impl Reading {
             negations,
             scopes: scopes.into(),
             names: names.into(),
-            gist: gist.hash(),
+            gist,
         }
     }
 }

@@ -112,6 +112,15 @@ fn what_asks_something_else_is_not_the_same() {
         ("What is matter?", "What is the matter?"),
         ("How can I move to Spain?", "Can I move to Spain?"),
         ("Please", "Hello"),
+        ("What does please mean in Spanish?", "What does hello mean in Spanish?"),
+        (
+            "How do I say hello in formal Japanese?",
+            "How do I say thanks in formal Japanese?",
+        ),
+        (
+            "Is it hi and then hello in letters?",
+            "Is it hello and then hi in letters?",
+        ),
         ("How do I get to Paris by train?", "How do I get to Lyon by train?"),
     ] {
         let sure = question(one).confidence(&question(other), None);
