@@ -172,7 +172,9 @@ def test_whatever_is_heard_a_threshold_is_an_edge_or_never_and_a_looser_bound_is
         thresholds.learn(_verdict(confidence, verdict))
     found = thresholds.of(SemanticCaching(adaptive=True, max_wrong=max_wrong), REGION)
     assert found == NEVER or found in EDGES
-    assert thresholds.of(SemanticCaching(adaptive=True, max_wrong=min(1.0, 2 * max_wrong)), REGION) <= found
+    looser = thresholds.of(SemanticCaching(adaptive=True, max_wrong=min(1.0, 2 * max_wrong)), REGION)
+    # Of a looser bound it may be known already that it holds at an edge above the one that the stricter one only tries.
+    assert looser <= found or (found in TRIED and looser in TRIED)
 
 
 def _simulated(wrong_share: Callable[[float], float], *, judged: float, seed: int) -> tuple[float, float, float]:

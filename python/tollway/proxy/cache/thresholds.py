@@ -144,9 +144,9 @@ class _Region:
         return next((edge for edge in TRIED if not self._has_failed(edge, max_wrong)), NEVER)
 
     def _has_failed(self, edge: float, max_wrong: float) -> bool:
-        """Whether what is tried is wrong too often: beyond chance, or else, where there is a higher edge, for the bound or
-        for the strictest that as many good hits could prove, so that no looser bound fails what a stricter one tries.
-        Good hits above it give it another try."""
+        """Whether what is tried is wrong too often: beyond chance, or else, where there is a higher edge, for the
+        bound, or for the strictest that as many good hits could prove: so no looser bound fails what a stricter one
+        tries. Good hits above it give it another try."""
         at = EDGES.index(edge)
         hits = sum(self._hits[at:]) + sum(count for count, _ in self._prior[at:])
         wrong = sum(self._wrong[at:]) + sum(count for _, count in self._prior[at:])
