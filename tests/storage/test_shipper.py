@@ -14,6 +14,7 @@ from typing import Any
 import asyncpg
 import msgspec
 import pytest
+from tests.fakes.full_server import FullServer
 from tests.fakes.telemetry import Recording, counted
 from tests.storage.test_usage import ROW
 
@@ -270,6 +271,23 @@ async def test_a_postgresql_that_is_killed_while_it_stores_rows_neither_loses_no
     assert await pool.fetchval("select sum(calls) from usage_hourly") == 20_000
     assert await pool.fetchval("select sum(cost) from usage_daily") == 20_000 * Decimal("0.00000585")
     await pool.close()
+
+
+async def test_a_server_that_dies_while_it_takes_no_more_of_a_batch_holds_up_no_row(
+    pool: asyncpg.Pool, postgres_dsn: str, journal: Path, recording: Recording, metrics: Metrics
+) -> None:
+    written(journal / "1-1-0.journal", *rows(2_000)).close()  # more than sockets hold
+    async with FullServer(postgres_dsn, once=b"COPY ") as server:
+        own = await connect(server.dsn)
+        running = asyncio.create_task(Shipper(journal, own, recording.log, metrics).run())
+        await asyncio.wait_for(server.is_full.wait(), 30)
+        server.die()
+        await until(lambda: not segments(journal))
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        await own.close()
+    assert recording.events() == ["usage_waits"]
+    assert await pool.fetchval("select count(*) from usage_logs") == 2_000
 
 
 async def test_what_waits_is_measured(shipper: Shipper, journal: Path, metrics: Metrics) -> None:

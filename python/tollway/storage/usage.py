@@ -1,6 +1,6 @@
 """Usage rows into PostgreSQL: a batch from the journal becomes rows and spend, exactly once, in one transaction."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 
 import asyncpg
 import msgspec
@@ -53,8 +53,6 @@ COLUMNS = (
     "saved",
 )
 """The columns in the order of :class:`UsageRow`'s fields."""
-
-PIECE_BYTES = 256 * 1024
 
 # A temporary table lives as long as its session: made once for each connection, it costs the catalogue nothing later.
 # And the journal forgets what was committed, so that has to be on the disk, also where the database is told otherwise.
@@ -117,12 +115,14 @@ async def insert_batch(connection: Connection, copied: bytes, host: str = "") ->
     async with connection.transaction():
         await connection.execute(_ARRIVING)
         await shipped_by(connection, host)
-        await connection.copy_to_table("usage_arriving", source=_pieces(copied), columns=COLUMNS, format="binary")
+        # As a buffer, which asyncpg takes and its stubs leave out: of any other source it waits for room before each
+        # piece, without a bound, and for ever when the server dies meanwhile.
+        await connection.copy_to_table(
+            "usage_arriving",
+            source=memoryview(copied),  # type: ignore[arg-type]
+            columns=COLUMNS,
+            format="binary",
+        )
         await connection.execute(_LOCK_TENANTS)
         inserted: int = await connection.fetchval(_INSERT)
         return inserted
-
-
-async def _pieces(copied: bytes) -> AsyncIterator[bytes]:
-    for at in range(0, len(copied), PIECE_BYTES):
-        yield copied[at : at + PIECE_BYTES]
