@@ -13,9 +13,9 @@ _FILLING_S = 0.3
 
 
 class FullServer:
-    """Relays sessions to the server at ``dsn``; of one that has sent ``once`` it reads no more.
+    """Relays sessions to the server at ``dsn``; once one has sent ``once``, it reads no more of that one.
 
-    After :meth:`die` these sessions are cut, and later ones are relayed without end.
+    :meth:`die` cuts what is open; later sessions are relayed without end.
     """
 
     def __init__(self, dsn: str, *, once: bytes) -> None:
@@ -80,6 +80,7 @@ class FullServer:
                 writer.write(data)
                 await writer.drain()
                 if once is not None and once in data:
+                    self._once = None
                     await asyncio.sleep(_FILLING_S)
                     self.is_full.set()
                     await self._died.wait()
