@@ -7,7 +7,8 @@ PostgreSQL are on the worker's core, or with ``--worker-alone`` on the load's. C
 calls that are looked up and miss, and exact hits take turns, so that a machine that is slower for a while is slower
 for all of them. Prints the median of each, hits over calls, and what a look-up adds; and what the worker took of its
 core for each call, which tells the same where others have the machine as well. A hit has no provider to be
-subtracted: all that it takes is the gateway's.
+subtracted: all that it takes is the gateway's. What of it is the server's, the loop's and the machine's is told by
+``bare.py`` in turns with it: a route that answers by itself on the worker's core.
 """
 
 import argparse
@@ -56,13 +57,14 @@ def told(name: str, kinds: Mapping[str, Sequence[float]], unit: str) -> str:
     return f"{name}: {medians} {unit}"
 
 
-def measure(gwbench: str, gateway: Gateway, rounds: int, seconds: str, more: Sequence[str]) -> None:
-    """Takes turns, then prints."""
+def measure(gwbench: str, gateway: Gateway, bare: str, rounds: int, seconds: str, more: Sequence[str]) -> None:
+    """Takes turns, then prints. ``bare`` is the address of the route that answers by itself."""
     url = f"{gateway.base_url}/chat/completions"
     rates: dict[str, list[float]] = {kind: [] for kind in KINDS}
     totals: dict[str, list[float]] = {kind: [] for kind in KINDS}
     costs: dict[str, list[float]] = {kind: [] for kind in KINDS}
     added: dict[str, list[float]] = {kind: [] for kind in KINDS if kind != "exact"}
+    floor = dict[str, list[float]](p50=[], p99=[], over_p50=[], over_p99=[])
     for _ in range(rounds):
         for kind, options in KINDS.items():
             before = cpu_s(gateway)
@@ -73,11 +75,16 @@ def measure(gwbench: str, gateway: Gateway, rounds: int, seconds: str, more: Seq
             totals[kind].append(number(slow, "total_us", "p99"))
             if kind in added:  # the upstream stamps its answers with the time; a kept one has an old stamp
                 added[kind].append(number(slow, "added", "p99"))
+        alone = load(gwbench, bare, "--seconds", seconds, "--rate", RATE)
+        for which in ("p50", "p99"):
+            floor[which].append(number(alone, "total_us", which))
+            floor[f"over_{which}"].append(number(slow, "total_us", which) - floor[which][-1])
     ratios = [hit / call for hit, call in zip(rates["exact"], rates["off"], strict=True)]
     print(told("rate", rates, "a second"))
     print(f"exact over off: {statistics.median(ratios):.2f} (rounds: {', '.join(f'{each:.2f}' for each in ratios)})")
     print(told("the worker's own time", costs, "µs a call"))
     print(told(f"p99 at {RATE} a second, in all", totals, "µs"))
+    print(told(f"a route that answers by itself, and what an exact hit takes more, at {RATE} a second", floor, "µs"))
     print(told(f"p99 at {RATE} a second, added to the provider's time", added, "µs"))
 
 
@@ -92,6 +99,10 @@ def main() -> None:
     options = parser.parse_args()
     port = free_port()
     upstream = subprocess.Popen(["taskset", "-c", LOAD_CORE, options.gwbench, "upstream", "--port", str(port)])
+    bare_port = free_port()
+    command = [sys.executable, "-m", "benches.cache.bare", str(bare_port)]
+    bare = subprocess.Popen(["taskset", "-c", GATEWAY_CORE, *command], cwd=Path(__file__).parents[2])
+    address = f"http://127.0.0.1:{bare_port}/v1/chat/completions"
     try:
         with tempfile.TemporaryDirectory() as directory:
             os.sched_setaffinity(0, {int(GATEWAY_CORE)})  # inherited by everything the gateway starts
@@ -103,12 +114,13 @@ def main() -> None:
                     leave_alone(gateway)
                 time.sleep(2)
                 print("whole answers")
-                measure(options.gwbench, gateway, options.rounds, options.seconds, ())
+                measure(options.gwbench, gateway, address, options.rounds, options.seconds, ())
                 print("streams of 50 chunks")
-                measure(options.gwbench, gateway, options.rounds, options.seconds, ("--stream",))
+                measure(options.gwbench, gateway, address, options.rounds, options.seconds, ("--stream",))
     finally:
-        upstream.kill()
-        upstream.wait()
+        for process in (upstream, bare):
+            process.kill()
+            process.wait()
 
 
 if __name__ == "__main__":
