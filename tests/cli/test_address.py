@@ -26,6 +26,7 @@ def test_an_address_is_one_that_a_client_here_can_use(host: str, url: str) -> No
         (b'HTTP/1.1 503 No\r\n\r\n{"status": "draining", "checks": {"database": "ok"}}', Readiness(503, "draining")),
         (b"HTTP/1.1 200 OK\r\n\r\n<html>", Readiness(200, None)),
         (b'HTTP/1.1 200 OK\r\n\r\n{"status": "UP"}', Readiness(200, None)),
+        (b'HTTP/1.1 200 OK\r\n\r\n{"status": "\xe9"}', Readiness(200, None)),
         (b"220 smtp.example\r\n", Readiness(0, None)),
     ],
 )

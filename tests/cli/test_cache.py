@@ -22,12 +22,13 @@ class Gateway:
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, dict[str, list[str]]]] = []
+        self.raw: tuple[int, bytes] | None = None
         gateway = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 status, body = gateway.answer(self.path, self.headers["authorization"])
-                data = json.dumps(body).encode()
+                status, data = gateway.raw or (status, json.dumps(body).encode())
                 self.send_response(status)
                 self.send_header("content-length", str(len(data)))
                 self.end_headers()
@@ -148,6 +149,22 @@ def test_without_a_gateway_or_a_key_for_it_the_list_says_so(configured: Tollway,
     ran = configured("cache", "list", "--url", gateway.url, TOLLWAY_ADMIN_KEY="tw_admin_another")
     assert (ran.returncode, "lacks the scope" in ran.stderr) == (1, True)
     assert "no gateway answers" in configured.says("cache", "list", "--url", "http://127.0.0.1:9")
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (200, b"<html>"),
+        (200, b"{}"),
+        (200, b'{"data": [], "next_cursor": "\xe9"}'),
+        (404, b'{"detail": "Not Found"}'),
+        (502, b"[" * 100_000),
+    ],
+)
+def test_what_is_no_gateway_is_told(configured: Tollway, gateway: Gateway, status: int, body: bytes) -> None:
+    gateway.raw = status, body
+    ran = configured("cache", "list", "--url", gateway.url, TOLLWAY_ADMIN_KEY=ADMIN)
+    assert (ran.returncode, "is no Tollway" in ran.stderr, "Traceback" in ran.stderr) == (1, True, False)
 
 
 def _plain(key: KeptKey) -> dict[str, str]:

@@ -30,7 +30,7 @@ async def test_a_revoked_key_is_replaced_and_the_other_one_kept(pool: asyncpg.Po
     assert renewed.admin_key == keys.admin_key
 
 
-@pytest.mark.parametrize("content", [None, b"", b"{}", b"\xff"])
+@pytest.mark.parametrize("content", [None, b"", b"{}", b"\xff", b'{"api_key": {"id": "\xff"}}'])
 async def test_a_lost_or_broken_file_means_new_keys(pool: asyncpg.Pool, tmp_path: Path, content: bytes | None) -> None:
     async with pool.acquire() as connection:
         keys = await ensure(connection, tmp_path, Declared())

@@ -148,8 +148,13 @@ async def test_a_crash_between_storing_and_marking_doubles_nothing(
 
 @pytest.mark.parametrize(
     "damaged",
-    [b"\xc1 no MessagePack", msgspec.msgpack.encode({"id": "a mapping"}), msgspec.msgpack.encode(["too", "few"])],
-    ids=["noise", "another shape", "too short"],
+    [
+        b"\xc1 no MessagePack",
+        msgspec.msgpack.encode({"id": "a mapping"}),
+        msgspec.msgpack.encode(["too", "few"]),
+        msgspec.msgpack.encode(ROW).replace(ROW.model.encode(), b"\xff" * len(ROW.model)),
+    ],
+    ids=["noise", "another shape", "too short", "no UTF-8"],
 )
 async def test_a_record_that_is_no_row_is_set_aside_and_the_rest_shipped(
     shipper: Shipper, journal: Path, pool: asyncpg.Pool, recording: Recording, damaged: bytes

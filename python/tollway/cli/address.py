@@ -85,5 +85,5 @@ def _connection(url: str, timeout_s: float) -> http.client.HTTPConnection:
 def _said(body: bytes) -> str | None:
     try:
         return msgspec.json.decode(body, type=_Body).status
-    except msgspec.DecodeError:
+    except ValueError:  # msgspec's own is one, and so is text that is not UTF-8
         return None

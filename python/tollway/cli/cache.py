@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, TypeVar
 from urllib.parse import urlencode
 
 import msgspec
@@ -42,6 +42,8 @@ Tenant = Annotated[str | None, typer.Option("--tenant", help="Only this tenant's
 Key = Annotated[str | None, typer.Option("--key", help="Only those that this key's calls have filled: its id.")]
 Model = Annotated[str | None, typer.Option("--model", help="Only this model's.")]
 Url = Annotated[str | None, typer.Option("--url", help="The gateway to ask; else the configuration's server.")]
+
+T = TypeVar("T")
 
 cache = typer.Typer(help="See, judge and forget answers that are given again.", no_args_is_help=True)
 
@@ -94,9 +96,9 @@ def list_all(
     cursor: str | None = None
     while len(found) < limit:
         query = {**asked, "limit": str(min(PAGE, limit - len(found))), "cursor": cursor}
-        page = _get(settings, url, "/api/v1/cache/entries", query)
-        found += page["data"]
-        cursor = page["next_cursor"]
+        page = _get(settings, url, "/api/v1/cache/entries", query, _Page)
+        found += page.data
+        cursor = page.next_cursor
         if cursor is None:
             break
     if as_json:
@@ -283,14 +285,30 @@ async def _tenant_id(connection: Connection, id_or_name: str | None, settings: S
 def _worker(settings: Settings, url: str | None) -> Mapping[str, Any]:
     """What a worker holds; nothing, and a sentence, where nobody can tell."""
     try:
-        worker: dict[str, Any] = _get(settings, url, "/api/v1/cache/stats", {"days": "1"})["worker"]
+        return _get(settings, url, "/api/v1/cache/stats", {"days": "1"}, _Stats).worker
     except CommandFailed as error:
         note(f"What a worker holds is not known: {error}")
         return {}
-    return worker
 
 
-def _get(settings: Settings, url: str | None, path: str, query: Mapping[str, str | None]) -> Any:
+class _Error(msgspec.Struct):
+    message: str
+
+
+class _Refused(msgspec.Struct):
+    error: _Error
+
+
+class _Page(msgspec.Struct):
+    data: list[dict[str, Any]]
+    next_cursor: str | None
+
+
+class _Stats(msgspec.Struct):
+    worker: dict[str, Any]
+
+
+def _get(settings: Settings, url: str | None, path: str, query: Mapping[str, str | None], kind: type[T]) -> T:
     """What the gateway's API answers.
 
     Raises:
@@ -302,12 +320,12 @@ def _get(settings: Settings, url: str | None, path: str, query: Mapping[str, str
         reply = get(where, f"{path}?{urlencode(given)}", _admin_key(settings))
         if reply is None:
             raise CommandFailed(f"no gateway answers at {where}.")
-        body = msgspec.json.decode(reply.body)
-    except (http.client.HTTPException, msgspec.DecodeError) as error:
+        if reply.status != 200:
+            refused = msgspec.json.decode(reply.body, type=_Refused).error.message
+            raise CommandFailed(f"the gateway at {where} says: {refused}")
+        return msgspec.json.decode(reply.body, type=kind)
+    except (http.client.HTTPException, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise CommandFailed(f"what answers at {where} is no Tollway.") from error
-    if reply.status != 200:
-        raise CommandFailed(f"the gateway at {where} says: {body['error']['message']}")
-    return body
 
 
 def _admin_key(settings: Settings) -> str:

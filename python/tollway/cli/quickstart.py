@@ -88,7 +88,7 @@ def read_kept(path: Path) -> QuickstartKeys | None:
     """The keys of an earlier start, ``None`` where there are none."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=QuickstartKeys)
-    except (OSError, msgspec.DecodeError):
+    except (OSError, ValueError):  # not there, or no keys: msgspec's own is a ValueError
         return None
 
 

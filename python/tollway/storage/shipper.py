@@ -196,7 +196,7 @@ class Shipper:
     def _reject(self, payload: bytes | None, error: Exception) -> None:
         try:
             what: object = msgspec.to_builtins(self._decoder.decode(payload or b""))
-        except msgspec.DecodeError:
+        except (ValueError, RecursionError):  # msgspec's own is a ValueError, and so is text that is not UTF-8
             what = {"bytes": None if payload is None else payload.hex()}
         with (self._directory / REJECTED).open("ab") as file:
             file.write(msgspec.json.encode(what) + b"\n")

@@ -204,6 +204,17 @@ async def test_what_takes_too_long_is_given_up(path: Path) -> None:
     assert worker.recording.events() == ["cache_snapshot_given_up"]
 
 
+def test_whichever_byte_is_another_the_file_is_read_as_far_as_it_can_be(path: Path) -> None:
+    asyncio.run(written(path, range(2)))
+    content = path.read_bytes()
+    for at in range(len(content)):
+        path.write_bytes(content[:at] + bytes([content[at] ^ 0x80]) + content[at + 1 :])
+        worker = Worker(path)
+        count = asyncio.run(worker.snapshots.read())
+        assert len(worker.listed()) <= count <= 2
+        assert all(worker.shelf.body(one) == answer(one) for one in worker.listed())
+
+
 @settings(max_examples=60, deadline=None)
 @given(data=st.data())
 def test_a_damaged_file_is_read_as_far_as_it_can_be(data: st.DataObject) -> None:

@@ -184,7 +184,7 @@ class Reading:
             raise Damaged("cut")
         try:
             return self._records.decode(content)
-        except msgspec.MsgspecError:
+        except (ValueError, RecursionError):  # msgspec's own is a ValueError, and so is text that is not UTF-8
             raise Damaged("no record") from None
 
     def _opened(self, record: _Record) -> _Kept | None:
@@ -193,6 +193,6 @@ class Reading:
             return None
         try:
             kept = self._kept.decode(plain)
-        except msgspec.MsgspecError:
+        except (ValueError, RecursionError):
             return None
         return kept if (kept.entry.tenant_id, kept.entry.key) == (record.tenant_id, record.key) else None

@@ -40,7 +40,7 @@ def read(raw: bytes | msgspec.Raw, kind: type[T], param: str) -> T:
         return msgspec.json.decode(raw, type=kind)
     except msgspec.ValidationError as error:
         raise _malformed(str(error), param) from None
-    except (msgspec.DecodeError, RecursionError):
+    except (ValueError, RecursionError):  # no JSON, or text that is not UTF-8
         raise InvalidRequest("This is no JSON that can be read.", param=param or None) from None
 
 
