@@ -17,6 +17,7 @@ from typing import Any
 import asyncpg
 import msgspec
 import pytest
+from tests.fakes.full_server import FullServer
 from tests.fakes.gateway import Gateway, config, free_port
 from tests.fakes.telemetry import Recording
 from tests.proxy.usage.test_journal import row
@@ -250,6 +251,27 @@ async def test_without_a_database_shipping_ends_and_leaves_the_rows_to_the_next_
     thread.start()
     shipping.end()
     await asyncio.to_thread(thread.join)
+    assert len(segments(places.journal)) == 1
+    assert "usage_waits" in recording.events()
+
+
+async def test_with_a_database_that_takes_no_more_of_a_batch_shipping_ends_and_leaves_the_rows_to_the_next_start(
+    recording: Recording, metrics: Metrics, tmp_path: Path, postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tollway.supervisor.SHIP_AT_END_S", 0.5)
+    places = made_places(tmp_path)
+    journal = Journal(places.journal)
+    for number in range(2_000):
+        journal.append(row(number))
+    journal.close()
+    async with FullServer(postgres_dsn, once=b"COPY ") as server:
+        shipping = Shipping(places, server.dsn, JournalSettings(), recording.log, metrics)
+        thread = threading.Thread(target=shipping.run)
+        thread.start()
+        await asyncio.wait_for(server.is_full.wait(), 30)
+        shipping.end()
+        await asyncio.to_thread(thread.join, 30)
+        assert not thread.is_alive()
     assert len(segments(places.journal)) == 1
     assert "usage_waits" in recording.events()
 

@@ -96,6 +96,10 @@ Told = Mapping[bytes, Dialect]
 """The headers that tell a client's dialect where several share a path."""
 
 
+_TOLD_AGAIN_S = 0.5
+"""What is cancelled in a transaction whose connection can't roll back fails instead, and goes on: it is told again."""
+
+
 class Gateway:
     """One worker's application and what keeps it running."""
 
@@ -131,9 +135,11 @@ class Gateway:
 
     async def close(self) -> None:
         """Ends it all; rows of interrupted calls are written first."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        running = set(self._tasks)
+        while running:
+            for task in running:
+                task.cancel()
+            _, running = await asyncio.wait(running, timeout=_TOLD_AGAIN_S)
         await self._close()
 
 

@@ -337,13 +337,23 @@ class Shipping:
         if working.done():
             working.result()  # a defect: the supervisor ends loudly rather than serve without shipping
         working.cancel()
-        await asyncio.gather(working, return_exceptions=True)
-        try:
-            async with asyncio.timeout(SHIP_AT_END_S):
-                await shipper.ship()
-        except OUT_OF_REACH as error:  # TimeoutError is one, as an OSError
-            self._log.warning("usage_waits", cause=type(error).__name__, until="the next start")
+        rest = asyncio.create_task(self._ship_rest(working, shipper))
+        await asyncio.wait({rest}, timeout=SHIP_AT_END_S)
+        # Without connections first: what is cancelled in a transaction waits for the server to confirm it otherwise.
         pool.terminate()
+        rest.cancel()
+        (told,) = await asyncio.gather(rest, return_exceptions=True)
+        if isinstance(told, asyncio.CancelledError):
+            told = TimeoutError()
+        if isinstance(told, OUT_OF_REACH):
+            self._log.warning("usage_waits", cause=type(told).__name__, until="the next start")
+        elif told is not None:
+            raise told
+
+    @staticmethod
+    async def _ship_rest(working: asyncio.Task[None], shipper: Shipper) -> None:
+        await asyncio.gather(working, return_exceptions=True)
+        await shipper.ship()
 
     def _host(self) -> str:
         """What the bank of budgets knows this host by: workers ask it by the same ledger."""

@@ -13,7 +13,7 @@ _FILLING_S = 0.3
 
 
 class FullServer:
-    """Relays sessions to the server at ``dsn``; once one has sent ``once``, it reads no more of that one.
+    """Relays sessions to the server at ``dsn`` until one has sent ``once``: from then on it reads no more of anybody.
 
     :meth:`die` cuts what is open; later sessions are relayed without end.
     """
@@ -24,9 +24,10 @@ class FullServer:
         self._port = asked["port"][0]
         self._name = f".s.PGSQL.{self._port}"
         self._socket = Path(asked["host"][0]) / self._name
-        self._once: bytes | None = once
+        self._once = once
         self._directory = Path(tempfile.mkdtemp(prefix="tollway-test-"))
         self._sessions = set[asyncio.StreamWriter]()
+        self._is_frozen = False
         self._died = asyncio.Event()
         self.is_full = asyncio.Event()
         """Set when a session has had time to fill the socket that nothing is read from."""
@@ -39,7 +40,7 @@ class FullServer:
 
     def die(self) -> None:
         """Cuts what is open."""
-        self._once = None
+        self._is_frozen = False
         self._died.set()
         for writer in self._sessions:
             writer.transport.abort()
@@ -57,10 +58,15 @@ class FullServer:
         shutil.rmtree(self._directory)
 
     async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._is_frozen:
+            self._sessions.add(writer)
+            await self._died.wait()
+            self._sessions.remove(writer)
+            return
         server_reader, server_writer = await asyncio.open_unix_connection(self._socket)
         self._sessions |= {writer, server_writer}
         ways = [
-            asyncio.create_task(self._forward(reader, server_writer, once=self._once)),
+            asyncio.create_task(self._forward(reader, server_writer, may_freeze=True)),
             asyncio.create_task(self._forward(server_reader, writer)),
         ]
         try:
@@ -73,14 +79,14 @@ class FullServer:
             server_writer.close()
 
     async def _forward(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, once: bytes | None = None
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, may_freeze: bool = False
     ) -> None:
         try:
             while data := await reader.read(4096):
                 writer.write(data)
                 await writer.drain()
-                if once is not None and once in data:
-                    self._once = None
+                if may_freeze and self._once in data and not self._died.is_set():
+                    self._is_frozen = True
                     await asyncio.sleep(_FILLING_S)
                     self.is_full.set()
                     await self._died.wait()

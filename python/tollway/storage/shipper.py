@@ -70,7 +70,9 @@ class Shipper:
 
     async def _ship_on(self) -> None:
         failures = 0
-        while True:
+        task = asyncio.current_task()
+        # Asked, as what is cancelled in a transaction fails instead when its connection can't roll back.
+        while task is not None and not task.cancelling():
             try:
                 await self.ship()
                 failures = 0
