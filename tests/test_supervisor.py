@@ -335,6 +335,17 @@ async def test_a_postgres_that_can_not_be_started_again_is_told_and_tried_again(
     await asyncio.gather(keeping, return_exceptions=True)
 
 
+async def test_a_gateway_ends_though_its_database_has_frozen_in_the_middle_of_what_is_kept_ready(
+    postgres_dsn: str, tmp_path: Path
+) -> None:
+    async with FullServer(postgres_dsn, once=b"usage_unsummed") as server:
+        gateway = Gateway(config(server.dsn), tmp_path)
+        gateway.begin()
+        await asyncio.wait_for(server.is_full.wait(), 60)
+        gateway.process.send_signal(signal.SIGTERM)
+        assert await asyncio.to_thread(gateway.process.wait, 60) == 0, gateway.log()
+
+
 @pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="the limits of another process can be set on Linux only")
 def test_a_worker_that_can_not_be_started_is_told_and_started_as_soon_as_it_can_be(
     postgres_dsn: str, tmp_path: Path

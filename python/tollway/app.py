@@ -20,6 +20,7 @@ from tollway.caching import open_caching
 from tollway.charge import Places
 from tollway.contract.snapshot import Operation, Snapshot
 from tollway.control import app as control
+from tollway.ending import end
 from tollway.errors import NotFound
 from tollway.lookout import Lookout, open_router
 from tollway.proxy.auth.identify import Authenticator
@@ -96,10 +97,6 @@ Told = Mapping[bytes, Dialect]
 """The headers that tell a client's dialect where several share a path."""
 
 
-_TOLD_AGAIN_S = 0.5
-"""What is cancelled in a transaction whose connection can't roll back fails instead, and goes on: it is told again."""
-
-
 class Gateway:
     """One worker's application and what keeps it running."""
 
@@ -135,11 +132,7 @@ class Gateway:
 
     async def close(self) -> None:
         """Ends it all; rows of interrupted calls are written first."""
-        running = set(self._tasks)
-        while running:
-            for task in running:
-                task.cancel()
-            _, running = await asyncio.wait(running, timeout=_TOLD_AGAIN_S)
+        await end(self._tasks)
         await self._close()
 
 

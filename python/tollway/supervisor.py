@@ -26,6 +26,7 @@ from tollway._native.limits import Ledger, LedgerError
 from tollway._native.purses import Purses
 from tollway.charge import Charge, Places, encode_charge
 from tollway.contract.snapshot import Snapshot
+from tollway.ending import end
 from tollway.settings import JournalSettings, Settings
 from tollway.storage import partitions, rollups
 from tollway.storage.embedded import EmbeddedPostgres, give_way
@@ -44,6 +45,9 @@ KILL_AFTER_S = 10.0
 
 PARTITIONS_EVERY_S = 3600.0
 PARTITIONS_RETRY_S = 30.0
+KEEPING_S = 900.0
+"""How long one statement may take that makes partitions or sums: a server that is gone never says that it is."""
+
 POSTGRES_EVERY_S = 1.0
 RESPAWN_CAP_S = 5.0
 STEADY_S = 10.0
@@ -73,6 +77,7 @@ class Supervisor:
         self._ending = asyncio.Event()
         self._signals = 0
         self._ask = signal.SIGTERM
+        self._keeper: asyncpg.Connection[asyncpg.Record] | None = None
 
     async def run(self) -> None:
         """Serves until SIGTERM or SIGINT.
@@ -135,10 +140,10 @@ class Supervisor:
                     task.result()  # a defect: end loudly rather than serve without it
         finally:
             await self._end(tasks)
-            for task in side[1:]:
-                task.cancel()
             shipping.end()
-            await asyncio.gather(*side, return_exceptions=True)
+            if self._keeper is not None:
+                self._keeper.terminate()
+            await asyncio.gather(side[0], end(side[1:]), return_exceptions=True)
 
     def _discard_snapshots(self, workers: int) -> None:
         """With Redis there are none to be read; and of a worker that is no more nobody would forget what is erased."""
@@ -166,7 +171,8 @@ class Supervisor:
             migrated = await self._try_to_migrate(dsn)
         while True:
             try:
-                connection = await asyncpg.connect(dsn, timeout=5.0)
+                connection = await asyncpg.connect(dsn, timeout=5.0, command_timeout=KEEPING_S)
+                self._keeper = connection
                 try:
                     await partitions.ensure(connection, datetime.now(UTC))
                     dropped = await partitions.drop(connection, datetime.now(UTC), self._kept())
@@ -176,6 +182,7 @@ class Supervisor:
                         self._log.info("usage_summed", day=day.isoformat())
                     await sweep(connection)
                 finally:
+                    self._keeper = None
                     await connection.close(timeout=2.0)
             except _REFUSED as error:  # rows go to the default partition meanwhile
                 self._log.warning("partitions_wait", error=error)
@@ -339,16 +346,13 @@ class Shipping:
         working.cancel()
         rest = asyncio.create_task(self._ship_rest(working, shipper))
         await asyncio.wait({rest}, timeout=SHIP_AT_END_S)
-        # Without connections first: what is cancelled in a transaction waits for the server to confirm it otherwise.
-        pool.terminate()
-        rest.cancel()
-        (told,) = await asyncio.gather(rest, return_exceptions=True)
-        if isinstance(told, asyncio.CancelledError):
-            told = TimeoutError()
-        if isinstance(told, OUT_OF_REACH):
-            self._log.warning("usage_waits", cause=type(told).__name__, until="the next start")
-        elif told is not None:
-            raise told
+        pool.terminate()  # first: what is cancelled while it has a connection waits for the server to confirm it
+        await end([rest])
+        failure = TimeoutError() if rest.cancelled() else rest.exception()
+        if isinstance(failure, OUT_OF_REACH):
+            self._log.warning("usage_waits", cause=type(failure).__name__, until="the next start")
+        elif failure is not None:
+            raise failure
 
     @staticmethod
     async def _ship_rest(working: asyncio.Task[None], shipper: Shipper) -> None:
