@@ -341,9 +341,13 @@ async def test_a_gateway_ends_though_its_database_has_frozen_in_the_middle_of_wh
     async with FullServer(postgres_dsn, once=b"usage_unsummed") as server:
         gateway = Gateway(config(server.dsn), tmp_path)
         gateway.begin()
-        await asyncio.wait_for(server.is_full.wait(), 60)
-        gateway.process.send_signal(signal.SIGTERM)
-        assert await asyncio.to_thread(gateway.process.wait, 60) == 0, gateway.log()
+        try:
+            await asyncio.wait_for(server.is_full.wait(), 60)
+            gateway.process.send_signal(signal.SIGTERM)
+            assert await asyncio.to_thread(gateway.process.wait, 60) == 0, gateway.log()
+        finally:
+            if gateway.process.poll() is None:
+                gateway.kill()
 
 
 @pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="the limits of another process can be set on Linux only")

@@ -199,30 +199,6 @@ async def test_a_drain_ends_at_its_time_whoever_is_still_served(gateway: Gateway
         await call
 
 
-async def test_what_does_not_hear_that_it_is_to_end_is_told_again(tmp_path: Path) -> None:
-    told = 0
-
-    async def work() -> None:
-        nonlocal told
-        while True:
-            try:
-                await asyncio.sleep(60)
-            except asyncio.CancelledError:  # as a transaction does whose connection can't roll back: an error instead
-                told += 1
-                if told > 2:
-                    raise
-
-    async def close() -> None:
-        return
-
-    with closing(Recording(tmp_path / "log")) as recording:
-        gateway = Gateway(Router(), Health(lambda: None, lambda: "ok"), InFlight(), [work], close, recording.log)
-        gateway.start()
-        await asyncio.sleep(0)
-        await asyncio.wait_for(gateway.close(), 30)
-        assert told == 3
-
-
 async def test_what_runs_in_the_background_runs_again_after_a_defect(tmp_path: Path) -> None:
     runs = 0
     ran_again = asyncio.Event()

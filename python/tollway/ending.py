@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterable
 from typing import Any
 
-AGAIN_S = 0.5
+_AGAIN_S = 0.5
 
 
 async def end(tasks: Iterable[asyncio.Task[Any]]) -> None:
@@ -17,7 +17,7 @@ async def end(tasks: Iterable[asyncio.Task[Any]]) -> None:
     while running:
         for task in running:
             task.cancel()
-        ended, running = await asyncio.wait(running, timeout=AGAIN_S)
+        ended, running = await asyncio.wait(running, timeout=_AGAIN_S)
         for task in ended:
             if not task.cancelled():
                 task.exception()  # it is nobody's any more, and asyncio would complain of that

@@ -141,7 +141,7 @@ class Supervisor:
         finally:
             await self._end(tasks)
             shipping.end()
-            if self._keeper is not None:
+            if self._keeper is not None:  # else its cancellation waits for the server to confirm it
                 self._keeper.terminate()
             await asyncio.gather(side[0], end(side[1:]), return_exceptions=True)
 
